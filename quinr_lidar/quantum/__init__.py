@@ -1,0 +1,1 @@
+"""The circuit and nothing else: its description, its simulation, its PennyLane twin."""
