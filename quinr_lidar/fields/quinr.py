@@ -1,0 +1,182 @@
+"""quINR: a quantum-classical implicit neural representation (paper section 3.2).
+
+``h = sin(w0 W x + b)`` feeds a folded-angle embedding, re-uploaded in every block of the
+circuit; the probabilities of the last basis states, passed through QReLU (the identity on
+probabilities), a learned scale and an offset, are the values. Stages may be stacked: the next
+stage's input is the 2^n probabilities of the one before.
+
+One thing goes beyond the paper: ``h`` is multiplied by one learned *embedding scale* a stage
+(1 in the paper), which trains better at the same size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields.field import Parameters
+from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
+from quinr_lidar.quantum.statevector import probabilities
+
+MAX_STAGES = 4
+WEIGHT_RATE = 2.0
+"""The sine embedding's weights train at this multiple of the learning rate."""
+
+
+@dataclass(frozen=True)
+class QuinrField:
+    """Sizes of a quINR; see :class:`~quinr_lidar.quantum.CircuitSpec` for the circuit's.
+
+    Attributes:
+        qubits: n.
+        features: M, sine features and embedded angles.
+        blocks: L, uploads of the features.
+        entangling_layers: E, entangling layers a block.
+        stages: Circuits in a row.
+        inputs: Coordinates of a sample.
+        outputs: Values of a sample, at most 2^n.
+        pairs: Controlled rotations, "ordered" (the paper) or "upper".
+        shuffle_seed: Seed of the re-upload order.
+        w0: Factor inside the sine.
+        frequencies: Initial half-range of ``w0 W`` for each coordinate, radians per unit.
+            Only :meth:`initial_parameters` uses it.
+
+    Raises:
+        CircuitError: a size is out of range.
+    """
+
+    qubits: int
+    features: int
+    blocks: int
+    entangling_layers: int = 1
+    stages: int = 1
+    inputs: int = 2
+    outputs: int = 1
+    pairs: Pairs = "ordered"
+    shuffle_seed: int = 0
+    w0: float = 30.0
+    frequencies: tuple[float, ...] = (3.5, 6.0)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stages <= MAX_STAGES:
+            raise CircuitError(f"stages: expected 1..{MAX_STAGES}, got {self.stages}")
+        if len(self.frequencies) != self.inputs:
+            raise CircuitError(
+                f"frequencies: expected {self.inputs} values, got {len(self.frequencies)}"
+            )
+        if not (math.isfinite(self.w0) and self.w0 > 0):
+            raise CircuitError(f"w0: expected a positive number, got {self.w0}")
+        _ = self.circuits  # their own checks
+
+    @cached_property
+    def circuits(self) -> tuple[CircuitSpec, ...]:
+        """One circuit a stage; all but the last are read out completely."""
+        read_out = [2**self.qubits] * (self.stages - 1) + [self.outputs]
+        return tuple(
+            CircuitSpec(
+                qubits=self.qubits,
+                features=self.features,
+                blocks=self.blocks,
+                entangling_layers=self.entangling_layers,
+                outputs=outputs,
+                pairs=self.pairs,
+                shuffle_seed=self.shuffle_seed,
+            )
+            for outputs in read_out
+        )
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter tensor of one frame, in the order files store them."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        inputs = self.inputs
+        for stage, circuit in enumerate(self.circuits):
+            shapes[f"weight{stage}"] = (self.features, inputs)
+            shapes[f"bias{stage}"] = (self.features,)
+            shapes[f"embedding_scale{stage}"] = (1,)
+            shapes[f"rotations{stage}"] = circuit.rotation_shape
+            if circuit.pair_list:
+                shapes[f"controlled{stage}"] = circuit.controlled_shape
+            inputs = circuit.states
+        return shapes | {"output_scale": (self.outputs,), "output_offset": (self.outputs,)}
+
+    @property
+    def periods(self) -> dict[str, float]:
+        """Every angle has period 2 pi; see :meth:`canonical` for controlled rotations."""
+        angles = ("bias", "rotations", "controlled")
+        return {name: 2 * math.pi for name in self.shapes if name.startswith(angles)}
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """The sine embedding's weights train faster than the angles."""
+        return {name: WEIGHT_RATE for name in self.shapes if name.startswith("weight")}
+
+    def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
+        """Random float32 parameters on the CPU, independent for each frame."""
+
+        def uniform(name: str, bound: float) -> Tensor:
+            values = torch.rand(frames, *self.shapes[name], generator=generator)
+            return (2 * values - 1) * bound
+
+        parameters: Parameters = {}
+        for name in self.shapes:
+            if name == "weight0":
+                bounds = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform(name, 1.0) * bounds
+            elif name.startswith("weight"):
+                parameters[name] = uniform(name, math.sqrt(6 / self.circuits[0].states) / self.w0)
+            elif name.startswith("bias"):
+                parameters[name] = uniform(name, math.pi)
+            elif name.startswith(("rotations", "controlled")):
+                parameters[name] = uniform(name, 1.5)
+            elif name.startswith("embedding_scale"):
+                parameters[name] = torch.full((frames, 1), 1.5)
+            else:
+                start = 1.0 if name == "output_scale" else 0.0
+                parameters[name] = torch.full((frames, self.outputs), start)
+        return parameters
+
+    def canonical(self, parameters: Parameters) -> Parameters:
+        """Equivalent parameters with all angles in [-pi, pi).
+
+        A controlled rotation has period 4 pi, but ``CRZ(t + 2 pi) = Z_control CRZ(t)``: two pi
+        are taken off by adding pi to the RZ that follows on the control qubit.
+        """
+        canonical = dict(parameters)
+        for stage, circuit in enumerate(self.circuits):
+            if not circuit.pair_list:
+                continue
+            controlled = parameters[f"controlled{stage}"]
+            turns = torch.floor((controlled + math.pi) / (2 * math.pi))
+            rotations = parameters[f"rotations{stage}"].clone()
+            for pair, (control, _) in enumerate(circuit.pair_list):
+                rotations[:, :, :, 2, control] += math.pi * turns[..., pair]
+            canonical[f"controlled{stage}"] = controlled - 2 * math.pi * turns
+            canonical[f"rotations{stage}"] = rotations
+        for name in self.periods:
+            turns = torch.floor((canonical[name] + math.pi) / (2 * math.pi))
+            canonical[name] = canonical[name] - 2 * math.pi * turns
+        return canonical
+
+    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+        """Values [F, P, outputs] at coordinates [F or 1, P, inputs].
+
+        The dtype and device are those of the parameters, which the coordinates must share.
+        """
+        values = coordinates
+        for stage, circuit in enumerate(self.circuits):
+            weight, bias = parameters[f"weight{stage}"], parameters[f"bias{stage}"]
+            sine = torch.sin(self.w0 * (values @ weight.transpose(1, 2)) + bias[:, None])
+            rotations = parameters[f"rotations{stage}"]
+            controlled = parameters.get(f"controlled{stage}")
+            if controlled is None:
+                controlled = rotations.new_zeros(len(rotations), *circuit.controlled_shape)
+            embedding = parameters[f"embedding_scale{stage}"][:, None] * sine
+            values = probabilities(circuit, embedding, rotations, controlled)
+        scale, offset = parameters["output_scale"], parameters["output_offset"]
+        return values * scale[:, None] + offset[:, None]

@@ -1,0 +1,223 @@
+"""Fidelity and size of a decoded scan: pure functions of arrays.
+
+Definitions are spelled out because the field uses several under the same names: distances are
+in metres and never squared, PSNR is in dB over whole images, sizes are real file sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from quinr_lidar.errors import GeometryError
+
+BYTES_PER_POINT = 12
+"""A point as three float32 coordinates, one of the two bases of compression ratios."""
+
+
+@dataclass(frozen=True)
+class ChamferDistance:
+    """Mean nearest-neighbour distances between clouds A and B, metres (not squared).
+
+    Attributes:
+        a_to_b: Mean over A of the distance to the nearest point of B.
+        b_to_a: Mean over B of the distance to the nearest point of A.
+    """
+
+    a_to_b: float
+    b_to_a: float
+
+    @property
+    def symmetric(self) -> float:
+        """``(a_to_b + b_to_a) / 2``: the mean of the two directed parts, metres."""
+        return (self.a_to_b + self.b_to_a) / 2
+
+
+@dataclass(frozen=True)
+class MaskScores:
+    """Agreement of two masks; a ratio without any case is 1 if nothing was missed, else 0."""
+
+    precision: float
+    recall: float
+    f1: float
+    iou: float
+
+
+@dataclass(frozen=True)
+class RangeErrors:
+    """Absolute range errors over pixels, metres; NaN when there is no pixel to compare."""
+
+    mean: float
+    median: float
+    p95: float
+    max: float
+    rmse: float
+    pixels: int
+
+
+def psnr(original: ArrayLike, decoded: ArrayLike, *, max_value: float) -> float:
+    """Peak signal-to-noise ratio ``10 log10(max_value^2 / MSE)`` over all elements, dB.
+
+    The paper takes whole range images, unmeasured pixels included, and the maximum of the
+    original image as ``max_value``.
+
+    Args:
+        original: Any shape.
+        decoded: The same shape.
+        max_value: Peak of the signal, > 0.
+
+    Returns:
+        dB; infinity for identical arrays.
+
+    Raises:
+        GeometryError: shapes differ, an array is empty, or ``max_value`` is not positive.
+
+    Example:
+        >>> round(psnr([0.0, 10.0], [1.0, 10.0], max_value=10.0), 2)
+        23.01
+    """
+    first, second = _same_shape(original, decoded)
+    if not (math.isfinite(max_value) and max_value > 0):
+        raise GeometryError(f"max_value: expected a positive number, got {max_value}")
+    error = float(np.mean(np.square(first - second)))
+    return math.inf if error == 0 else 10 * math.log10(max_value**2 / error)
+
+
+def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
+    """Chamfer distance of two point clouds, metres.
+
+    Args:
+        a: [N, 3] points, N >= 1.
+        b: [M, 3] points, M >= 1.
+
+    Raises:
+        GeometryError: a cloud is empty, not [N, 3] or not finite.
+
+    Example:
+        >>> chamfer_distance([[0, 0, 0]], [[3, 4, 0], [0, 0, 1]])
+        ChamferDistance(a_to_b=1.0, b_to_a=3.0)
+    """
+    first, second = _cloud("a", a), _cloud("b", b)
+    return ChamferDistance(
+        float(cKDTree(second).query(first)[0].mean()),
+        float(cKDTree(first).query(second)[0].mean()),
+    )
+
+
+def mask_scores(original: NDArray[np.bool_], decoded: NDArray[np.bool_]) -> MaskScores:
+    """How well a decoded mask finds the measured pixels.
+
+    Args:
+        original: bool, any shape; true where a pixel was measured.
+        decoded: bool, the same shape.
+
+    Raises:
+        GeometryError: shapes or dtypes differ from that.
+
+    Example:
+        >>> mask_scores(np.array([True, True]), np.array([True, False])).recall
+        0.5
+    """
+    if original.shape != decoded.shape or {original.dtype, decoded.dtype} != {np.dtype(bool)}:
+        raise GeometryError(
+            f"masks: expected two bool arrays of one shape, got {original.dtype} "
+            f"{list(original.shape)} and {decoded.dtype} {list(decoded.shape)}"
+        )
+    both = int(np.count_nonzero(original & decoded))
+    false_positives = int(np.count_nonzero(decoded)) - both
+    false_negatives = int(np.count_nonzero(original)) - both
+    return MaskScores(
+        precision=_ratio(both, both + false_positives, false_negatives),
+        recall=_ratio(both, both + false_negatives, false_positives),
+        f1=_ratio(2 * both, 2 * both + false_positives + false_negatives, 0),
+        iou=_ratio(both, both + false_positives + false_negatives, 0),
+    )
+
+
+def range_errors(
+    original: ArrayLike, decoded: ArrayLike, mask: NDArray[np.bool_]
+) -> RangeErrors:
+    """Absolute differences of ranges over the pixels of a mask.
+
+    Args:
+        original: Ranges in metres, any shape.
+        decoded: The same shape.
+        mask: bool, the same shape: pixels to compare (usually those measured in both images).
+
+    Raises:
+        GeometryError: shapes differ.
+
+    Example:
+        >>> range_errors([1.0, 2.0], [1.5, 9.0], np.array([True, False])).max
+        0.5
+    """
+    first, second = _same_shape(original, decoded)
+    if mask.shape != first.shape:
+        raise GeometryError(f"mask: expected {list(first.shape)}, got {list(mask.shape)}")
+    error = np.abs(first - second)[mask]
+    if not len(error):
+        return RangeErrors(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
+    median, p95 = np.percentile(error, (50, 95))
+    return RangeErrors(
+        mean=float(error.mean()),
+        median=float(median),
+        p95=float(p95),
+        max=float(error.max()),
+        rmse=float(np.sqrt(np.square(error).mean())),
+        pixels=len(error),
+    )
+
+
+def bits_per_pixel(encoded_bytes: int, height: int, width: int) -> float:
+    """``8 x file size / (H W)``: all pixels count, measured or not.
+
+    Example:
+        >>> bits_per_pixel(8192, 64, 1024)
+        1.0
+    """
+    if height < 1 or width < 1:
+        raise GeometryError(f"image size: expected at least 1 x 1, got {height} x {width}")
+    return 8 * encoded_bytes / (height * width)
+
+
+def compression_ratio(original_bytes: int, encoded_bytes: int) -> float:
+    """``original size / encoded size``; say which original is meant wherever it is shown.
+
+    Example:
+        >>> compression_ratio(1_994_688, 286) > 6900
+        True
+    """
+    if encoded_bytes < 1:
+        raise GeometryError(f"encoded size: expected at least 1 byte, got {encoded_bytes}")
+    return original_bytes / encoded_bytes
+
+
+def _ratio(part: int, whole: int, missed: int) -> float:
+    if whole == 0:
+        return 0.0 if missed else 1.0
+    return part / whole
+
+
+def _same_shape(
+    original: ArrayLike, decoded: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = (np.asarray(array, dtype=np.float64) for array in (original, decoded))
+    if first.shape != second.shape or first.size == 0:
+        raise GeometryError(
+            f"expected two non-empty arrays of one shape, "
+            f"got {list(first.shape)} and {list(second.shape)}"
+        )
+    return first, second
+
+
+def _cloud(name: str, points: ArrayLike) -> NDArray[np.float64]:
+    cloud = np.asarray(points, dtype=np.float64)
+    if cloud.ndim != 2 or cloud.shape[1] != 3 or len(cloud) == 0:
+        raise GeometryError(f"cloud {name}: expected points [N >= 1, 3], got {list(cloud.shape)}")
+    if not np.isfinite(cloud).all():
+        raise GeometryError(f"cloud {name}: expected finite coordinates")
+    return cloud

@@ -1,0 +1,111 @@
+"""Named, validated settings of the encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from quinr_lidar.errors import CircuitError, ProfileError
+from quinr_lidar.fields import QuinrField
+from quinr_lidar.training import FitSettings
+
+
+class Profile(BaseModel):
+    """Everything that decides which bytes an image becomes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = "custom"
+
+    qubits: int = Field(5, ge=1, le=10)
+    features: int = Field(19, ge=1, le=1024, description="sine features, M")
+    blocks: int = Field(5, ge=1, le=255, description="uploads of the features, L")
+    entangling_layers: int = Field(1, ge=1, le=15, description="entangling layers a block, E")
+    stages: int = Field(1, ge=1, le=4, description="stacked circuits")
+    pairs: Literal["ordered", "upper"] = Field("ordered", description="controlled rotations")
+    shuffle_seed: int = Field(0, ge=0, lt=2**32)
+    w0: float = Field(30.0, gt=0)
+    frequencies: tuple[float, float] = Field(
+        (3.5, 6.0), description="initial half-range of w0 W along (azimuth, elevation), radians"
+    )
+
+    bits: int = Field(8, ge=2, le=16, description="bits of a quantised parameter")
+
+    steps: int = Field(1500, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(1536, ge=1, description="pixels a step")
+    learning_rate: float = Field(2.5e-2, gt=0)
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(0.0, ge=0)
+    patience: int = Field(300, ge=1, description="steps without progress before cooling down")
+    plateau: float = Field(2e-3, ge=0, lt=1, description="relative fall that counts as progress")
+    cooldown: float = Field(0.1, gt=0, le=1, description="share of the steps")
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    def with_overrides(self, **overrides: Any) -> Profile:
+        """A validated copy with some settings changed.
+
+        Raises:
+            ProfileError: an unknown setting, or a value out of range.
+        """
+        try:
+            profile = Profile.model_validate(self.model_dump() | overrides)
+            profile.field()
+        except ValidationError as error:
+            raise ProfileError(f"profile {self.name}: {_readable(error)}") from error
+        except CircuitError as error:
+            raise ProfileError(f"profile {self.name}: {error}") from error
+        return profile
+
+    def field(self) -> QuinrField:
+        """The field this profile trains."""
+        return QuinrField(**{name: getattr(self, name) for name in _FIELD_SETTINGS})
+
+    def fit_settings(self) -> FitSettings:
+        """The training this profile asks for."""
+        names = FitSettings.__dataclass_fields__
+        return FitSettings(**{name: getattr(self, name) for name in names})
+
+    def digest(self) -> str:
+        """Hash of all settings but the name: 16 hexadecimal digits."""
+        settings = self.model_dump_json(exclude={"name"})
+        return hashlib.sha256(settings.encode()).hexdigest()[:16]
+
+
+PROFILES: dict[str, Profile] = {"paper": Profile(name="paper")}
+
+
+def get_profile(profile: str | Profile) -> Profile:
+    """A profile by its name; a profile is returned as it is.
+
+    Raises:
+        ProfileError: no profile has that name.
+    """
+    if isinstance(profile, Profile):
+        return profile
+    try:
+        return PROFILES[profile]
+    except KeyError:
+        known = ", ".join(sorted(PROFILES))
+        raise ProfileError(f"unknown profile {profile!r}; there is {known}") from None
+
+
+_FIELD_SETTINGS = (
+    "qubits",
+    "features",
+    "blocks",
+    "entangling_layers",
+    "stages",
+    "pairs",
+    "shuffle_seed",
+    "w0",
+    "frequencies",
+)
+
+
+def _readable(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}, got {item['input']!r}"
+        for item in error.errors()
+    )

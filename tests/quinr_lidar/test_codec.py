@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import quinr_lidar
+from quinr_lidar import RangeImage, SphericalProjection, codec
+from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError
+
+TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 150, "batch_size": 256}
+
+
+def street(height: int = 16, width: int = 64) -> RangeImage:
+    """A smooth scene with sky above: unmeasured pixels in the upper rows."""
+    projection = SphericalProjection(height, width)
+    azimuth = np.linspace(-np.pi, np.pi, width)
+    rows = np.arange(height)[:, None]
+    ranges = (10 + 4 * np.cos(azimuth) + 20 * (1 - rows / height)).astype(np.float32)
+    measured = np.broadcast_to(rows >= height // 4, ranges.shape).copy()
+    fill = float(ranges[measured].max())
+    ranges[~measured] = fill
+    return RangeImage(ranges, measured, projection, fill)
+
+
+@pytest.fixture(scope="module")
+def encoded() -> codec.EncodedFrame:
+    return codec.encode_frame(street(), **TINY)
+
+
+def test_round_trip_resembles_the_original(encoded):
+    image, decoded = street(), quinr_lidar.decode(encoded.data)
+    assert decoded.projection == image.projection
+    assert decoded.fill == np.float32(image.fill)
+    assert decoded.ranges.dtype == np.float32
+    assert decoded.measured.dtype == np.bool_
+    constant = np.full_like(image.ranges, image.ranges.mean())
+    error = np.square(decoded.ranges - image.ranges).mean()
+    assert error < 0.3 * np.square(constant - image.ranges).mean()
+    assert (decoded.measured == image.measured).mean() > 0.8
+    assert encoded.psnr == pytest.approx(-10 * np.log10(error / image.fill**2), abs=1e-3)
+    assert abs(encoded.psnr - encoded.float_psnr) < 0.5
+
+
+def test_decoding_repeats_bit_for_bit(encoded):
+    first, second = quinr_lidar.decode(encoded.data), quinr_lidar.decode(encoded.data)
+    np.testing.assert_array_equal(first.ranges, second.ranges)
+    np.testing.assert_array_equal(first.measured, second.measured)
+
+
+def test_the_threshold_separates_what_the_file_says(encoded):
+    decoded = quinr_lidar.decode(encoded.data)
+    np.testing.assert_array_equal(decoded.measured, decoded.ranges < encoded.threshold)
+
+
+def test_a_seed_makes_the_file_repeatable(encoded):
+    assert quinr_lidar.encode(street(), **TINY) == encoded.data
+    assert quinr_lidar.encode(street(), seed=1, **TINY) != encoded.data
+
+
+def test_warm_start_needs_fewer_steps(encoded):
+    warm = codec.encode_frame(street(), start=encoded.parameters, **(TINY | {"steps": 2}))
+    cold = codec.encode_frame(street(), **(TINY | {"steps": 2}))
+    assert warm.psnr > cold.psnr + 1
+
+
+def test_default_profile_overhead_is_at_most_32_bytes():
+    image = street(64, 1024)
+    data = quinr_lidar.encode(image, steps=1)
+    info = codec.inspect(data)
+    parameter_bytes = info.parameters * info.bits // 8
+    assert len(data) - parameter_bytes <= 32
+    assert info.sections == {"preview": len(data) - info.header_bytes - 6}
+
+
+def test_info_tells_the_settings(encoded):
+    info = codec.inspect(encoded.data).as_dict()
+    assert info["version"] == 1
+    assert (info["height"], info["width"]) == (16, 64)
+    assert (info["fov_up"], info["fov_down"]) == (3.0, -25.0)
+    assert (info["qubits"], info["features"], info["blocks"], info["bits"]) == (3, 6, 2, 8)
+    assert info["total_bytes"] == len(encoded.data)
+    assert info["threshold"] == pytest.approx(encoded.threshold, rel=1e-6)
+
+
+def test_a_profile_is_a_name_or_an_object():
+    profile = quinr_lidar.Profile(**TINY)
+    assert quinr_lidar.encode(street(), profile) == quinr_lidar.encode(street(), "paper", **TINY)
+    with pytest.raises(ProfileError, match="unknown profile 'papers'; there is paper"):
+        quinr_lidar.encode(street(), "papers")
+    with pytest.raises(ProfileError, match="bits: .*got 99"):
+        quinr_lidar.encode(street(), bits=99)
+    with pytest.raises(ProfileError, match="stepz: extra inputs"):
+        quinr_lidar.encode(street(), stepz=1)
+
+
+def test_digest_names_settings_not_names():
+    base = quinr_lidar.Profile(name="a")
+    assert base.digest() == quinr_lidar.Profile(name="b").digest()
+    assert base.digest() != base.with_overrides(steps=7).digest()
+
+
+def test_an_empty_image_is_refused():
+    empty = SphericalProjection(8, 8).project(np.full((3, 3), np.nan))
+    with pytest.raises(GeometryError, match="no measured pixel"):
+        quinr_lidar.encode(empty)
+
+
+def test_too_much_work_is_refused_by_the_encoder():
+    image = street(256, 4096)
+    with pytest.raises(ProfileError, match="state updates"):
+        quinr_lidar.encode(image, qubits=10, blocks=100)
+
+
+def test_layers_must_be_positive(encoded):
+    assert quinr_lidar.decode(encoded.data, layers=1).shape == (16, 64)
+    with pytest.raises(ValueError, match="layers"):
+        quinr_lidar.decode(encoded.data, layers=0)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 17),
+    seed=st.integers(0, 2**16),
+    density=st.floats(0.05, 1),
+)
+def test_any_image_goes_through(height, width, seed, density):
+    generator = np.random.default_rng(seed)
+    ranges = generator.uniform(0.5, 300, (height, width)).astype(np.float32)
+    measured = generator.random((height, width)) < density
+    measured[0, 0] = True
+    fill = float(ranges[measured].max())
+    image = RangeImage(
+        np.where(measured, ranges, np.float32(fill)),
+        measured,
+        SphericalProjection(height, width, 10.67, -30.67),
+        fill,
+    )
+    data = quinr_lidar.encode(image, qubits=2, features=3, blocks=1, steps=3, batch_size=8)
+    decoded = quinr_lidar.decode(data)
+    assert decoded.projection == image.projection
+    assert (decoded.ranges <= decoded.fill * (1 + 1e-6)).all()
+
+
+def test_best_threshold_beats_every_other():
+    generator = np.random.default_rng(0)
+    values = generator.random((20, 30)).round(3)
+    values.flat[:40] = np.repeat((0.0, 1.0), 20)
+    measured = generator.random((20, 30)) > values
+    best = codec._best_threshold(values, measured)
+    wrong = np.count_nonzero((values < best) != measured)
+    candidates = np.concatenate(([0.0], np.unique(values) + 1e-4, [1.0])).clip(0, 1)
+    assert wrong <= min(np.count_nonzero((values < t) != measured) for t in candidates)
+
+
+def test_a_layer_this_version_cannot_read_is_refused(encoded):
+    from quinr_lidar.bitstream import Section, pack, unpack
+
+    container = unpack(encoded.data)
+    data = pack(container.header, [*container.sections, Section("mask", b"x")])
+    with pytest.raises(BitstreamError, match="layer 2 cannot be read by this version"):
+        quinr_lidar.decode(data)
