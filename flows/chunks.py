@@ -1,0 +1,105 @@
+"""What both flows share: frames in chunks, one Prefect task a chunk, and the final state.
+
+A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
+chunk; its frames run in worker processes that know nothing of Prefect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import wait
+from prefect.states import Completed, Failed
+from prefect.utilities.annotations import quote
+from tqdm import tqdm
+
+from pipeline.frames import FrameRecord
+from pipeline.workers import FrameWorkers, Job
+from quinr_lidar.errors import QuinrError
+
+MAX_CHUNK = 32
+
+
+def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
+    """A corrupt frame stays corrupt: only errors that are not ours are tried again."""
+    try:
+        state.result()
+    except QuinrError:
+        return False
+    except Exception:
+        return True
+    return False
+
+
+@task(
+    name="frames",
+    task_run_name="frames {first} to {last}",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=is_worth_retrying,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    tags=["quinr"],
+)
+def run_chunk(
+    workers: Any, function: Any, jobs: Any, first: str, last: str
+) -> list[FrameRecord]:
+    """Run one chunk of frames; ``first`` and ``last`` only name it in the UI."""
+    return workers.run(function, jobs)
+
+
+def run_in_chunks(
+    function: Callable[[Job], FrameRecord],
+    jobs: Sequence[Job],
+    *,
+    processes: int | None,
+    chunk_size: int | None,
+    title: str,
+) -> list[FrameRecord]:
+    """Run all jobs through :func:`run_chunk`, with a progress bar; records in job order.
+
+    Must be called inside a flow, whose task runner decides how many chunks are in flight.
+    """
+    with tqdm(total=len(jobs), desc=title, unit="frame") as bar:
+        failed = 0
+
+        def on_frame(record: FrameRecord) -> None:
+            nonlocal failed
+            failed += record.status == "failed"
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+        with FrameWorkers(processes, on_frame) as workers:
+            size = chunk_size or default_chunk(len(jobs), workers.processes)
+            futures = [
+                run_chunk.submit(
+                    quote(workers),
+                    quote(function),
+                    quote(chunk),
+                    first=chunk[0].frame_id,
+                    last=chunk[-1].frame_id,
+                )
+                for chunk in (jobs[start : start + size] for start in range(0, len(jobs), size))
+            ]
+            wait(futures)
+            return [record for future in futures for record in future.result()]
+
+
+def default_chunk(frames: int, processes: int) -> int:
+    """At least two chunks a worker while that leaves no chunk above :data:`MAX_CHUNK`."""
+    return max(1, min(MAX_CHUNK, frames // (2 * processes)))
+
+
+def final_state(records: Sequence[FrameRecord], max_failed_share: float, data: Any) -> State:
+    """Completed, Completed with failures, or Failed above a share of failed frames."""
+    failed = [record for record in records if record.status == "failed"]
+    message = f"{len(failed)}/{len(records)} frames failed"
+    if not failed:
+        return Completed(message=f"{len(records)} frames", data=data)
+    if len(failed) > max_failed_share * len(records):
+        return Failed(name="TooManyFailures", message=f"{message}; first: {failed[0].error}")
+    return Completed(name="CompletedWithFailures", message=message, data=data)

@@ -1,0 +1,74 @@
+"""What the commands share: tables for a terminal, and how errors end a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from quinr_lidar.errors import ProfileError, QuinrError
+
+EXIT_PARTIAL = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_app(app: typer.Typer, name: str) -> None:
+    """Run a command; our errors become one line on stderr and exit code 2."""
+    try:
+        app(prog_name=name)
+    except QuinrError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """``["bits=7", "pairs=upper"]`` to a dictionary; values are JSON where they can be.
+
+    Raises:
+        ProfileError: a pair without ``=``.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise ProfileError(f"--set {pair}: expected NAME=VALUE, for instance bits=7")
+        try:
+            settings[key] = json.loads(text)
+        except ValueError:
+            settings[key] = text
+    return settings
+
+
+def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
+    """Rows of equal keys as a table; columns without any value are left out."""
+    table = Table(title=title, title_justify="left")
+    shown = [key for key in rows[0] if any(row[key] is not None for row in rows)] if rows else []
+    for key in shown:
+        numeric = any(isinstance(row[key], (int, float)) for row in rows)
+        table.add_column(key, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(format_value(row[key]) for key in shown))
+    Console().print(table)
+
+
+def format_value(value: Any) -> str:
+    """A number with as many digits as a person reads."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2, allow_nan=False))

@@ -1,0 +1,85 @@
+"""KITTI velodyne files: float32 x, y, z, reflectance, little endian, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar.errors import GeometryError, ScanError
+
+BYTES_PER_POINT = 16
+MAX_COORDINATE = 1e4
+"""Metres; no LiDAR sees a tenth as far, so a file of larger numbers holds something else."""
+
+
+def read_velodyne(path: Path) -> NDArray[np.float32]:
+    """Read a scan.
+
+    Args:
+        path: A ``.bin`` file as KITTI distributes them.
+
+    Returns:
+        float32 [N, 4], N >= 1: x, y, z in metres and reflectance. Single points may be NaN.
+
+    Raises:
+        ScanError: the file cannot be read, is empty, truncated, or holds no scan. The message
+            names the file.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_velodyne(data, str(path))
+
+
+def parse_velodyne(data: bytes, name: str) -> NDArray[np.float32]:
+    """Read a scan from bytes; ``name`` says in errors where they came from.
+
+    Raises:
+        ScanError: as :func:`read_velodyne`.
+    """
+    if not data:
+        raise ScanError(f"{name}: the file is empty, expected {BYTES_PER_POINT} bytes a point")
+    if _is_text(data):
+        raise ScanError(f"{name}: this is a text file, expected binary float32 x, y, z, reflectance")
+    if len(data) % BYTES_PER_POINT:
+        raise ScanError(
+            f"{name}: {len(data)} bytes are not a multiple of {BYTES_PER_POINT} "
+            "(float32 x, y, z, reflectance): the file is truncated or no velodyne scan"
+        )
+    points = np.frombuffer(data, dtype="<f4").reshape(-1, 4).astype(np.float32)
+    finite = np.isfinite(points[:, :3]).all(axis=1)
+    if not finite.any():
+        raise ScanError(f"{name}: none of its {len(points)} points has finite coordinates")
+    beyond = np.abs(points[finite, :3]).max(axis=1) > MAX_COORDINATE
+    if beyond.mean() > 0.5:
+        raise ScanError(
+            f"{name}: most coordinates lie beyond {MAX_COORDINATE:.0f} m, "
+            "expected float32 x, y, z, reflectance"
+        )
+    return points
+
+
+def encode_velodyne(points: NDArray[np.floating]) -> bytes:
+    """A KITTI velodyne file's bytes.
+
+    Args:
+        points: [N, 3] or [N, 4] or wider; reflectance is 0 where there is no fourth column.
+
+    Raises:
+        GeometryError: another shape.
+    """
+    if points.ndim != 2 or points.shape[1] < 3:
+        raise GeometryError(f"points: expected [N, 3 or more], got {list(points.shape)}")
+    scan = np.zeros((len(points), 4), dtype="<f4")
+    columns = min(4, points.shape[1])
+    scan[:, :columns] = points[:, :columns]
+    return scan.tobytes()
+
+
+def _is_text(data: bytes) -> bool:
+    """Printable ASCII from end to end: as float32 that would be a cloud of absurd numbers."""
+    head = np.frombuffer(data[:4096], np.uint8)
+    return bool((((head >= 32) & (head < 127)) | ((head >= 9) & (head <= 13))).all())

@@ -1,0 +1,175 @@
+"""An archived sequence on disk: which jobs it takes, and the results kept beside its frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import quinr_lidar
+from pipeline.datasets import Dataset
+from pipeline.evaluation.fidelity import FrameFidelity, summarise
+from pipeline.files import write_atomically, write_json_atomically
+from pipeline.frames import SUFFIX, ArchiveJob, FrameRecord, RestoreJob
+from quinr_lidar import Profile
+from quinr_lidar.errors import DatasetError
+
+FIGURES = tuple(FrameFidelity.__dataclass_fields__)
+
+COLUMNS = {
+    "encoded_bytes": "bytes",
+    "bpp": "bpp",
+    "ratio_raw": "ratio to .bin",
+    "psnr_db": "PSNR [dB]",
+    "chamfer_m": "Chamfer [m]",
+    "projection_chamfer_m": "projection Chamfer [m]",
+    "range_error_median_m": "median error [m]",
+    "mask_precision": "mask precision",
+    "mask_recall": "mask recall",
+}
+"""The figures shown in tables, by field of FrameFidelity."""
+
+
+def archive_jobs(
+    dataset: Dataset, out: Path, profile: Profile, *, limit: int | None = None, resume: bool = True
+) -> list[ArchiveJob]:
+    """One job a frame; the sequence's folder is ``out / dataset.name``."""
+    return [
+        ArchiveJob(
+            frame_id=frame_id,
+            source=dataset.path(frame_id),
+            folder=out / dataset.name,
+            profile=profile,
+            timestamp=dataset.timestamp(frame_id),
+            resume=resume,
+        )
+        for frame_id in dataset.frame_ids[:limit]
+    ]
+
+
+def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
+    """Jobs by sequence for an archived sequence, or for a folder of them.
+
+    Scans go to ``out/sequences/<sequence>/velodyne``, where KITTI's readers look for them.
+
+    Raises:
+        DatasetError: no archived frame in there.
+    """
+    return {
+        folder.resolve().name: [
+            RestoreJob(
+                frame_id=path.stem,
+                source=path,
+                target=out / "sequences" / folder.resolve().name / "velodyne" / f"{path.stem}.bin",
+            )
+            for path in archived_frames(folder)
+        ]
+        for folder in archived_sequences(archive)
+    }
+
+
+def archived_sequences(archive: Path) -> list[Path]:
+    """Folders of archived sequences at or below a folder.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    candidates = [archive]
+    if archive.is_dir():
+        candidates += sorted(entry for entry in archive.iterdir() if entry.is_dir())
+    found = [folder for folder in candidates if archived_frames(folder)]
+    if not found:
+        raise DatasetError(
+            f"{archive}: no archived sequence, expected <sequence>/frames/*{SUFFIX}"
+        )
+    return found
+
+
+def archived_frames(folder: Path) -> list[Path]:
+    """The compressed files of a sequence, in the order of their frame ids."""
+    return sorted(
+        (path for path in (folder / "frames").glob(f"*{SUFFIX}") if path.name[0] != "."),
+        key=lambda path: path.stem.zfill(20),
+    )
+
+
+def write_results(
+    folder: Path, records: Sequence[FrameRecord], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Write ``metrics.csv`` and ``metrics.json`` beside a sequence's frames.
+
+    Returns:
+        What was written as JSON, see :func:`results_of`.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    results = results_of(folder.name, records, settings)
+    write_json_atomically(folder / "metrics.json", results)
+    write_atomically(folder / "metrics.csv", _csv(records).encode())
+    return results
+
+
+def results_of(
+    sequence: str, records: Sequence[FrameRecord], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Results in the field's usual form (name, description, lists), which its plotters read."""
+    done = [record for record in records if record.fidelity]
+    return {
+        "name": f"quINR {settings.get('profile', {}).get('name', '')}".strip(),
+        "description": f"quinr-lidar {quinr_lidar.__version__}, sequence {sequence}; "
+        "psnr in dB over whole images, chamfer in metres",
+        "settings": settings,
+        "frames": {
+            "total": len(records),
+            "ok": sum(record.status == "ok" for record in records),
+            "failed": sum(record.status == "failed" for record in records),
+        },
+        "failures": {r.frame_id: r.error for r in records if r.status == "failed"},
+        "frame_ids": [record.frame_id for record in done],
+        "results": {name: [(r.fidelity or {}).get(name) for r in done] for name in FIGURES},
+        "summary": summarise(fidelity_of(record) for record in done),
+    }
+
+
+def fidelity_of(record: FrameRecord) -> FrameFidelity:
+    """A record's figures as the dataclass; ``None`` becomes NaN again."""
+    values = record.fidelity or {}
+    return FrameFidelity(
+        **{
+            name: float("nan") if values.get(name) is None else values[name]
+            for name in FIGURES
+        }
+    )
+
+
+def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:
+    """Rows for people: frame, status and the figures of :data:`COLUMNS`."""
+    rows = []
+    for record in records:
+        values = record.fidelity or {}
+        row: dict[str, Any] = {"frame": record.frame_id, "status": record.status}
+        row |= {title: _rounded(values.get(name)) for name, title in COLUMNS.items()}
+        row["seconds"] = record.seconds
+        row["error"] = record.error
+        rows.append(row)
+    return rows
+
+
+def _rounded(value: float | None) -> float | int | None:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def _csv(records: Sequence[FrameRecord]) -> str:
+    buffer = io.StringIO()
+    head = ["frame_id", "status", "error", "timestamp", "seconds", "steps", "stop_reason"]
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*head, *FIGURES])
+    for record in records:
+        values = record.fidelity or {}
+        writer.writerow(
+            [getattr(record, name) for name in head] + [values.get(name) for name in FIGURES]
+        )
+    return buffer.getvalue()
