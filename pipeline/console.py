@@ -54,10 +54,18 @@ def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
     shown = [key for key in rows[0] if any(row[key] is not None for row in rows)] if rows else []
     for key in shown:
         numeric = any(isinstance(row[key], (int, float)) for row in rows)
-        table.add_column(key, justify="right" if numeric else "left", overflow="fold")
+        justify = "right" if numeric else "left"
+        table.add_column(key, justify=justify, overflow="fold", min_width=_min_width(rows, key))
     for row in rows:
         table.add_row(*(format_value(row[key]) for key in shown))
-    Console().print(table)
+    console = Console()
+    # A pipe or a file has no width of its own: let nothing wrap there.
+    Console(width=console.width if console.is_terminal else 200).print(table)
+
+
+def _min_width(rows: Sequence[dict[str, Any]], key: str) -> int:
+    """Figures are never broken; only long text may wrap."""
+    return min(24, max(len(format_value(row[key])) for row in rows))
 
 
 def format_value(value: Any) -> str:

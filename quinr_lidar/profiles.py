@@ -34,7 +34,7 @@ class Profile(BaseModel):
     bits: int = Field(8, ge=2, le=16, description="bits of a quantised parameter")
 
     steps: int = Field(1500, ge=1, description="optimiser steps at most")
-    batch_size: int = Field(1536, ge=1, description="pixels a step")
+    batch_size: int = Field(1024, ge=1, description="pixels a step")
     learning_rate: float = Field(2.5e-2, gt=0)
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(0.0, ge=0)

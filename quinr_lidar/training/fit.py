@@ -36,7 +36,7 @@ class FitSettings:
     """
 
     steps: int = 1500
-    batch_size: int = 1536
+    batch_size: int = 1024
     learning_rate: float = 2.5e-2
     warmup: float = 0.1
     weight_decay: float = 0.0

@@ -1,0 +1,138 @@
+"""The ``quinr-flows`` command: the flows, run here and now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prefect.client.schemas.objects import State
+
+from flows.archive_sequence import archive_sequence
+from flows.demo import STEPS, run_demo
+from flows.restore_sequence import restore_sequence
+from pipeline.console import (
+    EXIT_BAD_INPUT,
+    EXIT_PARTIAL,
+    parse_settings,
+    print_json,
+    print_table,
+    run_app,
+)
+from pipeline.datasets import open_dataset
+from pipeline.frames import read_record
+from pipeline.sequences import archive_jobs, restore_jobs, table_rows
+from quinr_lidar.profiles import get_profile
+
+app = typer.Typer(
+    help="Archive and restore whole sequences as Prefect flows. No server needs to run.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; all cores if unset.")
+]
+MaxFailed = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of failed frames above which the flow fails.")
+]
+
+
+@app.command()
+def archive(
+    source: Annotated[Path, typer.Argument(help="A data set, sequence, drive or folder of scans.")],
+    out: Annotated[Path, typer.Argument(help="Folder for archives.")],
+    sequence: Annotated[str | None, typer.Option(help="Which sequence of a data set.")] = None,
+    profile: Annotated[str, typer.Option(help="Named settings of the encoder.")] = "paper",
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
+    ] = [],  # noqa: B006 (typer copies it)
+    n_scans: Annotated[int | None, typer.Option(min=1, help="Only the first scans.")] = None,
+    jobs: Jobs = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--overwrite", help="Skip finished frames, or do all again.")
+    ] = True,
+    max_failed_share: MaxFailed = 0.5,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Archive a sequence; run it again to go on where it stopped.
+
+    Example: `quinr-flows archive kitti/odometry archive --sequence 00 --jobs 4`
+    """
+    # Bad input ends the command before a server starts for the flow.
+    overrides = parse_settings(settings)
+    chosen = get_profile(profile).with_overrides(**overrides)
+    dataset = open_dataset(source, sequence)
+    state = archive_sequence(
+        str(source),
+        str(out),
+        sequence,
+        profile=profile,
+        overrides=overrides,
+        limit=n_scans,
+        jobs=jobs,
+        resume=resume,
+        max_failed_share=max_failed_share,
+        return_state=True,
+    )
+    folder = out / dataset.name
+    frames = archive_jobs(dataset, out, chosen, limit=n_scans)
+    records = [r for job in frames if (r := read_record(folder, job.frame_id))]
+    rows = table_rows(records)
+    if json:
+        print_json({"state": state.name, "message": state.message, "frames": rows})
+    else:
+        print_table(rows, f"{folder}")
+    _finish(state, quiet=json)
+
+
+@app.command()
+def restore(
+    archive: Annotated[Path, typer.Argument(help="An archived sequence, or a folder of them.")],
+    out: Annotated[Path, typer.Argument(help="Root of the restored data set.")],
+    jobs: Jobs = None,
+    max_failed_share: MaxFailed = 0.5,
+) -> None:
+    """Restore KITTI velodyne scans from an archive.
+
+    Example: `quinr-flows restore archive/00 restored`
+    """
+    restore_jobs(archive, out)
+    state = restore_sequence(
+        str(archive), str(out), jobs, max_failed_share=max_failed_share, return_state=True
+    )
+    _finish(state)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("data/demo"),
+    frames: Annotated[int, typer.Option(min=1, help="Scans of the synthetic drive.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps a frame.")] = STEPS,
+) -> None:
+    """A synthetic drive: archive, restore, evaluate, a table and a picture.
+
+    Example: `quinr-flows demo --out data/demo --frames 3`
+    """
+    run_demo(out, frames=frames, seed=seed, steps=steps)
+
+
+def main() -> None:
+    """Entry point of the ``quinr-flows`` command."""
+    run_app(app, "quinr-flows")
+
+
+def _finish(state: State, *, quiet: bool = False) -> None:
+    """Say how the flow ended; exit 0 complete, 1 some frames failed, 2 the flow failed."""
+    if not quiet:
+        print(f"{state.name}: {state.message or ''}")
+    if not state.is_completed():
+        raise typer.Exit(EXIT_BAD_INPUT)
+    if state.name == "CompletedWithFailures":
+        raise typer.Exit(EXIT_PARTIAL)
+
+
+if __name__ == "__main__":
+    main()
