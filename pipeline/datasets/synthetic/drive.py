@@ -34,7 +34,7 @@ def write_drive(
 
     The same arguments give the same bytes, and frame k does not depend on how many frames
     there are. Frames are cast one after the other: memory does not grow with their number.
-    Scans are as if taken at one instant each (KITTI's are corrected for the car's motion).
+    Scans are corrected for the motion of the sensor's own car within a turn, as KITTI's are.
 
     Args:
         folder: Root of the data set; made if missing.
@@ -87,7 +87,7 @@ def scan_frame(road: Road, frame: int) -> NDArray[np.float32]:
     """
     scene = merge([street_around(road, road.ego_along(frame)), traffic(road, frame)])
     rng = np.random.default_rng([road.seed, 5, frame])
-    return scan(scene, road.sensor_pose(frame), rng)
+    return scan(scene, road.sensor_pose(frame), METRES_PER_FRAME, rng)
 
 
 def _check(frames: int, seed: int, sequence: str) -> None:

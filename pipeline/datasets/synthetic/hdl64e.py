@@ -1,6 +1,6 @@
 """A Velodyne HDL-64E: where its rays go, and what comes back from what they hit.
 
-Ring elevations are those of the data sheet; noise, dropouts and reflectance are a plain
+The rings are those of KITTI's scans; noise, dropouts and reflectance are a plain
 model whose constants were chosen so that its range images resemble KITTI's (measured
 fraction, range quantiles, and the holes that the own car leaves near the lower edge).
 """
@@ -19,13 +19,16 @@ RINGS = 64
 AZIMUTH_STEPS = 2083
 """Firings a turn at 10 Hz."""
 
-ELEVATIONS = np.concatenate([2.0 - np.arange(32) / 3, -8.83 - 0.5 * np.arange(32)])
-"""Elevation of every ring, degrees: 1/3 degree apart in the upper block, 1/2 in the lower."""
+ELEVATIONS = np.concatenate([2.5 - np.arange(32) / 3, -8.33 - 0.5 * np.arange(32)])
+"""Elevation of every ring, degrees: 1/3 degree apart in the upper block, 1/2 in the lower.
+
+The data sheet's fan (+2 to -24.33), half a degree higher, which is where KITTI's rings lie.
+"""
 
 MAX_RANGE = 80.0
 """KITTI's scans end here; the data sheet promises 120 m only for bright targets."""
 
-MIN_RANGE = 2.5
+MIN_RANGE = 0.9
 RANGE_NOISE = 0.02
 """Standard deviation of a range, metres (data sheet: under 2 cm)."""
 
@@ -49,7 +52,7 @@ _ALBEDO = {
     Material.LEAF: 0.38,
 }
 
-_MIRRORED = {Material.GLASS: 0.65, Material.PAINT: 0.12}
+_MIRRORED = {Material.GLASS: 0.4, Material.PAINT: 0.1}
 """Share of rays that a smooth surface sends elsewhere, for materials that have one."""
 
 # The own car hides parts of the lower rings: azimuth and elevation of a middle, half axes.
@@ -82,13 +85,19 @@ def ray_angles() -> tuple[FloatArray, FloatArray]:
     return azimuths, elevations
 
 
-def scan(scene: Mesh, pose: FloatArray, rng: np.random.Generator) -> NDArray[np.float32]:
-    """One turn of the sensor. Nothing moves during it: KITTI's odometry scans are corrected
-    for the motion of the car within a turn.
+def scan(
+    scene: Mesh, pose: FloatArray, advance: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """One turn of the sensor, corrected for its motion as KITTI's odometry scans are.
+
+    The sensor moves straight on while it turns and is at its pose when it looks ahead; the
+    points are given in that pose's frame. Its yaw within a turn, and the motion of what it
+    sees, are neglected.
 
     Args:
         scene: What there is, in world coordinates.
         pose: Pose of the sensor in the world (x forward, y left, z up), [4, 4].
+        advance: Metres the sensor moves forward during the turn.
         rng: Makes the noise; every call draws the same number of values.
 
     Returns:
@@ -104,24 +113,27 @@ def scan(scene: Mesh, pose: FloatArray, rng: np.random.Generator) -> NDArray[np.
         ],
         axis=1,
     )
-    ranges, cosine, material = _cast(scene, pose, directions)
-    chance = rng.uniform(size=(3, len(ranges)))
+    origins = np.zeros_like(directions)
+    origins[:, 0] = advance * ((azimuth / (2 * np.pi) + 0.5) % 1 - 0.5)
+    ranges, cosine, material = _cast(scene, pose, origins, directions)
+    chance = rng.uniform(size=(2, len(ranges)))
     noise = rng.normal(size=(2, len(ranges)))
     seen = np.isfinite(ranges) & (ranges >= MIN_RANGE) & (ranges <= MAX_RANGE)
-    seen &= ~_hidden_by_own_car(azimuth, elevation, chance[2])
+    seen &= ~_hidden_by_own_car(azimuth, elevation)
     power = _table(_ALBEDO, 0.0)[material] * cosine / ranges**2
     seen &= chance[0] < power**2 / (power**2 + FAINTEST**2)
     seen &= chance[1] > FIRING_LOSS + _table(_MIRRORED, 0.0)[material]
     measured = np.where(seen, ranges, 1.0) + RANGE_NOISE * noise[0]
-    seen &= measured <= MAX_RANGE
+    xyz = np.round(origins + directions * measured[:, None], 3)
+    seen &= np.linalg.norm(xyz, axis=1) <= MAX_RANGE
     reflectance = _table(_ALBEDO, 0.0)[material] * (0.6 + 0.4 * cosine)
     reflectance = np.round(reflectance + REFLECTANCE_NOISE * noise[1], 2).clip(0, 0.99)
-    points = np.column_stack([np.round(directions * measured[:, None], 3), reflectance])
+    points = np.column_stack([xyz, reflectance])
     return points[seen].astype(np.float32)
 
 
 def _cast(
-    scene: Mesh, pose: FloatArray, directions: FloatArray
+    scene: Mesh, pose: FloatArray, origins: FloatArray, directions: FloatArray
 ) -> tuple[FloatArray, FloatArray, NDArray[np.uint8]]:
     """First hits: range in metres (infinite for none), cosine of incidence, material."""
     o3d = import_open3d()
@@ -133,8 +145,7 @@ def _cast(
         o3d.core.Tensor(vertices), o3d.core.Tensor(scene.triangles.astype(np.uint32))
     )
     world = directions @ pose[:3, :3].T
-    rays = np.zeros((len(world), 6), np.float32)
-    rays[:, 3:] = world
+    rays = np.concatenate([origins @ pose[:3, :3].T, world], axis=1).astype(np.float32)
     hits = caster.cast_rays(o3d.core.Tensor(rays), nthreads=1)
     ranges = hits["t_hit"].numpy().astype(float)
     normals = hits["primitive_normals"].numpy().astype(float)
@@ -144,13 +155,15 @@ def _cast(
     return ranges, np.where(hit, cosine, 0.0), scene.materials[triangle]
 
 
-def _hidden_by_own_car(azimuth: FloatArray, elevation: FloatArray, chance: FloatArray):
-    """Which rays end on the own car; the edges are frayed, as they are in KITTI."""
+def _hidden_by_own_car(azimuth: FloatArray, elevation: FloatArray) -> NDArray[np.bool_]:
+    """Which rays end on the own car. Every ring's edge lies elsewhere, as it does in KITTI."""
+    fray = 0.6 + 0.8 * np.random.default_rng(64).uniform(size=(len(_OWN_CAR), RINGS))
+    rings = np.repeat(np.arange(RINGS), AZIMUTH_STEPS)
     hidden = np.zeros(azimuth.shape, bool)
-    for middle, height, half_width, half_height in _OWN_CAR:
+    for (middle, height, half_width, half_height), edge in zip(_OWN_CAR, fray, strict=True):
         across = (np.degrees(azimuth) - middle + 180) % 360 - 180
         up = np.degrees(elevation) - height
-        hidden |= (across / half_width) ** 2 + (up / half_height) ** 2 < 0.85 + 0.3 * chance
+        hidden |= (across / half_width) ** 2 + (up / half_height) ** 2 < edge[rings]
     return hidden
 
 

@@ -6,6 +6,7 @@ more memory than the blocks in sight.
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -34,15 +35,15 @@ _BLOCK_NUMBER_OFFSET = 1 << 20
 _CROSS_SECTION = (
     (-70.0, 1.2, Material.GRASS),
     (-30.0, 0.4, Material.GRASS),
-    (-8.2, 0.16, Material.PAVEMENT),
-    (-5.72, 0.12, Material.PAVEMENT),
-    (-5.70, -0.02, Material.ASPHALT),
-    (-3.5, 0.0, Material.ASPHALT),
+    (-9.2, 0.16, Material.PAVEMENT),
+    (-6.72, 0.12, Material.PAVEMENT),
+    (-6.70, -0.02, Material.ASPHALT),
+    (-4.2, 0.0, Material.ASPHALT),
     (0.0, 0.05, Material.ASPHALT),
-    (3.5, 0.0, Material.ASPHALT),
-    (5.70, -0.02, Material.PAVEMENT),
-    (5.72, 0.12, Material.PAVEMENT),
-    (8.2, 0.16, Material.GRASS),
+    (4.2, 0.0, Material.ASPHALT),
+    (6.70, -0.02, Material.PAVEMENT),
+    (6.72, 0.12, Material.PAVEMENT),
+    (9.2, 0.16, Material.GRASS),
     (30.0, -0.3, Material.GRASS),
     (70.0, -0.8, Material.GRASS),
 )
@@ -70,12 +71,12 @@ def traffic(road: Road, frame: int) -> Mesh:
         rng = np.random.default_rng([road.seed, 3, number + _BLOCK_NUMBER_OFFSET])
         jitter, scale, height = rng.uniform(-12, 12), rng.uniform(0.9, 1.1), rng.uniform(0.95, 1.4)
         place = number * spacing + jitter - advance * frame
-        cars.append(_stand(road, car(scale, height), place, 1.75, turn=np.pi))
+        cars.append(_stand(road, car(scale, height), place, 2.1, turn=np.pi))
     rng = np.random.default_rng([road.seed, 4])
     for distance in (rng.uniform(16, 30), -rng.uniform(12, 25)):
         phase, scale = rng.uniform(0, 2 * np.pi), rng.uniform(0.9, 1.15)
         place = ego + distance + 4 * np.sin(2 * np.pi * frame / 70 + phase)
-        cars.append(_stand(road, car(scale), place, -1.75))
+        cars.append(_stand(road, car(scale), place, -2.1))
     return merge(cars)
 
 
@@ -85,7 +86,7 @@ def _block(road: Road, number: int) -> Mesh:
     start = number * BLOCK
     parts = [_ground(road, start)]
     for side in (-1.0, 1.0):
-        kind = rng.choice(["buildings", "gardens", "open"], p=[0.6, 0.28, 0.12])
+        kind = rng.choice(["buildings", "gardens", "open"], p=[0.5, 0.34, 0.16])
         if kind == "buildings":
             parts += _buildings(road, rng, start, side)
         elif kind == "gardens":
@@ -104,7 +105,7 @@ def _ground(road: Road, start: float) -> Mesh:
     grid_along, grid_left = np.meshgrid(along, left, indexing="ij")
     # A function of the place alone, so that neighbouring blocks meet without a gap.
     rough = 0.05 * np.sin(1.3 * grid_along + 0.7 * grid_left) * np.sin(0.31 * grid_along)
-    heights = up + np.where(np.abs(grid_left) > 8.5, rough, 0.0)
+    heights = up + np.where(np.abs(grid_left) > 9.5, rough, 0.0)
     vertices = road.place(grid_along, grid_left, heights).reshape(-1, 3)
     index = np.arange(grid_along.size).reshape(grid_along.shape)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
@@ -118,11 +119,11 @@ def _buildings(road: Road, rng: np.random.Generator, start: float, side: float) 
     """Two or three houses of different height and setback, now and then with an alley."""
     parts = []
     ends = start + BLOCK * np.array([0, *np.sort(rng.uniform(0.25, 0.75, rng.integers(1, 3))), 1])
-    for begin, end in zip(ends[:-1], ends[1:], strict=True):
+    for begin, end in itertools.pairwise(ends):
         alley = rng.uniform(0.5, 2.5) if rng.uniform() < 0.3 else 0.0
         if end - begin - alley < 4:
             continue
-        setback = rng.uniform(8.3, 10.5)
+        setback = rng.uniform(9.4, 13.0)
         house = _house(rng, end - begin - alley, rng.uniform(6, 14))
         parts.append(_stand(road, house, (begin + end - alley) / 2, side * setback, side=side))
     return parts
@@ -153,16 +154,16 @@ def _gardens(road: Road, rng: np.random.Generator, start: float, side: float) ->
     if rng.uniform() < 0.5:
         for place in np.arange(start + 1.5, start + BLOCK - 1, 2.5):
             bush = foliage(rng, (1.5, 0.5, height / 2), 260, 0.22).moved((0, 0, height / 2))
-            parts.append(_stand(road, bush, place, side * 8.9, side=side))
+            parts.append(_stand(road, bush, place, side * 10.0, side=side))
     else:
         wall = box((-4.9, 0, -0.5), (4.9, 0.25, height), Material.FACADE)
         places = start + np.array([5.0, 15.0, 25.0])[rng.uniform(size=3) < 0.8]
-        parts += [_stand(road, wall, place, side * 8.6, side=side) for place in places]
+        parts += [_stand(road, wall, place, side * 9.8, side=side) for place in places]
     for _ in range(rng.integers(1, 4)):
-        place, setback = start + rng.uniform(3, BLOCK - 3), rng.uniform(10.5, 15)
+        place, setback = start + rng.uniform(3, BLOCK - 3), rng.uniform(12, 17)
         parts.append(_stand(road, _tree(rng), place, side * setback))
     house = _house(rng, rng.uniform(12, 20), rng.uniform(5, 9))
-    parts.append(_stand(road, house, start + BLOCK / 2, side * rng.uniform(15, 20), side=side))
+    parts.append(_stand(road, house, start + BLOCK / 2, side * rng.uniform(17, 24), side=side))
     return parts
 
 
@@ -170,7 +171,7 @@ def _park(road: Road, rng: np.random.Generator, start: float, side: float) -> li
     """Open ground with trees far and near, and sky between them."""
     return [
         _stand(
-            road, _tree(rng), start + rng.uniform(0, BLOCK), side * rng.uniform(11, 50)
+            road, _tree(rng), start + rng.uniform(0, BLOCK), side * rng.uniform(12, 50)
         )
         for _ in range(rng.integers(5, 11))
     ]  # fmt: skip
@@ -180,11 +181,11 @@ def _kerbside(road: Road, rng: np.random.Generator, start: float, side: float) -
     """Parked cars, lamp posts, signs and street trees between carriageway and facades."""
     parts = []
     for slot in np.arange(start + 3, start + BLOCK - 2, 6.0):
-        if rng.uniform() < 0.42:
+        if rng.uniform() < 0.3:
             parked = car(rng.uniform(0.9, 1.05), rng.uniform(0.9, 1.3))
             turn = 0.0 if side < 0 else np.pi
             place = slot + rng.uniform(-0.5, 0.5)
-            lateral = side * rng.uniform(4.6, 4.75)
+            lateral = side * rng.uniform(5.55, 5.75)
             parts.append(_stand(road, parked, place, lateral, turn=turn))
     lamp = merge(
         [
@@ -192,7 +193,7 @@ def _kerbside(road: Road, rng: np.random.Generator, start: float, side: float) -
             box((-0.1, -1.6, 6.9), (0.1, 0, 7.0), Material.METAL),
         ]
     )
-    parts.append(_stand(road, lamp, start + rng.uniform(2, 8), side * 6.2, side=side))
+    parts.append(_stand(road, lamp, start + rng.uniform(2, 8), side * 7.2, side=side))
     sign = merge(
         [
             column(0.04, 2.9, Material.METAL),
@@ -200,9 +201,9 @@ def _kerbside(road: Road, rng: np.random.Generator, start: float, side: float) -
         ]
     )
     if rng.uniform() < 0.6:
-        parts.append(_stand(road, sign, start + rng.uniform(10, 25), side * 6.1))
+        parts.append(_stand(road, sign, start + rng.uniform(10, 25), side * 7.1))
     if rng.uniform() < 0.5:
-        parts.append(_stand(road, _tree(rng), start + rng.uniform(10, 28), side * 7.0))
+        parts.append(_stand(road, _tree(rng), start + rng.uniform(10, 28), side * 8.2))
     return parts
 
 

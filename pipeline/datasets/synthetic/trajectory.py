@@ -14,7 +14,7 @@ SENSOR_HEIGHT = 1.73
 """Height of KITTI's velodyne above the road, metres (Geiger et al. 2013, figure 1)."""
 
 METRES_PER_FRAME = 1.0
-EGO_LANE = -1.75
+EGO_LANE = -2.1
 """Lateral position of the right-hand lane's middle, metres left of the centre line."""
 
 MARGIN = 200.0
@@ -59,7 +59,7 @@ class Road:
     def slope(self, along: ArrayLike) -> FloatArray:
         """Pitch of the road, radians, positive uphill."""
         along = np.asarray(along, float)
-        return np.arctan((self.height(along + 0.5) - self.height(along - 0.5)))
+        return np.arctan(self.height(along + 0.5) - self.height(along - 0.5))
 
     @cached_property
     def _samples(self) -> tuple[FloatArray, FloatArray, FloatArray]:
