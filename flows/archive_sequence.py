@@ -11,9 +11,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.chunks import final_state, run_in_chunks
+from flows.chunks import CHUNKS_IN_FLIGHT, final_state, run_in_chunks
 from pipeline.datasets import open_dataset
-from pipeline.frames import archive_frame
+from pipeline.frames import archive_frame, write_record
 from pipeline.sequences import archive_jobs, table_rows, write_results
 from quinr_lidar.profiles import get_profile
 
@@ -23,7 +23,7 @@ MAX_ARTIFACT_ROWS = 500
 @flow(
     name="archive-sequence",
     flow_run_name="archive {source}",
-    task_runner=ThreadPoolTaskRunner(max_workers=8),
+    task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT),
     validate_parameters=True,
 )
 def archive_sequence(
@@ -69,6 +69,10 @@ def archive_sequence(
         chunk_size=chunk_size,
         title=f"archive {dataset.name}",
     )
+    for record in records:
+        # A worker that was killed could not leave a record itself.
+        if record.status == "failed":
+            write_record(folder, record)
     write_results(
         folder, records, {"source": source, "profile": settings.model_dump(mode="json")}
     )

@@ -6,22 +6,28 @@ chunk; its frames run in worker processes that know nothing of Prefect.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
-from pipeline.frames import FrameRecord
+from pipeline.frames import FrameRecord, failed_record
 from pipeline.workers import FrameWorkers, Job
 from quinr_lidar.errors import QuinrError
 
 MAX_CHUNK = 32
+MAX_TASKS = 300
+"""Task runs of a flow that Prefect's own server takes without falling behind."""
+
+CHUNKS_IN_FLIGHT = 8
 
 
 def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
@@ -69,12 +75,15 @@ def run_in_chunks(
 
         def on_frame(record: FrameRecord) -> None:
             nonlocal failed
-            failed += record.status == "failed"
+            if record.status == "failed":
+                failed += 1
+                tqdm.write(record.error or record.frame_id, file=sys.stderr)
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
 
         with FrameWorkers(processes, on_frame) as workers:
             size = chunk_size or default_chunk(len(jobs), workers.processes)
+            chunks = [jobs[start : start + size] for start in range(0, len(jobs), size)]
             futures = [
                 run_chunk.submit(
                     quote(workers),
@@ -83,15 +92,34 @@ def run_in_chunks(
                     first=chunk[0].frame_id,
                     last=chunk[-1].frame_id,
                 )
-                for chunk in (jobs[start : start + size] for start in range(0, len(jobs), size))
+                for chunk in chunks
             ]
             wait(futures)
-            return [record for future in futures for record in future.result()]
+            return [
+                record
+                for future, chunk in zip(futures, chunks, strict=True)
+                for record in _records(future, chunk)
+            ]
+
+
+def _records(
+    future: PrefectFuture[list[FrameRecord]], chunk: Sequence[Job]
+) -> list[FrameRecord]:
+    """A chunk's records; if its task itself failed, that is the failure of these frames only."""
+    try:
+        return future.result()
+    except Exception as error:
+        return [failed_record(job, f"{type(error).__name__}: {error}") for job in chunk]
 
 
 def default_chunk(frames: int, processes: int) -> int:
-    """At least two chunks a worker while that leaves no chunk above :data:`MAX_CHUNK`."""
-    return max(1, min(MAX_CHUNK, frames // (2 * processes)))
+    """Frames a task.
+
+    Two chunks a worker, up to :data:`MAX_CHUNK`; more where there would be above
+    :data:`MAX_TASKS` of them, or where those in flight would leave workers idle.
+    """
+    even = min(MAX_CHUNK, frames // (2 * processes))
+    return max(1, even, math.ceil(frames / MAX_TASKS), math.ceil(processes / CHUNKS_IN_FLIGHT))
 
 
 def final_state(records: Sequence[FrameRecord], max_failed_share: float, data: Any) -> State:

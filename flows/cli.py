@@ -1,16 +1,16 @@
-"""The ``quinr-flows`` command: the flows, run here and now."""
+"""The ``quinr-flows`` command: the flows, run here and now.
+
+Commands import Prefect themselves: a spawned worker imports the main module again, and this one
+must not cost it seconds for what it never uses.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from prefect.client.schemas.objects import State
 
-from flows.archive_sequence import archive_sequence
-from flows.demo import STEPS, run_demo
-from flows.restore_sequence import restore_sequence
 from pipeline.console import (
     EXIT_BAD_INPUT,
     EXIT_PARTIAL,
@@ -23,6 +23,9 @@ from pipeline.datasets import open_dataset
 from pipeline.frames import read_record
 from pipeline.sequences import archive_jobs, restore_jobs, table_rows
 from quinr_lidar.profiles import get_profile
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 app = typer.Typer(
     help="Archive and restore whole sequences as Prefect flows. No server needs to run.",
@@ -64,6 +67,9 @@ def archive(
     overrides = parse_settings(settings)
     chosen = get_profile(profile).with_overrides(**overrides)
     dataset = open_dataset(source, sequence)
+
+    from flows.archive_sequence import archive_sequence
+
     state = archive_sequence(
         str(source),
         str(out),
@@ -99,6 +105,9 @@ def restore(
     Example: `quinr-flows restore archive/00 restored`
     """
     restore_jobs(archive, out)
+
+    from flows.restore_sequence import restore_sequence
+
     state = restore_sequence(
         str(archive), str(out), jobs, max_failed_share=max_failed_share, return_state=True
     )
@@ -110,12 +119,14 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("data/demo"),
     frames: Annotated[int, typer.Option(min=1, help="Scans of the synthetic drive.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps a frame.")] = STEPS,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps a frame.")] = 400,
 ) -> None:
     """A synthetic drive: archive, restore, evaluate, a table and a picture.
 
     Example: `quinr-flows demo --out data/demo --frames 3`
     """
+    from flows.demo import run_demo
+
     run_demo(out, frames=frames, seed=seed, steps=steps)
 
 

@@ -23,14 +23,11 @@ from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import DatasetError
 
 SEQUENCE = "00"
-STEPS = 400
-"""Instead of the profile's 1,500: the demo shows the way, not the best picture."""
-
 SMALL_CIRCUIT = {"qubits": 4, "features": 14, "blocks": 3}
-"""A third of the profile's work a step, for the same reason."""
+"""A third of the profile's work a step: the demo shows the way, not the best picture."""
 
 
-def run_demo(out: Path, *, frames: int = 10, seed: int = 0, steps: int = STEPS) -> dict[str, Any]:
+def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]:
     """Run the whole main job under ``out`` and write results, table and picture there.
 
     Running it again resumes: finished frames are not encoded twice.

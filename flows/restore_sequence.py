@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.chunks import final_state, run_in_chunks
-from pipeline.frames import restore_frame
+from flows.chunks import CHUNKS_IN_FLIGHT, final_state, run_in_chunks
+from pipeline.files import write_json_atomically
+from pipeline.frames import FrameRecord, restore_frame
 from pipeline.sequences import restore_jobs
 
 
 @flow(
     name="restore-sequence",
     flow_run_name="restore {archive}",
-    task_runner=ThreadPoolTaskRunner(max_workers=8),
+    task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT),
     validate_parameters=True,
 )
 def restore_sequence(
@@ -28,6 +30,7 @@ def restore_sequence(
 ) -> State:
     """Write ``out/sequences/<sequence>/velodyne/<frame id>.bin`` for every archived frame.
 
+    What could not be restored is in ``out/sequences/<sequence>/restore.json``, with the reason.
     Points are in row-major pixel order; reflectance is 0, since archives do not keep it yet.
 
     Args:
@@ -40,12 +43,31 @@ def restore_sequence(
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
     """
-    frames = [
-        job
-        for sequence in restore_jobs(Path(archive), Path(out)).values()
-        for job in sequence
-    ]
-    records = run_in_chunks(
-        restore_frame, frames, processes=jobs, chunk_size=chunk_size, title="restore"
-    )
+    records: list[FrameRecord] = []
+    # Sequence by sequence: frame ids are unique within one only.
+    for sequence, frames in restore_jobs(Path(archive), Path(out)).items():
+        restored = run_in_chunks(
+            restore_frame,
+            frames,
+            processes=jobs,
+            chunk_size=chunk_size,
+            title=f"restore {sequence}",
+        )
+        write_json_atomically(
+            Path(out) / "sequences" / sequence / "restore.json", _report(archive, restored)
+        )
+        records += restored
     return final_state(records, max_failed_share, out)
+
+
+def _report(archive: str, records: list[FrameRecord]) -> dict[str, Any]:
+    failures = {record.frame_id: record.error for record in records if record.status == "failed"}
+    return {
+        "source": archive,
+        "frames": {
+            "total": len(records),
+            "ok": len(records) - len(failures),
+            "failed": len(failures),
+        },
+        "failures": failures,
+    }

@@ -107,8 +107,10 @@ def archive_frame(
     except (QuinrError, MemoryError) as error:
         record = failed_record(job, str(error) or type(error).__name__)
     try:
-        write_json_atomically(record_path(job.folder, job.frame_id), asdict(record))
+        write_record(job.folder, record)
     except QuinrError as error:
+        if record.status == "ok":
+            frame_path(job.folder, job.frame_id).unlink(missing_ok=True)
         return failed_record(job, str(error))
     return record
 
@@ -161,6 +163,15 @@ def record_path(folder: Path, frame_id: str) -> Path:
     return folder / "records" / f"{frame_id}.json"
 
 
+def write_record(folder: Path, record: FrameRecord) -> None:
+    """Keep a frame's record.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    write_json_atomically(record_path(folder, record.frame_id), asdict(record))
+
+
 def read_record(folder: Path, frame_id: str) -> FrameRecord | None:
     """A frame's record, or ``None`` when there is none that can be understood."""
     try:
@@ -185,14 +196,19 @@ def _archive(
     seconds = time.perf_counter() - began
     path = frame_path(job.folder, job.frame_id)
     write_atomically(path, encoded.data)
-    written = read_bytes(path)
-    fidelity = measure_frame(
-        points,
-        image,
-        decode_file(written, path),
-        encoded_bytes=len(written),
-        raw_bytes=len(data),
-    )
+    try:
+        written = read_bytes(path)
+        fidelity = measure_frame(
+            points,
+            image,
+            decode_file(written, path),
+            encoded_bytes=len(written),
+            raw_bytes=len(data),
+        )
+    except BaseException:
+        # A file that could not be verified is worse than none.
+        path.unlink(missing_ok=True)
+        raise
     return FrameRecord(
         frame_id=job.frame_id,
         status="ok",

@@ -98,6 +98,4 @@ def _bird_eye(axes: Axes, title: str, cloud: NDArray[np.float32]) -> None:
 
 
 def _colours(name: str) -> Colormap:
-    colours = colormaps[name].copy()
-    colours.set_bad(UNMEASURED)
-    return colours
+    return colormaps[name].with_extremes(bad=UNMEASURED)
