@@ -73,9 +73,7 @@ def archive_sequence(
         # A worker that was killed could not leave a record itself.
         if record.status == "failed":
             write_record(folder, record)
-    write_results(
-        folder, records, {"source": source, "profile": settings.model_dump(mode="json")}
-    )
+    write_results(folder, records, {"source": source, "profile": settings.model_dump(mode="json")})
     _publish(dataset.name, table_rows(records))
     return final_state(records, max_failed_share, str(folder))
 

@@ -52,7 +52,11 @@ def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
     tags=["quinr"],
 )
 def run_chunk(
-    workers: Any, function: Any, jobs: Any, first: str, last: str
+    workers: Any,
+    function: Any,
+    jobs: Any,
+    first: str,  # noqa: ARG001 (Prefect reads it for the run's name)
+    last: str,  # noqa: ARG001
 ) -> list[FrameRecord]:
     """Run one chunk of frames; ``first`` and ``last`` only name it in the UI."""
     return workers.run(function, jobs)
@@ -102,9 +106,7 @@ def run_in_chunks(
             ]
 
 
-def _records(
-    future: PrefectFuture[list[FrameRecord]], chunk: Sequence[Job]
-) -> list[FrameRecord]:
+def _records(future: PrefectFuture[list[FrameRecord]], chunk: Sequence[Job]) -> list[FrameRecord]:
     """A chunk's records; if its task itself failed, that is the failure of these frames only."""
     try:
         return future.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 DEFAULTS = {
     # A cold ephemeral server takes 12-26 s; Prefect gives up after 20 and leaves an orphan.
@@ -17,6 +18,23 @@ DEFAULTS = {
 
 
 def apply_defaults() -> None:
-    """Set every default that the environment leaves open."""
+    """Set every default that the environment leaves open.
+
+    Who has set Prefect up (by its variables or by a profile) keeps that setup, server and all;
+    for everybody else the flows' database lives in a folder of its own.
+    """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if not _is_set_up():
+        os.environ.setdefault("PREFECT_HOME", str(_own_home()))
+
+
+def _is_set_up() -> bool:
+    chosen = ("PREFECT_HOME", "PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH")
+    profiles = Path("~/.prefect/profiles.toml").expanduser()
+    return any(os.environ.get(name) for name in chosen) or profiles.is_file()
+
+
+def _own_home() -> Path:
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "quinr-lidar" / "prefect"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +71,7 @@ class ArchiveJob:
     source: Path
     folder: Path
     profile: Profile
-    projection: SphericalProjection = SphericalProjection()
+    projection: SphericalProjection = field(default_factory=SphericalProjection)
     timestamp: float | None = None
     resume: bool = True
 
@@ -123,9 +123,7 @@ def restore_frame(job: RestoreJob) -> FrameRecord:
         write_atomically(job.target, encode_velodyne(image.projection.back_project(image)))
     except QuinrError as error:
         return failed_record(job, str(error))
-    return FrameRecord(
-        job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data)
-    )
+    return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))
 
 
 def decode_file(data: bytes, path: Path, layers: int | None = None) -> quinr_lidar.RangeImage:

@@ -1,0 +1,56 @@
+"""The quinr-flows command end to end, with the server it starts for itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from pipeline.datasets import encode_velodyne, open_dataset
+
+TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=3"]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=280, check=False, env=os.environ.copy()
+    )
+
+
+@pytest.mark.parametrize("command", ["archive", "restore", "demo"])
+def test_help_has_an_example(command):
+    result = run(command, "--help")
+    assert result.returncode == 0
+    assert f"quinr-flows {command}" in result.stdout
+
+
+def test_bad_input_ends_with_code_2_before_a_server_starts(tmp_path):
+    result = run("archive", tmp_path / "nowhere", tmp_path / "out")
+    assert result.returncode == 2
+    assert "nowhere: no such file or folder" in result.stderr
+    assert run("archive", tmp_path, tmp_path / "out", "--set", "bits=1").returncode == 2
+    assert run("restore", tmp_path, tmp_path / "out").returncode == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.prefect
+def test_archive_and_restore(tmp_path):
+    scans = tmp_path / "drive"
+    scans.mkdir()
+    for index in range(2):
+        points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(3000, 3))
+        (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
+    (scans / "000002.bin").write_bytes(b"")
+    archived = run("archive", scans, tmp_path / "archive", *TINY, "--jobs", 1, "--json")
+    assert archived.returncode == 1, archived.stderr
+    document = json.loads(archived.stdout)
+    assert document["state"] == "CompletedWithFailures"
+    assert [row["status"] for row in document["frames"]] == ["ok", "ok", "failed"]
+    restored = run("restore", tmp_path / "archive" / "drive", tmp_path / "kitti", "--jobs", 1)
+    assert restored.returncode == 0, restored.stderr
+    assert open_dataset(tmp_path / "kitti").frame_ids == ("000000", "000001")

@@ -1,0 +1,106 @@
+"""Flows against a real (temporary) Prefect server, on tiny scans and circuits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pykitti
+import pytest
+
+from flows.archive_sequence import archive_sequence
+from flows.chunks import default_chunk, final_state
+from flows.restore_sequence import restore_sequence
+from pipeline.datasets import encode_velodyne
+from pipeline.frames import FrameRecord
+
+TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
+
+
+@pytest.fixture
+def scans(tmp_path) -> Path:
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    for index in range(4):
+        points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(3000, 3))
+        (folder / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
+    (folder / "000001.bin").write_bytes(b"\x00\x01" * 11)
+    (folder / "000002.bin").write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
+    return folder
+
+
+def record(frame: str, status: str) -> FrameRecord:
+    return FrameRecord(frame, status, error="why" if status == "failed" else None)
+
+
+def test_the_final_state_counts_failures():
+    good, bad = record("a", "ok"), record("b", "failed")
+    assert final_state([good, good], 0.5, None).name == "Completed"
+    some = final_state([good, good, bad], 0.5, None)
+    assert (some.name, some.message) == ("CompletedWithFailures", "1/3 frames failed")
+    assert some.is_completed()
+    many = final_state([good, bad, bad], 0.5, None)
+    assert many.is_failed()
+    assert "2/3 frames failed; first: why" in (many.message or "")
+    assert final_state([], 0.5, None).is_completed()
+
+
+def test_chunks_keep_every_worker_busy():
+    assert default_chunk(6, 4) == 1
+    assert default_chunk(4541, 4) == 32
+    assert default_chunk(80, 4) == 10
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_archive_resume_and_restore(scans, tmp_path):
+    out = tmp_path / "archive"
+
+    def archive(**changes):
+        return archive_sequence(
+            str(scans), str(out), **({"overrides": TINY, "jobs": 2, "chunk_size": 2} | changes),
+            return_state=True,
+        )
+
+    state = archive()
+    assert (state.name, state.message) == ("CompletedWithFailures", "2/4 frames failed")
+    folder = out / "drive"
+    written = {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
+    assert sorted(written) == ["000000.quinr", "000003.quinr"]
+    results = json.loads((folder / "metrics.json").read_text())
+    assert sorted(results["failures"]) == ["000001", "000002"]
+    assert "000001.bin" in results["failures"]["000001"]
+    assert results["settings"]["profile"]["steps"] == 3
+    assert _artifact_rows("archive-drive") == 4
+
+    archive()
+    again = {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
+    assert again == written, "a resumed run writes no finished frame again"
+
+    assert archive(max_failed_share=0.1).name == "TooManyFailures"
+
+    points = np.random.default_rng(9).normal(scale=(15, 15, 1), size=(3000, 3))
+    (scans / "000001.bin").write_bytes(encode_velodyne(points))
+    assert archive().message == "1/4 frames failed"
+
+    damaged = folder / "frames" / "000003.quinr"
+    damaged.write_bytes(damaged.read_bytes()[:-2])
+    restored = restore_sequence(str(out), str(tmp_path / "kitti"), jobs=1, return_state=True)
+    assert restored.message == "1/3 frames failed"
+    velodyne = tmp_path / "kitti" / "sequences" / "drive" / "velodyne"
+    assert sorted(path.name for path in velodyne.iterdir()) == ["000000.bin", "000001.bin"]
+    scan = pykitti.utils.load_velo_scan(str(velodyne / "000000.bin"))
+    assert scan.shape[1] == 4
+    assert np.isfinite(scan).all()
+
+
+def _artifact_rows(key: str) -> int:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        artifacts = client.request("POST", "/artifacts/latest/filter", json={}).json()
+    found = [artifact for artifact in artifacts if artifact["key"] == key]
+    assert len(found) == 1
+    data = found[0]["data"]
+    return len(json.loads(data) if isinstance(data, str) else data)
