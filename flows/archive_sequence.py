@@ -9,9 +9,8 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.chunks import CHUNKS_IN_FLIGHT, final_state, run_in_chunks
+from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.datasets import open_dataset
 from pipeline.frames import archive_frame, write_record
 from pipeline.sequences import archive_jobs, table_rows, write_results
@@ -23,7 +22,7 @@ MAX_ARTIFACT_ROWS = 500
 @flow(
     name="archive-sequence",
     flow_run_name="archive {source}",
-    task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT),
+    task_runner=chunk_runner(),
     validate_parameters=True,
 )
 def archive_sequence(

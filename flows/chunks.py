@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
@@ -24,6 +25,15 @@ from pipeline.workers import FrameWorkers, Job
 from quinr_lidar.errors import QuinrError
 
 MAX_CHUNK = 32
+CHUNKS_IN_FLIGHT = 32
+"""Threads that wait for chunks: cheap, but Prefect's default has no bound at all."""
+
+
+def chunk_runner() -> Any:
+    """The task runner of flows that use :func:`run_in_chunks`."""
+    return ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT)
+
+
 MAX_TASKS = 300
 """Task runs of a flow that Prefect's own server takes without falling behind."""
 

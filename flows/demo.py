@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from flows.archive_sequence import archive_sequence
 from flows.restore_sequence import restore_sequence
-from pipeline.console import print_table
+from pipeline.console import bar_to, print_table
 from pipeline.datasets import open_dataset
 from pipeline.evaluate import evaluate_archive
 from pipeline.files import read_bytes, write_atomically, write_json_atomically
@@ -76,7 +77,11 @@ def _synthesise(drive: Path, frames: int, seed: int) -> None:
 
     with tqdm(total=frames, desc="synthetic drive", unit="frame") as bar:
         write_drive(
-            drive, frames=frames, seed=seed, sequence=SEQUENCE, progress=lambda _: bar.update()
+            drive,
+            frames=frames,
+            seed=seed,
+            sequence=SEQUENCE,
+            progress=partial(bar_to, bar),
         )
     write_json_atomically(note, wanted)
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.chunks import CHUNKS_IN_FLIGHT, final_state, run_in_chunks
+from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.files import write_json_atomically
 from pipeline.frames import FrameRecord, restore_frame
 from pipeline.sequences import restore_jobs
@@ -18,7 +17,7 @@ from pipeline.sequences import restore_jobs
 @flow(
     name="restore-sequence",
     flow_run_name="restore {archive}",
-    task_runner=ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT),
+    task_runner=chunk_runner(),
     validate_parameters=True,
 )
 def restore_sequence(

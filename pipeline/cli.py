@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 import quinr_lidar
 from pipeline.clouds import cloud_bytes
-from pipeline.console import EXIT_PARTIAL, parse_settings, print_json, print_table, run_app
+from pipeline.console import EXIT_PARTIAL, bar_to, parse_settings, print_json, print_table, run_app
 from pipeline.datasets import parse_velodyne
 from pipeline.evaluate import evaluate_archive, evaluate_file
 from pipeline.files import read_bytes, write_atomically
@@ -183,7 +184,11 @@ def synth(
 
     with tqdm(total=frames, desc="synthetic drive", unit="frame") as bar:
         write_drive(
-            folder, frames=frames, seed=seed, sequence=sequence, progress=lambda _: bar.update()
+            folder,
+            frames=frames,
+            seed=seed,
+            sequence=sequence,
+            progress=partial(bar_to, bar),
         )
     print(f"{folder}: sequence {sequence}, {frames} frames")
 

@@ -22,9 +22,7 @@ def cloud_bytes(path: Path) -> Callable[[RangeImage], bytes]:
     try:
         return _WRITERS[path.suffix.lower()]
     except KeyError:
-        raise StorageError(
-            f"{path}: expected a name that ends in {', '.join(_WRITERS)}"
-        ) from None
+        raise StorageError(f"{path}: expected a name that ends in {', '.join(_WRITERS)}") from None
 
 
 def _velodyne(image: RangeImage) -> bytes:

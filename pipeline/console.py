@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from tqdm import tqdm
 
 from quinr_lidar.errors import ProfileError, QuinrError
 
@@ -80,3 +81,8 @@ def format_value(value: Any) -> str:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def bar_to(bar: tqdm, done: int) -> None:
+    """Move a progress bar to so many done."""
+    bar.update(done - bar.n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,7 @@ def archived_sequences(archive: Path) -> list[Path]:
         candidates += sorted(entry for entry in archive.iterdir() if entry.is_dir())
     found = [folder for folder in candidates if archived_frames(folder)]
     if not found:
-        raise DatasetError(
-            f"{archive}: no archived sequence, expected <sequence>/frames/*{SUFFIX}"
-        )
+        raise DatasetError(f"{archive}: no archived sequence, expected <sequence>/frames/*{SUFFIX}")
     return found
 
 
@@ -137,12 +136,10 @@ def results_of(
 def fidelity_of(record: FrameRecord) -> FrameFidelity:
     """A record's figures as the dataclass; ``None`` becomes NaN again."""
     values = record.fidelity or {}
-    return FrameFidelity(
-        **{
-            name: float("nan") if values.get(name) is None else values[name]
-            for name in FIGURES
-        }
-    )
+    figures: dict[str, Any] = {
+        name: math.nan if values.get(name) is None else values[name] for name in FIGURES
+    }
+    return FrameFidelity(**figures)
 
 
 def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:

@@ -55,9 +55,7 @@ class FrameWorkers:
         # After an error or Ctrl-C nobody waits for frames that have not begun.
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
-    def run(
-        self, function: Callable[[Job], FrameRecord], jobs: Sequence[Job]
-    ) -> list[FrameRecord]:
+    def run(self, function: Callable[[Job], FrameRecord], jobs: Sequence[Job]) -> list[FrameRecord]:
         """Apply a function to all jobs; returns their records in the order of the jobs.
 
         An unexpected exception or the death of a worker is retried; after the last attempt it

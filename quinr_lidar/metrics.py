@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from quinr_lidar.errors import GeometryError
 
@@ -103,8 +103,8 @@ def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
     """
     first, second = _cloud("a", a), _cloud("b", b)
     return ChamferDistance(
-        float(cKDTree(second).query(first)[0].mean()),
-        float(cKDTree(first).query(second)[0].mean()),
+        float(KDTree(second).query(first)[0].mean()),
+        float(KDTree(first).query(second)[0].mean()),
     )
 
 
@@ -138,9 +138,7 @@ def mask_scores(original: NDArray[np.bool_], decoded: NDArray[np.bool_]) -> Mask
     )
 
 
-def range_errors(
-    original: ArrayLike, decoded: ArrayLike, mask: NDArray[np.bool_]
-) -> RangeErrors:
+def range_errors(original: ArrayLike, decoded: ArrayLike, mask: NDArray[np.bool_]) -> RangeErrors:
     """Absolute differences of ranges over the pixels of a mask.
 
     Args:

@@ -19,29 +19,30 @@ class Profile(BaseModel):
 
     name: str = "custom"
 
-    qubits: int = Field(5, ge=1, le=10)
-    features: int = Field(19, ge=1, le=1024, description="sine features, M")
-    blocks: int = Field(5, ge=1, le=255, description="uploads of the features, L")
-    entangling_layers: int = Field(1, ge=1, le=15, description="entangling layers a block, E")
-    stages: int = Field(1, ge=1, le=4, description="stacked circuits")
-    pairs: Literal["ordered", "upper"] = Field("ordered", description="controlled rotations")
-    shuffle_seed: int = Field(0, ge=0, lt=2**32)
-    w0: float = Field(30.0, gt=0)
+    qubits: int = Field(default=5, ge=1, le=10)
+    features: int = Field(default=19, ge=1, le=1024, description="sine features, M")
+    blocks: int = Field(default=5, ge=1, le=255, description="uploads of the features, L")
+    entangling_layers: int = Field(default=1, ge=1, le=15, description="a block, E")
+    stages: int = Field(default=1, ge=1, le=4, description="stacked circuits")
+    pairs: Literal["ordered", "upper"] = Field(default="ordered")
+    shuffle_seed: int = Field(default=0, ge=0, lt=2**32)
+    w0: float = Field(default=30.0, gt=0)
     frequencies: tuple[float, float] = Field(
-        (3.5, 6.0), description="initial half-range of w0 W along (azimuth, elevation), radians"
+        default=(3.5, 6.0),
+        description="initial half-range of w0 W by axis, radians",
     )
 
-    bits: int = Field(8, ge=2, le=16, description="bits of a quantised parameter")
+    bits: int = Field(default=8, ge=2, le=16, description="bits of a quantised parameter")
 
-    steps: int = Field(1500, ge=1, description="optimiser steps at most")
-    batch_size: int = Field(1024, ge=1, description="pixels a step")
-    learning_rate: float = Field(2.5e-2, gt=0)
-    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps")
-    weight_decay: float = Field(0.0, ge=0)
-    patience: int = Field(300, ge=1, description="steps without progress before cooling down")
-    plateau: float = Field(2e-3, ge=0, lt=1, description="relative fall that counts as progress")
-    cooldown: float = Field(0.1, gt=0, le=1, description="share of the steps")
-    seed: int = Field(0, ge=0, lt=2**63)
+    steps: int = Field(default=1500, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(default=1024, ge=1, description="pixels a step")
+    learning_rate: float = Field(default=2.5e-2, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps")
+    weight_decay: float = Field(default=0.0, ge=0)
+    patience: int = Field(default=300, ge=1, description="steps without progress that end it")
+    plateau: float = Field(default=2e-3, ge=0, lt=1, description="relative fall that is progress")
+    cooldown: float = Field(default=0.1, gt=0, le=1, description="share of the steps")
+    seed: int = Field(default=0, ge=0, lt=2**63)
 
     def with_overrides(self, **overrides: Any) -> Profile:
         """A validated copy with some settings changed.

@@ -28,8 +28,9 @@ def data_root() -> Path:
 @pytest.fixture(scope="session")
 def prefect_harness() -> Iterator[None]:
     """A Prefect server of its own for the session."""
-    import flows  # noqa: F401 (its settings come before Prefect's import)
     from prefect.testing.utilities import prefect_test_harness
+
+    import flows  # noqa: F401 (its settings come before Prefect's import)
 
     with prefect_test_harness(server_startup_timeout=120):
         yield

@@ -43,7 +43,9 @@ def parse_velodyne(data: bytes, name: str) -> NDArray[np.float32]:
     if not data:
         raise ScanError(f"{name}: the file is empty, expected {BYTES_PER_POINT} bytes a point")
     if _is_text(data):
-        raise ScanError(f"{name}: this is a text file, expected binary float32 x, y, z, reflectance")
+        raise ScanError(
+            f"{name}: this is a text file, expected binary float32 x, y, z, reflectance"
+        )
     if len(data) % BYTES_PER_POINT:
         raise ScanError(
             f"{name}: {len(data)} bytes are not a multiple of {BYTES_PER_POINT} "

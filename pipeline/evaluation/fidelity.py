@@ -153,9 +153,7 @@ _STATISTICS = {
 }
 
 
-def _codec_chamfer(
-    original: NDArray[np.float32], decoded: RangeImage
-) -> metrics.ChamferDistance:
+def _codec_chamfer(original: NDArray[np.float32], decoded: RangeImage) -> metrics.ChamferDistance:
     if not decoded.measured.any():
         return metrics.ChamferDistance(math.nan, math.nan)
     cloud = decoded.projection.back_project(decoded)

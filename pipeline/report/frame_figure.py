@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
-from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from quinr_lidar.geometry import RangeImage
@@ -58,7 +58,8 @@ def frame_figure(image: RangeImage, decoded: RangeImage, title: str = "") -> Fig
         axes.set_ylabel("elevation [deg]", fontsize=8)
         axes.tick_params(labelsize=8)
         figure.colorbar(picture, ax=axes, label=label, pad=0.01, fraction=0.03)
-    axes.set_xlabel("azimuth to the right [deg]", fontsize=8)
+        if row == len(panels) - 1:
+            axes.set_xlabel("azimuth to the right [deg]", fontsize=8)
     for column, (name, source) in enumerate((("original", image), ("decoded", decoded))):
         axes = figure.add_subplot(rows[3, column])
         _bird_eye(axes, f"{name} cloud from above", source.projection.back_project(source))

@@ -153,9 +153,7 @@ def _unpack_projection(reader: ByteReader) -> SphericalProjection:
     if kind & 0x0F != SPHERICAL or decimals > _MAX_DECIMALS:
         raise reader.error(f"unknown projection 0x{kind:02x}; a newer quinr-lidar may read it")
     height, width = reader.varint("height"), reader.varint("width")
-    edges = [
-        reader.signed_varint(name) / 10**decimals for name in ("fov_up", "fov_down")
-    ]
+    edges = [reader.signed_varint(name) / 10**decimals for name in ("fov_up", "fov_down")]
     try:
         return SphericalProjection(height, width, *edges)
     except GeometryError as error:

@@ -90,9 +90,13 @@ class QuinrField:
             for outputs in read_out
         )
 
-    @cached_property
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter tensor of one frame, in the order files store them."""
+        return self._shapes
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = self.inputs
         for stage, circuit in enumerate(self.circuits):

@@ -72,8 +72,8 @@ class SphericalProjection:
 
         Returns:
             The range image with :class:`ProjectionStats`. Points whose range is not a finite
-            float32 or is zero are dropped and counted; points outside the field of view are clamped to
-            the first or last row and counted.
+            float32 or is zero are dropped and counted; points outside the field of view are
+            clamped to the first or last row and counted.
 
         Raises:
             GeometryError: ``points`` is not a numeric [N, >=3] array.

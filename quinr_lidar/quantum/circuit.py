@@ -98,9 +98,8 @@ class CircuitSpec:
         RX gates, odd folds RZ gates.
         """
         first = tuple(range(self.features))
-        return (first,) + tuple(
-            _shuffled(self.features, self.shuffle_seed, block) for block in range(1, self.blocks)
-        )
+        later = (_shuffled(self.features, self.shuffle_seed, b) for b in range(1, self.blocks))
+        return (first, *later)
 
     def gate(self, fold: int) -> Literal["RX", "RZ"]:
         """The rotation that embeds a feature on the given fold."""

@@ -18,7 +18,7 @@ Circuit = Callable[[Any, Any, Any], Any]
 
 def build_qnode(
     spec: CircuitSpec,
-    device: str | qml.devices.Device = "default.qubit",
+    device: Any = "default.qubit",
     *,
     shots: int | None = None,
     diff_method: str = "best",

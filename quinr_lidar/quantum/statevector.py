@@ -76,7 +76,8 @@ def probabilities(
             state = _product_state(gates) if state is None else _apply_gates(state, gates)
             state = state * phases[:, block, layer, :, None]
             pending = after.select(block, layer)
-    assert state is not None and pending is not None  # spec.blocks >= 1
+    assert state is not None  # spec.blocks >= 1
+    assert pending is not None
     state = _apply_gates(state, pending)[:, spec.states - spec.outputs :]
     return (state.real**2 + state.imag**2).transpose(1, 2)
 

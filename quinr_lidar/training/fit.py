@@ -105,9 +105,7 @@ def fit(
     settings = settings or FitSettings()
     _check_inputs(field, coordinates, targets, start)
     began = time.perf_counter()
-    initial = field.initial_parameters(
-        len(targets), torch.Generator().manual_seed(settings.seed)
-    )
+    initial = field.initial_parameters(len(targets), torch.Generator().manual_seed(settings.seed))
     # Batches have a generator of their own: they are the same for any number of frames.
     batches = torch.Generator().manual_seed(settings.seed + 1)
     parameters = {

@@ -81,5 +81,7 @@ def _step_code(smallest: float) -> int:
         return 0
     code = math.ceil(math.log2(smallest / SMALLEST_STEP) * STEPS_PER_OCTAVE - 1e-9)
     if code > 255:
-        raise TrainingError(f"a trained parameter is too large for the file ({smallest:.3g} a step)")
+        raise TrainingError(
+            f"a trained parameter is too large for the file ({smallest:.3g} a step)"
+        )
     return code

@@ -59,7 +59,9 @@ def test_archive_resume_and_restore(scans, tmp_path):
 
     def archive(**changes):
         return archive_sequence(
-            str(scans), str(out), **({"overrides": TINY, "jobs": 2, "chunk_size": 2} | changes),
+            str(scans),
+            str(out),
+            **({"overrides": TINY, "jobs": 2, "chunk_size": 2} | changes),
             return_state=True,
         )
 

@@ -89,7 +89,7 @@ def test_a_profile_is_a_name_or_an_object():
     assert quinr_lidar.encode(street(), profile) == quinr_lidar.encode(street(), "paper", **TINY)
     with pytest.raises(ProfileError, match="unknown profile 'papers'; there is paper"):
         quinr_lidar.encode(street(), "papers")
-    with pytest.raises(ProfileError, match="bits: .*got 99"):
+    with pytest.raises(ProfileError, match=r"bits: .*got 99"):
         quinr_lidar.encode(street(), bits=99)
     with pytest.raises(ProfileError, match="stepz: extra inputs"):
         quinr_lidar.encode(street(), stepz=1)

@@ -98,8 +98,9 @@ def test_a_giant_image_is_refused_before_memory_is_taken(data):
     greedy = bytearray(payload)
     greedy[1] = 9 << 4 | 7  # ten qubits
     with pytest.raises(BitstreamError):
-        quinr_lidar.decode(pack(Header(SphericalProjection(4096, 4096), 80.0),
-                                [Section("preview", bytes(greedy))]))
+        quinr_lidar.decode(
+            pack(Header(SphericalProjection(4096, 4096), 80.0), [Section("preview", bytes(greedy))])
+        )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20

@@ -39,9 +39,7 @@ def test_chamfer_equals_open3d():
     o3d = import_open3d()
     generator = np.random.default_rng(1)
     a, b = generator.normal(size=(500, 3)), generator.normal(size=(400, 3))
-    first, second = (
-        o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud)) for cloud in (a, b)
-    )
+    first, second = (o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud)) for cloud in (a, b))
     chamfer = metrics.chamfer_distance(a, b)
     there = np.asarray(first.compute_point_cloud_distance(second)).mean()
     back = np.asarray(second.compute_point_cloud_distance(first)).mean()

@@ -92,9 +92,7 @@ def test_complete_raw_drive_goes_through_pykitti(tmp_path):
     rigid = "R: 1 0 0 0 1 0 0 0 1\nT: 0 0 0\n"
     for name in ("imu_to_velo", "velo_to_cam"):
         (date / f"calib_{name}.txt").write_text(rigid)
-    cameras = "".join(
-        f"P_rect_0{i}: {MATRIX}\nR_rect_0{i}: 1 0 0 0 1 0 0 0 1\n" for i in range(4)
-    )
+    cameras = "".join(f"P_rect_0{i}: {MATRIX}\nR_rect_0{i}: 1 0 0 0 1 0 0 0 1\n" for i in range(4))
     (date / "calib_cam_to_cam.txt").write_text(cameras)
     dataset = open_dataset(drive)
     assert dataset.layout == "kitti-raw"

@@ -57,9 +57,7 @@ def test_a_constant_error_shows_in_every_codec_figure():
 
 def test_nothing_decoded_is_still_measured():
     image = PROJECTION.project(POINTS)
-    nothing = RangeImage(
-        image.ranges, np.zeros_like(image.measured), image.projection, image.fill
-    )
+    nothing = RangeImage(image.ranges, np.zeros_like(image.measured), image.projection, image.fill)
     fidelity = measure_frame(POINTS, image, nothing, encoded_bytes=9, raw_bytes=POINTS.nbytes)
     assert math.isnan(fidelity.chamfer_m)
     assert fidelity.mask_recall == 0

@@ -45,7 +45,9 @@ def tensors(spec: CircuitSpec, dtype: torch.dtype, frames: int = 1) -> list[torc
     ]
 
 
-@pytest.mark.parametrize("spec", random_specs(), ids=lambda s: f"n{s.qubits}M{s.features}L{s.blocks}")
+@pytest.mark.parametrize(
+    "spec", random_specs(), ids=lambda s: f"n{s.qubits}M{s.features}L{s.blocks}"
+)
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_probabilities_and_gradients_are_pennylanes(spec, dtype, atol):
     inputs = tensors(spec, dtype)

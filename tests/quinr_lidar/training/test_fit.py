@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -100,7 +102,7 @@ def test_schedule_warms_up_peaks_and_ends_at_zero():
     assert rates[-1] < 0.001
     cooled = [_rate(step, settings, (50, 59)) for step in range(50, 60)]
     assert cooled[0] <= rates[49]
-    assert all(a > b for a, b in zip(cooled, cooled[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(cooled))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,9 @@ def test_wrong_inputs_are_refused(coordinates, targets, reason):
 
 def test_wrong_start_is_refused():
     other = QuinrField(3, 7, 2).initial_parameters(1, torch.Generator())
-    with pytest.raises(TrainingError, match=r"start: expected weight0 \[1, 6, 2\], got \[1, 7, 2\]"):
+    with pytest.raises(
+        TrainingError, match=r"start: expected weight0 \[1, 6, 2\], got \[1, 7, 2\]"
+    ):
         fit(FIELD, COORDINATES, smooth_targets(), start=other)
 
 

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.chunks import (
+    CHUNKS_IN_FLIGHT,
+    MAX_TASKS,
+    default_chunk,
+    is_worth_retrying,
+    run_in_chunks,
+)
+from flows.restore_sequence import restore_sequence
+from pipeline.frames import ArchiveJob, FrameRecord, RestoreJob, archive_frame, frame_path
+from pipeline.workers import FrameWorkers
+from quinr_lidar import Profile, SphericalProjection
+from quinr_lidar.errors import ScanError
+
+TINY = Profile(qubits=2, features=4, blocks=1, steps=3, batch_size=64)
+
+
+@given(st.integers(1, 1_000_000), st.integers(1, 256))
+def test_neither_too_many_tasks_nor_idle_workers(frames, processes):
+    size = default_chunk(frames, processes)
+    assert size >= 1
+    assert math.ceil(frames / size) <= MAX_TASKS
+    in_flight = min(CHUNKS_IN_FLIGHT * size, frames)
+    assert in_flight >= min(processes, frames)
+
+
+class _Ended:
+    def __init__(self, error):
+        self.error = error
+
+    def result(self):
+        raise self.error
+
+
+def test_corrupt_frames_are_not_tried_again():
+    assert not is_worth_retrying(None, None, _Ended(ScanError("bad")))
+    assert is_worth_retrying(None, None, _Ended(OSError("the network went away")))
+
+
+def echo(job: RestoreJob) -> FrameRecord:
+    return FrameRecord(job.frame_id, "ok")
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_failed_task_fails_its_own_frames_only(tmp_path, monkeypatch):
+    jobs = [RestoreJob(name, tmp_path / f"{name}.quinr", tmp_path) for name in "abcd"]
+    run = FrameWorkers.run
+
+    def broken(self, function, chunk):
+        # ScanError, since anything else would be tried again after a pause.
+        if chunk[0].frame_id == "a":
+            raise ScanError("no such luck")
+        return run(self, function, chunk)
+
+    monkeypatch.setattr(FrameWorkers, "run", broken)
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
+    def whole():
+        return run_in_chunks(echo, jobs, processes=1, chunk_size=2, title="test")
+
+    records = whole()
+    assert [record.status for record in records] == ["failed", "failed", "ok", "ok"]
+    assert "a.quinr: ScanError: no such luck" in (records[0].error or "")
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_sequences_may_share_frame_ids(tmp_path, capfd):
+    for seed, sequence in enumerate(("00", "01")):
+        source = tmp_path / f"{sequence}.bin"
+        points = np.random.default_rng(seed).normal(scale=(15, 15, 1, 0), size=(2000, 4))
+        source.write_bytes(points.astype("<f4").tobytes())
+        folder = tmp_path / "archive" / sequence
+        job = ArchiveJob("000000", source, folder, TINY, SphericalProjection(16, 64))
+        assert archive_frame(job).status == "ok"
+    damaged = frame_path(tmp_path / "archive" / "00", "000000")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    out = tmp_path / "kitti"
+    state = restore_sequence(str(tmp_path / "archive"), str(out), jobs=1, return_state=True)
+    assert (state.name, state.message) == ("CompletedWithFailures", "1/2 frames failed")
+    assert str(damaged) in capfd.readouterr().err
+    reports = [
+        json.loads((out / "sequences" / s / "restore.json").read_text()) for s in ("00", "01")
+    ]
+    assert str(damaged) in reports[0]["failures"]["000000"]
+    assert reports[0]["frames"] == {"total": 1, "ok": 0, "failed": 1}
+    assert reports[1]["failures"] == {}
+    assert not (out / "sequences/00/velodyne/000000.bin").exists()
+    assert (out / "sequences/01/velodyne/000000.bin").stat().st_size % 16 == 0
