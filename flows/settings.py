@@ -26,7 +26,10 @@ def apply_defaults() -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if not _is_set_up():
-        os.environ.setdefault("PREFECT_HOME", str(_own_home()))
+        home = _own_home()
+        # Prefect makes the folder itself but not those above it, and then has no database.
+        home.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["PREFECT_HOME"] = str(home)
 
 
 def _is_set_up() -> bool:

@@ -26,6 +26,8 @@ def nobody_set_prefect_up(monkeypatch, tmp_path):
 def test_flows_have_a_home_of_their_own(tmp_path):
     apply_defaults()
     assert Path(os.environ["PREFECT_HOME"]) == tmp_path / ".local/share/quinr-lidar/prefect"
+    # Prefect makes its home, but no folder above it.
+    assert Path(os.environ["PREFECT_HOME"]).parent.is_dir()
     assert float(os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"]) >= 60
 
 

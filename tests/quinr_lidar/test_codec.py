@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,21 @@ def test_decoding_repeats_bit_for_bit(encoded):
     first, second = quinr_lidar.decode(encoded.data), quinr_lidar.decode(encoded.data)
     np.testing.assert_array_equal(first.ranges, second.ranges)
     np.testing.assert_array_equal(first.measured, second.measured)
+
+
+def test_decoding_does_not_depend_on_the_number_of_threads():
+    image = street(64, 1024)
+    data = quinr_lidar.encode(image, steps=2)
+    before = torch.get_num_threads()
+    try:
+        decoded = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            decoded.append(quinr_lidar.decode(data).ranges)
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(decoded[0], decoded[1])
+    np.testing.assert_array_equal(decoded[0], decoded[2])
 
 
 def test_the_threshold_separates_what_the_file_says(encoded):
