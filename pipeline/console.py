@@ -16,19 +16,18 @@ from quinr_lidar.errors import ProfileError, QuinrError
 
 EXIT_PARTIAL = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
 
 
 def run_app(app: typer.Typer, name: str) -> None:
-    """Run a command; our errors become one line on stderr and exit code 2."""
+    """Run a command; our errors become one line on stderr and exit code 2.
+
+    Ctrl-C ends it with 130 (typer's doing).
+    """
     try:
         app(prog_name=name)
     except QuinrError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

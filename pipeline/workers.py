@@ -41,7 +41,7 @@ class FrameWorkers:
         self._threads = max(1, cores // self.processes)
         self._on_frame = on_frame
         self._lock = threading.Lock()
-        self._pool = self._new_pool()
+        self._pool = self._new_pool(self.processes)
 
     def __enter__(self) -> FrameWorkers:
         return self
@@ -61,50 +61,63 @@ class FrameWorkers:
         An unexpected exception or the death of a worker is retried; after the last attempt it
         becomes a failed record. May be called from several threads.
         """
-        records: dict[str, FrameRecord] = {}
-        for attempt in range(1, ATTEMPTS + 1):
-            left = [job for job in jobs if job.frame_id not in records]
-            self._attempt(function, left, records, last=attempt == ATTEMPTS)
-        return [records[job.frame_id] for job in jobs]
+        records: dict[Job, FrameRecord] = {}
+        for _ in range(ATTEMPTS - 1):
+            left = [job for job in jobs if job not in records]
+            self._attempt(function, left, records)
+        left = [job for job in jobs if job not in records]
+        if left:
+            self._last_attempt(function, left, records)
+        return [records[job] for job in jobs]
 
     def _attempt(
         self,
         function: Callable[[Job], FrameRecord],
         jobs: Sequence[Job],
-        records: dict[str, FrameRecord],
-        *,
-        last: bool,
+        records: dict[Job, FrameRecord],
     ) -> None:
-        # In the last attempt frames go one by one: whichever kills a worker kills no other.
-        for group in [[job] for job in jobs] if last else [list(jobs)]:
-            pool = self._pool
-            futures: dict[Future[FrameRecord], Job] = {}
+        """Run jobs in the shared pool; those that end unexpectedly stay without a record."""
+        pool = self._pool
+        futures: dict[Future[FrameRecord], Job] = {}
+        try:
+            for job in jobs:
+                futures[pool.submit(function, job)] = job
+        except BrokenProcessPool:
+            self._rebuild(pool)
+        for future in as_completed(futures):
             try:
-                futures = {pool.submit(function, job): job for job in group}
+                records[futures[future]] = record = future.result()
             except BrokenProcessPool:
                 self._rebuild(pool)
+            except Exception:  # noqa: S112 (the last attempt reports it)
                 continue
-            for future in as_completed(futures):
-                job = futures[future]
+            else:
+                self._report(record)
+
+    def _last_attempt(
+        self,
+        function: Callable[[Job], FrameRecord],
+        jobs: Sequence[Job],
+        records: dict[Job, FrameRecord],
+    ) -> None:
+        """Run jobs one by one in a worker of their own: whichever kills it kills no other.
+
+        The shared pool would not do: another thread's frame may break it at any time.
+        """
+        own = self._new_pool(1)
+        try:
+            for job in jobs:
                 try:
-                    record = future.result()
+                    record = own.submit(function, job).result()
                 except BrokenProcessPool:
-                    self._rebuild(pool)
                     record = failed_record(job, "its worker process was killed")
-                    if not last:
-                        continue
+                    own = self._new_pool(1)
                 except Exception as error:
                     record = failed_record(job, f"{type(error).__name__}: {error}")
-                    if not last:
-                        continue
-                records[job.frame_id] = record
+                records[job] = record
                 self._report(record)
-        if last:
-            for job in jobs:
-                if job.frame_id not in records:
-                    record = failed_record(job, "its worker process was killed")
-                    records[job.frame_id] = record
-                    self._report(record)
+        finally:
+            own.shutdown(cancel_futures=True)
 
     def _report(self, record: FrameRecord) -> None:
         if self._on_frame:
@@ -115,11 +128,11 @@ class FrameWorkers:
         with self._lock:
             if self._pool is broken:
                 broken.shutdown(wait=False)
-                self._pool = self._new_pool()
+                self._pool = self._new_pool(self.processes)
 
-    def _new_pool(self) -> ProcessPoolExecutor:
+    def _new_pool(self, processes: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self.processes,
+            processes,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_initialise,
             initargs=(self._threads,),

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +202,21 @@ def test_a_killed_worker_costs_only_its_own_frame(tmp_path):
     assert "killed" in (records[1].error or "")
     assert "RuntimeError: unexpected" in (records[2].error or "")
     assert sorted(record.frame_id for record in seen) == ["a", "b", "c", "d"]
+
+
+def die_on_k(work: RestoreJob) -> frames.FrameRecord:
+    if work.frame_id.startswith("k"):
+        os._exit(9)
+    time.sleep(0.5)
+    return frames.FrameRecord(work.frame_id, "ok")
+
+
+def test_a_chunk_that_kills_workers_costs_no_other_chunk(tmp_path):
+    chunks = [
+        [RestoreJob(name, tmp_path / name, tmp_path) for name in names]
+        for names in (("k0", "k1"), ("a", "b", "c"))
+    ]
+    with FrameWorkers(2) as workers, ThreadPoolExecutor(2) as threads:
+        killers, innocent = threads.map(lambda jobs: workers.run(die_on_k, jobs), chunks)
+    assert [record.status for record in killers] == ["failed", "failed"]
+    assert [record.status for record in innocent] == ["ok", "ok", "ok"]
