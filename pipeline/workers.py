@@ -21,6 +21,8 @@ from pipeline.frames import ArchiveJob, FrameRecord, RestoreJob, failed_record
 Job = TypeVar("Job", ArchiveJob, RestoreJob)
 
 ATTEMPTS = 3
+MAX_THREADS = 2
+"""More gain nothing on tensors as small as a training step's."""
 
 
 class FrameWorkers:
@@ -38,7 +40,7 @@ class FrameWorkers:
     ) -> None:
         cores = available_cores()
         self.processes = processes or cores
-        self._threads = max(1, cores // self.processes)
+        self._threads = min(MAX_THREADS, max(1, cores // self.processes))
         self._on_frame = on_frame
         self._lock = threading.Lock()
         self._pool = self._new_pool(self.processes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,15 @@ def test_synth_then_evaluate_folder(tmp_path):
     partial = run("evaluate", drive, tmp_path / "archive" / "00")
     assert partial.returncode == 1
     assert "000001.quinr" in partial.stdout.replace("\n", "")
+
+
+def test_ctrl_c_leaves_no_partial_file(scan, tmp_path):
+    target = tmp_path / "a.quinr"
+    command = [sys.executable, "-m", "pipeline.cli", "encode", str(scan), "-o", str(target)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "/1500" not in process.stderr.read(20):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert list(tmp_path.iterdir()) == []
