@@ -24,8 +24,8 @@ class ChamferDistance:
     """Mean nearest-neighbour distances between clouds A and B, metres (not squared).
 
     Attributes:
-        a_to_b: Mean over A of the distance to the nearest point of B.
-        b_to_a: Mean over B of the distance to the nearest point of A.
+        a_to_b: Mean over A of the distance to the nearest point of B, metres.
+        b_to_a: Mean over B of the distance to the nearest point of A, metres.
     """
 
     a_to_b: float
@@ -39,7 +39,16 @@ class ChamferDistance:
 
 @dataclass(frozen=True)
 class MaskScores:
-    """Agreement of two masks; a ratio without any case is 1 if nothing was missed, else 0."""
+    """Agreement of two masks, each in [0, 1].
+
+    Where a ratio's denominator is 0 it is 1 if the masks agree (both empty), else 0.
+
+    Attributes:
+        precision: Share of the pixels decoded as measured that were measured.
+        recall: Share of the measured pixels that were decoded as measured.
+        f1: Harmonic mean of precision and recall.
+        iou: Pixels measured in both over pixels measured in either.
+    """
 
     precision: float
     recall: float
@@ -49,7 +58,16 @@ class MaskScores:
 
 @dataclass(frozen=True)
 class RangeErrors:
-    """Absolute range errors over pixels, metres; NaN when there is no pixel to compare."""
+    """Absolute range errors ``|decoded - original|`` over the compared pixels.
+
+    Attributes:
+        mean: Metres; NaN, as all the others, when there is no pixel to compare.
+        median: Metres.
+        p95: 95th percentile (linear between the two nearest ranks), metres.
+        max: Metres.
+        rmse: Root of the mean square, metres.
+        pixels: Number of pixels compared.
+    """
 
     mean: float
     median: float
@@ -74,13 +92,15 @@ def psnr(original: ArrayLike, decoded: ArrayLike, *, max_value: float) -> float:
         dB; infinity for identical arrays.
 
     Raises:
-        GeometryError: shapes differ, an array is empty, or ``max_value`` is not positive.
+        GeometryError: shapes differ, an array is empty or not finite, or ``max_value`` is not
+            positive.
 
     Example:
         >>> round(psnr([0.0, 10.0], [1.0, 10.0], max_value=10.0), 2)
         23.01
     """
     first, second = _same_shape(original, decoded)
+    _require_finite(first, second)
     if not (math.isfinite(max_value) and max_value > 0):
         raise GeometryError(f"max_value: expected a positive number, got {max_value}")
     error = float(np.mean(np.square(first - second)))
@@ -88,11 +108,18 @@ def psnr(original: ArrayLike, decoded: ArrayLike, *, max_value: float) -> float:
 
 
 def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
-    """Chamfer distance of two point clouds, metres.
+    """Chamfer distance of two point clouds: unsquared, means, metres.
+
+    ``a_to_b = mean_i min_j |a_i - b_j|``, ``b_to_a = mean_j min_i |a_i - b_j|`` and
+    ``symmetric = (a_to_b + b_to_a) / 2``. Libraries that sum the two parts report twice that;
+    those that square the distances report another quantity (square metres).
 
     Args:
-        a: [N, 3] points, N >= 1.
-        b: [M, 3] points, M >= 1.
+        a: [N, 3] points, metres, N >= 1.
+        b: [M, 3] points, metres, M >= 1.
+
+    Returns:
+        Both directed parts; ``.symmetric`` is their mean.
 
     Raises:
         GeometryError: a cloud is empty, not [N, 3] or not finite.
@@ -114,6 +141,9 @@ def mask_scores(original: NDArray[np.bool_], decoded: NDArray[np.bool_]) -> Mask
     Args:
         original: bool, any shape; true where a pixel was measured.
         decoded: bool, the same shape.
+
+    Returns:
+        Precision, recall, F1 and intersection over union.
 
     Raises:
         GeometryError: shapes or dtypes differ from that.
@@ -146,17 +176,26 @@ def range_errors(original: ArrayLike, decoded: ArrayLike, mask: NDArray[np.bool_
         decoded: The same shape.
         mask: bool, the same shape: pixels to compare (usually those measured in both images).
 
+    Returns:
+        The errors in metres, all NaN where the mask holds no pixel.
+
     Raises:
-        GeometryError: shapes differ.
+        GeometryError: shapes differ, an array is empty, ``mask`` is not bool, or a range to
+            compare is not finite.
 
     Example:
         >>> range_errors([1.0, 2.0], [1.5, 9.0], np.array([True, False])).max
         0.5
     """
     first, second = _same_shape(original, decoded)
-    if mask.shape != first.shape:
-        raise GeometryError(f"mask: expected {list(first.shape)}, got {list(mask.shape)}")
-    error = np.abs(first - second)[mask]
+    # An integer mask would pick pixels by index instead.
+    if mask.shape != first.shape or mask.dtype != np.bool_:
+        raise GeometryError(
+            f"mask: expected bool {list(first.shape)}, got {mask.dtype} {list(mask.shape)}"
+        )
+    first, second = first[mask], second[mask]
+    _require_finite(first, second)
+    error = np.abs(first - second)
     if not len(error):
         return RangeErrors(math.nan, math.nan, math.nan, math.nan, math.nan, 0)
     median, p95 = np.percentile(error, (50, 95))
@@ -173,22 +212,47 @@ def range_errors(original: ArrayLike, decoded: ArrayLike, mask: NDArray[np.bool_
 def bits_per_pixel(encoded_bytes: int, height: int, width: int) -> float:
     """``8 x file size / (H W)``: all pixels count, measured or not.
 
+    Args:
+        encoded_bytes: Size of the compressed file, bytes.
+        height: Rows of the range image.
+        width: Its columns.
+
+    Returns:
+        Bits per pixel (bpp).
+
+    Raises:
+        GeometryError: a side is below 1, or the size is negative.
+
     Example:
         >>> bits_per_pixel(8192, 64, 1024)
         1.0
     """
     if height < 1 or width < 1:
         raise GeometryError(f"image size: expected at least 1 x 1, got {height} x {width}")
+    if encoded_bytes < 0:
+        raise GeometryError(f"encoded size: expected at least 0 bytes, got {encoded_bytes}")
     return 8 * encoded_bytes / (height * width)
 
 
 def compression_ratio(original_bytes: int, encoded_bytes: int) -> float:
     """``original size / encoded size``; say which original is meant wherever it is shown.
 
+    Args:
+        original_bytes: The raw file's size, or :data:`BYTES_PER_POINT` times a point count.
+        encoded_bytes: Size of the compressed file, bytes.
+
+    Returns:
+        How many times smaller the compressed file is.
+
+    Raises:
+        GeometryError: ``encoded_bytes`` is below 1, or ``original_bytes`` negative.
+
     Example:
         >>> compression_ratio(1_994_688, 286) > 6900
         True
     """
+    if original_bytes < 0:
+        raise GeometryError(f"original size: expected at least 0 bytes, got {original_bytes}")
     if encoded_bytes < 1:
         raise GeometryError(f"encoded size: expected at least 1 byte, got {encoded_bytes}")
     return original_bytes / encoded_bytes
@@ -210,6 +274,13 @@ def _same_shape(
             f"got {list(first.shape)} and {list(second.shape)}"
         )
     return first, second
+
+
+def _require_finite(*arrays: NDArray[np.float64]) -> None:
+    for name, array in zip(("original", "decoded"), arrays, strict=True):
+        bad = array.size - int(np.count_nonzero(np.isfinite(array)))
+        if bad:
+            raise GeometryError(f"{name}: expected finite values, got {bad} that are not")
 
 
 def _cloud(name: str, points: ArrayLike) -> NDArray[np.float64]:

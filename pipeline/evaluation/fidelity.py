@@ -16,17 +16,48 @@ from numpy.typing import NDArray
 
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.geometry import RangeImage
+from quinr_lidar.geometry import ProjectionStats, RangeImage
 
 
 @dataclass(frozen=True)
 class FrameFidelity:
     """All figures of one frame; lengths in metres, PSNR in dB, sizes in bytes.
 
-    PSNR is the paper's: whole image, maximum of the original image. Chamfer distances are means
-    of unsquared nearest-neighbour distances; ``chamfer_m`` is the mean of its two directed
-    parts. Codec figures are NaN (``None`` in :meth:`as_dict`) when nothing was decoded as
-    measured.
+    Chamfer distances are means of unsquared nearest-neighbour distances. Range errors are
+    ``|decoded - original|`` over pixels measured in both images. Where nothing was decoded as
+    measured, codec distances are NaN and mask scores 0; range errors are NaN where no pixel is
+    measured in both.
+
+    Attributes:
+        points: Points in the scan.
+        points_outside_fov: Of these, clamped to the first or last row.
+        points_dropped: Of these, without a usable range (not finite, or zero).
+        points_hidden: Of these, behind a nearer point of the same pixel (collisions).
+        pixels_measured: Pixels that hold a point: what is left of the scan.
+        kept_fraction: ``pixels_measured / points``, in [0, 1].
+        projection_chamfer_m: Projection loss, the mean of the next two.
+        projection_scan_to_image_m: From the scan to its back-projected range image.
+        projection_image_to_scan_m: And back.
+        raw_bytes: Size of the original file.
+        encoded_bytes: Size of the compressed file.
+        bpp: ``8 encoded_bytes / (H W)``.
+        ratio_raw: ``raw_bytes / encoded_bytes``.
+        ratio_points: 12 bytes for each of ``pixels_measured`` over ``encoded_bytes``: points
+            that the projection hid or dropped do not count in the codec's favour.
+        psnr_db: The paper's: whole image, peak = maximum of the original image; infinite for
+            identical images.
+        chamfer_m: Codec loss, the mean of the next two.
+        chamfer_original_to_decoded_m: From the back-projected original to the decoded cloud.
+        chamfer_decoded_to_original_m: And back.
+        mask_precision: Share of the pixels decoded as measured that were measured.
+        mask_recall: Share of the measured pixels that were decoded as measured.
+        mask_f1: Harmonic mean of both.
+        mask_iou: Pixels measured in both over pixels measured in either.
+        range_error_mean_m: Mean.
+        range_error_median_m: Median.
+        range_error_p95_m: 95th percentile.
+        range_error_max_m: Maximum.
+        range_error_rmse_m: Root mean square.
     """
 
     points: int
@@ -52,10 +83,12 @@ class FrameFidelity:
     mask_precision: float
     mask_recall: float
     mask_f1: float
+    mask_iou: float
     range_error_mean_m: float
     range_error_median_m: float
     range_error_p95_m: float
     range_error_max_m: float
+    range_error_rmse_m: float
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Field by field, ready for JSON: ``None`` where a figure is not finite."""
@@ -77,21 +110,23 @@ def measure_frame(
     Args:
         points: [N, 3 or more], the original scan, metres.
         image: Its range image, as projected (with ``stats``).
-        decoded: The decoded range image, of the same size.
+        decoded: The decoded range image, of the same projection. It may hold no measured pixel.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
 
+    Returns:
+        Every figure, projection loss and codec loss apart.
+
     Raises:
-        GeometryError: sizes differ, or ``image`` holds no measured pixel.
+        GeometryError: ``image`` holds no measured pixel or is not the range image of ``points``,
+            or ``decoded`` is of another projection.
     """
     if image.stats is None or not image.measured.any():
         raise GeometryError("image: expected a projected scan with at least one measured pixel")
-    if decoded.shape != image.shape:
-        raise GeometryError(f"decoded: expected {image.shape} pixels, got {decoded.shape}")
+    if decoded.projection != image.projection:
+        raise GeometryError(f"decoded: expected {image.projection}, got {decoded.projection}")
     stats = image.stats
-    scan = np.asarray(points[:, :3], dtype=np.float64)
-    scan = scan[np.isfinite(scan).all(axis=1)]
-    scan = scan[(scan != 0).any(axis=1)]
+    scan = _projected_points(points, stats)
     original = image.projection.back_project(image)
     projection = metrics.chamfer_distance(scan, original)
     codec = _codec_chamfer(original, decoded)
@@ -121,17 +156,20 @@ def measure_frame(
         mask_precision=mask.precision,
         mask_recall=mask.recall,
         mask_f1=mask.f1,
+        mask_iou=mask.iou,
         range_error_mean_m=errors.mean,
         range_error_median_m=errors.median,
         range_error_p95_m=errors.p95,
         range_error_max_m=errors.max,
+        range_error_rmse_m=errors.rmse,
     )
 
 
 def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | None]]:
     """Mean, minimum, median, maximum and standard deviation of every figure over frames.
 
-    Figures that are not finite are left out; ``None`` stands where none is left.
+    Counts and sizes (points, pixels, bytes) have a ``total`` as well. Figures that are not
+    finite are left out; ``None`` stands where none is left.
     """
     rows = [asdict(frame) for frame in frames]
     summary: dict[str, dict[str, float | None]] = {}
@@ -141,6 +179,8 @@ def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | No
             label: float(function(values)) if len(values) else None
             for label, function in _STATISTICS.items()
         }
+        if name in _COUNTS:
+            summary[name]["total"] = float(np.sum(values))
     return summary
 
 
@@ -151,6 +191,38 @@ _STATISTICS = {
     "max": np.max,
     "std": np.std,
 }
+
+
+_COUNTS = frozenset(
+    {
+        "points",
+        "points_outside_fov",
+        "points_dropped",
+        "points_hidden",
+        "pixels_measured",
+        "raw_bytes",
+        "encoded_bytes",
+    }
+)
+
+
+def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> NDArray[np.float64]:
+    """The scan's points that the projection did not drop: float64 [N, 3], metres.
+
+    The rule is the projection's own, a finite float32 range above zero: a point that it counts
+    as dropped must not count again as a distance, least of all one of 1e39 m.
+    """
+    scan = np.asarray(points)[:, :3].astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ranges = np.sqrt(np.einsum("ij,ij->i", scan, scan)).astype(np.float32)
+    scan = scan[np.isfinite(ranges) & (ranges > 0)]
+    expected = stats.collisions + stats.measured
+    if len(points) != stats.points or len(scan) != expected:
+        raise GeometryError(
+            f"points: expected the scan that the image was projected from ({stats.points} points, "
+            f"{expected} of them projected), got {len(points)} and {len(scan)}"
+        )
+    return scan
 
 
 def _codec_chamfer(original: NDArray[np.float32], decoded: RangeImage) -> metrics.ChamferDistance:

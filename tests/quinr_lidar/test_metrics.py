@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import doctest
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +26,19 @@ def test_psnr_from_its_definition():
     expected = 10 * math.log10(79.25**2 / (total / 72))
     assert metrics.psnr(original, decoded, max_value=79.25) == pytest.approx(expected)
     assert metrics.psnr(original, original, max_value=1.0) == math.inf
+
+
+def test_psnr_equals_opencv():
+    original, decoded = np.random.default_rng(3).random((2, 64, 100)) * 80
+    peak = float(original.max())
+    expected = cv2.PSNR(original, decoded, peak)
+    assert metrics.psnr(original, decoded, max_value=peak) == pytest.approx(expected)
+
+
+def test_examples_in_docstrings_run():
+    result = doctest.testmod(metrics)
+    assert result.attempted >= 6
+    assert result.failed == 0
 
 
 @given(clouds, clouds)
@@ -81,7 +96,11 @@ def test_range_errors_by_sorting():
     assert result.max == pytest.approx(errors[-1])
     assert result.rmse == pytest.approx(math.sqrt(sum(e * e for e in errors) / 21))
     assert result.pixels == 21
-    assert math.isnan(metrics.range_errors(original, decoded, np.zeros(41, bool)).mean)
+    nothing = metrics.range_errors(original, decoded, np.zeros(41, bool))
+    assert nothing.pixels == 0
+    assert all(math.isnan(getattr(nothing, name)) for name in ("mean", "median", "p95", "max"))
+    decoded[30] = np.nan  # not among the compared pixels
+    assert metrics.range_errors(original, decoded, mask) == result
 
 
 def test_sizes():
@@ -99,7 +118,13 @@ def test_sizes():
         (lambda: metrics.chamfer_distance(np.ones((1, 3)), np.ones((1, 2))), "cloud b"),
         (lambda: metrics.chamfer_distance(np.full((1, 3), np.nan), np.ones((1, 3))), "finite"),
         (lambda: metrics.mask_scores(np.ones(2), np.ones(2)), "bool"),
+        (lambda: metrics.psnr([np.nan], [1], max_value=1), "original: expected finite"),
+        (lambda: metrics.psnr([1], [np.inf], max_value=1), "decoded: expected finite"),
         (lambda: metrics.range_errors([1.0], [1.0], np.ones(2, bool)), "mask"),
+        (lambda: metrics.range_errors([1.0, 5.0], [1.0, 2.0], np.array([0, 1])), "mask.*int"),
+        (lambda: metrics.range_errors([1.0], [np.nan], np.ones(1, bool)), "decoded"),
+        (lambda: metrics.bits_per_pixel(-1, 2, 2), "encoded size"),
+        (lambda: metrics.compression_ratio(-1, 2), "original size"),
         (lambda: metrics.bits_per_pixel(1, 0, 5), "image size"),
         (lambda: metrics.compression_ratio(1, 0), "encoded size"),
     ],

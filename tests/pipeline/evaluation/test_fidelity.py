@@ -55,6 +55,63 @@ def test_a_constant_error_shows_in_every_codec_figure():
     assert 0 < fidelity.chamfer_m <= 0.25 + 1e-4
 
 
+def nearest(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.square(a[:, None].astype(float) - b[None]).sum(-1)).min(1).mean())
+
+
+def test_every_figure_by_brute_force():
+    image = PROJECTION.project(POINTS)
+    generator = np.random.default_rng(1)
+    ranges = np.abs(image.ranges + generator.normal(size=image.shape)).astype(np.float32)
+    measured = image.measured ^ (generator.random(image.shape) < 0.1)
+    decoded = RangeImage(ranges, measured, PROJECTION, image.fill)
+    fidelity = measure_frame(POINTS, image, decoded, encoded_bytes=77, raw_bytes=POINTS.nbytes)
+    original = PROJECTION.back_project(image)
+    cloud, scan = PROJECTION.back_project(decoded), POINTS[:, :3]
+    both = image.measured & measured
+    errors = np.abs(ranges.astype(float) - image.ranges)[both]
+    expected = {
+        "projection_scan_to_image_m": nearest(scan, original),
+        "projection_image_to_scan_m": nearest(original, scan),
+        "projection_chamfer_m": (nearest(scan, original) + nearest(original, scan)) / 2,
+        "chamfer_original_to_decoded_m": nearest(original, cloud),
+        "chamfer_decoded_to_original_m": nearest(cloud, original),
+        "chamfer_m": (nearest(original, cloud) + nearest(cloud, original)) / 2,
+        "psnr_db": 20 * math.log10(image.ranges.max())
+        - 10 * math.log10(np.mean((ranges.astype(float) - image.ranges) ** 2)),
+        "mask_precision": both.sum() / measured.sum(),
+        "mask_recall": both.sum() / image.measured.sum(),
+        "mask_f1": 2 * both.sum() / (measured.sum() + image.measured.sum()),
+        "mask_iou": both.sum() / (measured | image.measured).sum(),
+        "range_error_mean_m": errors.mean(),
+        "range_error_median_m": np.sort(errors)[len(errors) // 2],
+        "range_error_p95_m": np.quantile(errors, 0.95),
+        "range_error_max_m": errors.max(),
+        "range_error_rmse_m": math.sqrt((errors**2).mean()),
+    }
+    figures = fidelity.as_dict()
+    # The median of an even count lies between two neighbours.
+    assert figures == pytest.approx(figures | expected, rel=5e-3)
+    del expected["range_error_median_m"]
+    assert figures == pytest.approx(figures | expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, 3e38, 1e300])
+def test_a_dropped_point_does_not_reach_the_distances(bad):
+    clean = POINTS[:, :3].astype(np.float64)
+    points = np.vstack([clean, [[bad, bad, 0.0]]])
+    image = PROJECTION.project(points)
+    fidelity = measure_frame(
+        points, image, decoded_from(image, 0), encoded_bytes=1, raw_bytes=points.nbytes
+    )
+    reference = PROJECTION.project(clean)
+    without = measure_frame(
+        clean, reference, decoded_from(reference, 0), encoded_bytes=1, raw_bytes=clean.nbytes
+    )
+    assert fidelity.points_dropped == 1
+    assert fidelity.projection_chamfer_m == without.projection_chamfer_m
+
+
 def test_nothing_decoded_is_still_measured():
     image = PROJECTION.project(POINTS)
     nothing = RangeImage(image.ranges, np.zeros_like(image.measured), image.projection, image.fill)
@@ -71,7 +128,15 @@ def test_summary_leaves_out_what_is_not_finite():
     )
     other = dataclasses.replace(frame, psnr_db=math.inf, encoded_bytes=30)
     summary = summarise([frame, other])
-    assert summary["encoded_bytes"] == {"mean": 20, "min": 10, "median": 20, "max": 30, "std": 10}
+    assert summary["encoded_bytes"] == {
+        "mean": 20,
+        "min": 10,
+        "median": 20,
+        "max": 30,
+        "std": 10,
+        "total": 40,
+    }
+    assert "total" not in summary["psnr_db"]
     assert summary["psnr_db"]["mean"] == pytest.approx(frame.psnr_db)
     assert summarise([])["bpp"]["mean"] is None
 
@@ -81,5 +146,10 @@ def test_images_that_do_not_fit_are_refused():
     small = SphericalProjection(8, 64).project(POINTS)
     with pytest.raises(GeometryError, match="decoded: expected"):
         measure_frame(POINTS, image, small, encoded_bytes=1, raw_bytes=1)
+    other = SphericalProjection(16, 64, 10, -10).project(POINTS)
+    with pytest.raises(GeometryError, match="decoded: expected"):
+        measure_frame(POINTS, image, other, encoded_bytes=1, raw_bytes=1)
+    with pytest.raises(GeometryError, match="points: expected the scan"):
+        measure_frame(POINTS[:-1], image, image, encoded_bytes=1, raw_bytes=1)
     with pytest.raises(GeometryError, match="projected scan"):
         measure_frame(POINTS, decoded_from(image, 0), image, encoded_bytes=1, raw_bytes=1)

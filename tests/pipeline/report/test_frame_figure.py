@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from pipeline.report import figure_png, frame_figure
 from quinr_lidar import RangeImage, SphericalProjection
+from quinr_lidar.errors import GeometryError
+
+POINTS = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(2000, 3))
 
 
 def picture(decoded_measured: bool) -> np.ndarray:
-    points = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(2000, 3))
-    image = SphericalProjection(16, 64).project(points)
+    image = SphericalProjection(16, 64).project(POINTS)
     decoded = RangeImage(
         image.ranges,
         image.measured & decoded_measured,
@@ -31,3 +36,58 @@ def test_it_is_a_picture_that_shows_the_decoded_cloud():
     bottom = slice(height * 6 // 10, height)
     right = slice(width * 55 // 100, width)
     assert np.abs(whole[bottom, right].astype(int) - empty[bottom, right]).mean() > 1
+
+
+def test_the_panels_hold_ranges_and_errors_in_metres():
+    image = SphericalProjection(16, 64).project(POINTS)
+    generator = np.random.default_rng(1)
+    ranges = (image.ranges + generator.random(image.shape)).astype(np.float32)
+    measured = generator.random(image.shape) < 0.8
+    decoded = RangeImage(ranges, measured, image.projection, image.fill)
+    figure = frame_figure(image, decoded)
+    shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    both = image.measured & measured
+    expected = (
+        (image.ranges, image.measured),
+        (ranges, measured),
+        (np.abs(ranges.astype(float) - image.ranges), both),
+    )
+    assert len(shown) == 3
+    for panel, (values, mask) in zip(shown, expected, strict=True):
+        assert np.array_equal(np.ma.getmaskarray(panel), ~mask)
+        np.testing.assert_allclose(np.ma.getdata(panel)[mask], values[mask], atol=1e-5)
+    bars = [axes.get_ylabel() for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    assert bars == ["range [m]", "range [m]", "error [m]", "height [m]"]
+
+
+def test_forward_is_up_and_left_is_left():
+    points = np.array([[20.0, 5.0, -1.0], [-8.0, -3.0, -1.0]])
+    image = SphericalProjection(64, 4096).project(points)
+    views = [axes for axes in frame_figure(image, image).axes if axes.collections]
+    offsets = [
+        np.asarray(dots.get_offsets())
+        for axes in views
+        for dots in axes.collections
+        if len(dots.get_offsets()) == 2
+    ]
+    assert len(offsets) == 2
+    for dots in offsets:
+        ordered = dots[np.argsort(dots[:, 1])]
+        np.testing.assert_allclose(ordered, [[3, -8], [-5, 20]], atol=0.1)
+
+
+def test_images_of_two_projections_are_refused():
+    image = SphericalProjection(16, 64).project(POINTS)
+    other = SphericalProjection(8, 64).project(POINTS)
+    with pytest.raises(GeometryError, match="decoded: expected"):
+        frame_figure(image, other)
+
+
+def test_an_image_without_any_point_is_still_drawn():
+    nothing = SphericalProjection(16, 64).project(np.zeros((3, 3)))
+    assert figure_png(frame_figure(nothing, nothing), dpi=30).startswith(b"\x89PNG")
+
+
+def test_it_leaves_pyplot_alone():
+    code = "import sys, pipeline.report; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
