@@ -1,10 +1,10 @@
-# Two commands on a fresh machine (Python 3.11+): `make demo` and `make test`.
+# Two commands on a fresh machine (Python 3.11+, a C++ compiler): `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint format setup clean
+.PHONY: demo test test-slow sanitize lint format setup clean
 
 demo: $(READY)  ## a synthetic drive: archive, restore, evaluate; results in data/demo
 	$(BIN)/quinr-flows demo --out data/demo
@@ -14,6 +14,9 @@ test: $(READY)  ## all tests but the slow ones
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+sanitize: $(READY)  ## the kernel's tests under AddressSanitizer and UBSan
+	.ci/sanitize $(BIN)/python
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -28,7 +31,7 @@ format: $(READY)
 setup: $(READY)
 
 # torch comes first: with the CPU build there, nothing asks for gigabytes of CUDA packages.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard quinr_lidar/native/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quinr-lidar needs Python 3.11 or newer; choose one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

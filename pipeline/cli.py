@@ -204,9 +204,8 @@ def main() -> None:
 
 def _advance(bar: tqdm) -> Callable[[FitProgress], None]:
     def advance(progress: FitProgress) -> None:
-        if progress.step % 50 == 0:
-            bar.set_postfix(loss=f"{progress.loss:.5f}", refresh=False)
-        bar.update()
+        bar.set_postfix(loss=f"{progress.loss:.5f}", refresh=False)
+        bar_to(bar, progress.step)
 
     return advance
 

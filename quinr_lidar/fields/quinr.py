@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields import native_quinr
 from quinr_lidar.fields.field import Parameters
+from quinr_lidar.quantum import probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
-from quinr_lidar.quantum.statevector import probabilities
 
 MAX_STAGES = 4
 WEIGHT_RATE = 2.0
@@ -171,7 +172,12 @@ class QuinrField:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs].
 
         The dtype and device are those of the parameters, which the coordinates must share.
+        Differentiable where a parameter requires it; otherwise one call of the kernel does all.
         """
+        tensors = (coordinates, *parameters.values())
+        graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+        if not graph and native_quinr.is_supported(self, coordinates.device, coordinates.dtype):
+            return native_quinr.values(self, parameters, coordinates)
         values = coordinates
         for stage, circuit in enumerate(self.circuits):
             weight, bias = parameters[f"weight{stage}"], parameters[f"bias{stage}"]

@@ -1,10 +1,10 @@
-"""The circuit and nothing else: its description, its simulation, its PennyLane twin.
+"""The circuit and nothing else: its description, its simulators, its PennyLane twin.
 
 :mod:`quinr_lidar.quantum.pennylane` is not imported here: PennyLane takes seconds to load, and
 encoding and decoding do not need it.
 """
 
+from quinr_lidar.quantum.backend import Backend, choose_backend, probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec
-from quinr_lidar.quantum.statevector import probabilities
 
-__all__ = ["CircuitSpec", "probabilities"]
+__all__ = ["Backend", "CircuitSpec", "choose_backend", "probabilities"]

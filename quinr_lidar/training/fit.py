@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
+from quinr_lidar.fields import QuinrField, native_quinr
 from quinr_lidar.fields.field import Field, Parameters
+from quinr_lidar.quantum import Backend, choose_backend
+from quinr_lidar.training.adamw_loop import Loop, TorchLoop
 
 StopReason = Literal["steps", "plateau"]
+
+STRIDE = 25
+"""Steps between two looks at progress: often enough for Ctrl-C, rarely enough to cost nothing."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class FitSettings:
 
     Attributes:
         steps: Optimiser steps at most.
-        batch_size: Pixels a step, drawn with replacement.
+        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`.
         learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows.
         warmup: Share of the steps spent warming up.
         weight_decay: AdamW's.
@@ -48,7 +54,7 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Passed to the progress callback after every step; ``loss`` is the batch's MSE."""
+    """Passed to the progress callback; ``loss`` is the MSE of the last step's batch."""
 
     step: int
     steps: int
@@ -65,6 +71,7 @@ class FitResult:
         steps: Optimiser steps taken.
         seconds: Wall-clock time.
         stop_reason: "steps" when all were taken, "plateau" when progress ended earlier.
+        backend: What ran the circuit, in words.
     """
 
     parameters: Parameters
@@ -72,6 +79,7 @@ class FitResult:
     steps: int
     seconds: float
     stop_reason: StopReason
+    backend: str
 
 
 def fit(
@@ -86,7 +94,8 @@ def fit(
     """Minimise the mean squared error of a field.
 
     Values are clipped to [0, 1] as a decoder clips them, with a straight-through gradient.
-    The same seed, inputs and number of threads give the same result.
+    The same seed and inputs give the same result on one machine; with the kernel, whatever the
+    number of threads.
 
     Args:
         field: What to train.
@@ -94,7 +103,7 @@ def fit(
         targets: [F, P, outputs] in [0, 1]; every frame trains its own parameters.
         settings: Defaults to :class:`FitSettings`.
         start: Warm start, for instance from the previous frame's parameters.
-        progress: Called after every step; an exception it raises ends the training.
+        progress: Called every :data:`STRIDE` steps; an exception it raises ends the training.
 
     Returns:
         The trained parameters and the course of the training.
@@ -106,35 +115,52 @@ def fit(
     _check_inputs(field, coordinates, targets, start)
     began = time.perf_counter()
     initial = field.initial_parameters(len(targets), torch.Generator().manual_seed(settings.seed))
-    # Batches have a generator of their own: they are the same for any number of frames.
-    batches = torch.Generator().manual_seed(settings.seed + 1)
-    parameters = {
-        name: (start[name] if start else tensor).detach().to(targets).clone().requires_grad_()
-        for name, tensor in initial.items()
-    }
-    optimizer = _optimizer(field, parameters, settings)
+    loop, backend = _choose_loop(field, start or initial, coordinates, targets, settings)
     losses: list[float] = []
     cooling: tuple[int, int] | None = None  # first and last step of the cool-down
-    while len(losses) < (cooling[1] if cooling else settings.steps):
-        step = len(losses)
-        _set_rate(optimizer, _rate(step, settings, cooling))
-        batch = torch.randint(len(coordinates), (settings.batch_size,), generator=batches)
-        batch = batch.to(targets.device)
-        loss = _step(field, parameters, optimizer, coordinates[batch], targets[:, batch])
-        if not math.isfinite(loss):
-            raise TrainingError(f"the loss became {loss} at step {step + 1}")
-        losses.append(loss)
+    end = settings.steps
+    while len(losses) < end:
+        done = len(losses)
+        stop = min(end, done - done % STRIDE + STRIDE)
+        losses += loop.run([_rate(step, settings, cooling) for step in range(done, stop)])
         if progress:
-            progress(FitProgress(step + 1, settings.steps, loss))
+            progress(FitProgress(len(losses), settings.steps, losses[-1]))
         if cooling is None and _on_plateau(losses, settings):
             length = max(1, round(settings.cooldown * settings.steps))
-            cooling = (step + 1, min(step + 1 + length, settings.steps))
+            end = min(len(losses) + length, settings.steps)
+            cooling = (len(losses), end)
     return FitResult(
-        parameters={name: tensor.detach() for name, tensor in parameters.items()},
+        parameters=loop.parameters(),
         losses=np.asarray(losses, dtype=np.float32),
         steps=len(losses),
         seconds=time.perf_counter() - began,
         stop_reason="plateau" if len(losses) < settings.steps else "steps",
+        backend=str(backend),
+    )
+
+
+def _choose_loop(
+    field: Field, start: Parameters, coordinates: Tensor, targets: Tensor, settings: FitSettings
+) -> tuple[Loop, Backend]:
+    """The loop below Python where the kernel can train the field, else torch's."""
+    backend = choose_backend(targets.device, targets.dtype)
+    fused = (
+        isinstance(field, QuinrField)
+        and targets.dtype == torch.float32
+        and native_quinr.is_supported(field, targets.device, targets.dtype)
+    )
+    loop = native_quinr.NativeTrainer if fused else TorchLoop
+    return (
+        loop(
+            field,  # type: ignore[arg-type] (the kernel's only ever gets a QuinrField)
+            start,
+            coordinates,
+            targets,
+            batch_size=settings.batch_size,
+            weight_decay=settings.weight_decay,
+            seed=settings.seed,
+        ),
+        backend,
     )
 
 
@@ -159,22 +185,6 @@ def _check_inputs(
             raise TrainingError(f"start: expected {name} {list(expected)}, got {found}")
 
 
-def _optimizer(field: Field, parameters: Parameters, settings: FitSettings) -> torch.optim.AdamW:
-    factors = field.learning_rates
-    groups = [
-        {"params": [tensor], "factor": factors.get(name, 1.0)}
-        for name, tensor in parameters.items()
-    ]
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, foreach=True
-    )
-
-
-def _set_rate(optimizer: torch.optim.AdamW, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
-
-
 def _rate(step: int, settings: FitSettings, cooling: tuple[int, int] | None) -> float:
     """Linear warm-up, cosine to zero; after a plateau a straight line to zero."""
     if cooling:
@@ -187,26 +197,9 @@ def _rate(step: int, settings: FitSettings, cooling: tuple[int, int] | None) -> 
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _step(
-    field: Field,
-    parameters: Parameters,
-    optimizer: torch.optim.AdamW,
-    coordinates: Tensor,
-    targets: Tensor,
-) -> float:
-    optimizer.zero_grad()
-    values = field.evaluate(parameters, coordinates[None])
-    clipped = values + (values.clamp(0, 1) - values).detach()
-    # Summed over frames, so that a frame's gradient does not depend on how many train beside it.
-    loss = (clipped - targets).square().mean((1, 2)).sum()
-    loss.backward()
-    optimizer.step()
-    return loss.item() / len(targets)
-
-
 def _on_plateau(losses: list[float], settings: FitSettings) -> bool:
     window = settings.patience
-    if len(losses) < 2 * window or len(losses) % max(1, window // 10):
+    if len(losses) < 2 * window:
         return False
     before, now = losses[-2 * window : -window], losses[-window:]
     return sum(now) > (1 - settings.plateau) * sum(before)

@@ -128,7 +128,7 @@ def test_a_full_disk_is_a_failed_frame(tmp_path, monkeypatch):
 
 
 def test_restored_scans_open_as_a_data_set(tmp_path):
-    work = job(tmp_path)
+    work = job(tmp_path, profile=TINY.with_overrides(steps=60))
     archive_frame(work)
     jobs = restore_jobs(tmp_path / "archive", tmp_path / "restored")
     assert list(jobs) == ["00"]

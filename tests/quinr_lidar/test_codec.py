@@ -10,7 +10,7 @@ import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError
 
-TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 150, "batch_size": 256}
+TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 300, "batch_size": 256}
 
 
 def street(height: int = 16, width: int = 64) -> RangeImage:

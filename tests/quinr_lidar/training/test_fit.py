@@ -9,7 +9,7 @@ import torch
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.training import FitSettings, fit
-from quinr_lidar.training.fit import _rate
+from quinr_lidar.training.fit import STRIDE, _rate
 
 FIELD = QuinrField(qubits=3, features=6, blocks=2, frequencies=(3.0, 2.0))
 COORDINATES = pixel_coordinates(8, 32)
@@ -81,11 +81,12 @@ def test_a_plateau_cools_down_and_stops():
     assert fit(FIELD, COORDINATES, targets, FitSettings(steps=5)).stop_reason == "steps"
 
 
-def test_progress_is_called_every_step_and_may_stop_the_training():
+def test_progress_comes_at_every_stride_and_may_stop_the_training():
     seen = []
-    fit(FIELD, COORDINATES, smooth_targets(), FitSettings(steps=7), progress=seen.append)
-    assert [p.step for p in seen] == list(range(1, 8))
-    assert all(p.steps == 7 for p in seen)
+    settings = FitSettings(steps=2 * STRIDE + 3, patience=1000)
+    fit(FIELD, COORDINATES, smooth_targets(), settings, progress=seen.append)
+    assert [p.step for p in seen] == [STRIDE, 2 * STRIDE, 2 * STRIDE + 3]
+    assert all(p.steps == settings.steps for p in seen)
 
     def stop(progress):
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The simulator against PennyLane: probabilities and gradients of every input."""
+"""The simulators against PennyLane: probabilities and gradients of every input."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 
+from quinr_lidar.quantum import native, statevector
 from quinr_lidar.quantum.circuit import CircuitSpec
 from quinr_lidar.quantum.pennylane import build_qnode, draw
 from quinr_lidar.quantum.statevector import probabilities
@@ -51,23 +52,25 @@ def tensors(spec: CircuitSpec, dtype: torch.dtype, frames: int = 1) -> list[torc
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-5)])
 def test_probabilities_and_gradients_are_pennylanes(spec, dtype, atol):
     inputs = tensors(spec, dtype)
-    ours = probabilities(spec, *inputs)
     # The reference always computes in double precision, from the very same numbers.
     reference_inputs = [tensor[0].detach().double().requires_grad_() for tensor in inputs]
     reference = build_qnode(spec, diff_method="backprop")(*reference_inputs)
-    assert ours.shape == (1, PIXELS, spec.outputs)
-    assert ours.dtype == dtype
-    torch.testing.assert_close(ours[0].double(), reference, rtol=0, atol=atol)
-    weights = torch.linspace(0.5, 1.5, ours.numel(), dtype=torch.float64).view(reference.shape)
-    (ours[0] * weights.to(dtype)).sum().backward()
-    (reference * weights).sum().backward()
-    for name, mine, theirs in zip(
-        ("embedding", "rotations", "controlled"), inputs, reference_inputs, strict=True
-    ):
-        if theirs.numel():
-            torch.testing.assert_close(
-                mine.grad[0].double(), theirs.grad, rtol=0, atol=atol, msg=name
-            )
+    weights = torch.linspace(0.5, 1.5, reference.numel(), dtype=torch.float64)
+    weights = weights.view(reference.shape)
+    expected = torch.autograd.grad(
+        (reference * weights).sum(), reference_inputs, materialize_grads=True
+    )
+    for simulator in (statevector, native):
+        ours = simulator.probabilities(spec, *inputs)
+        assert ours.shape == (1, PIXELS, spec.outputs)
+        assert ours.dtype == dtype
+        name = simulator.__name__
+        torch.testing.assert_close(ours[0].double(), reference, rtol=0, atol=atol, msg=name)
+        gradients = torch.autograd.grad(
+            (ours[0] * weights.to(dtype)).sum(), inputs, materialize_grads=True
+        )
+        for mine, theirs in zip(gradients, expected, strict=True):
+            torch.testing.assert_close(mine[0].double(), theirs, rtol=0, atol=atol, msg=name)
 
 
 def test_frames_are_simulated_as_if_alone():

@@ -1,0 +1,220 @@
+// Python's view of the kernel: arrays in, arrays filled. Shapes are checked here, since a wrong
+// one would write to foreign memory; everything else is checked by the Python callers.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "instruction_sets.hpp"
+#include "trainer.hpp"
+
+namespace nb = nanobind;
+using namespace quinr;
+
+namespace {
+
+template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+const InstructionSet& find(const std::string& name) {
+    for (const InstructionSet* set : instruction_sets())
+        if (name == set->name) return *set;
+    throw nb::value_error(("instruction set: this machine has no " + name).c_str());
+}
+
+template <class T> const Kernels<T>& kernels(const std::string& name) {
+    if constexpr (sizeof(T) == 4)
+        return find(name).single;
+    else
+        return find(name).precise;
+}
+
+template <class Array> void require(const char* name, const Array& array, std::vector<long> shape) {
+    bool same = array.ndim() == shape.size();
+    for (std::size_t i = 0; same && i < shape.size(); ++i) same = long(array.shape(i)) == shape[i];
+    if (!same) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
+}
+
+template <class Array> long axis(const char* name, const Array& array, std::size_t i) {
+    if (array.ndim() <= i) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
+    return long(array.shape(i));
+}
+
+template <class T>
+void probabilities(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
+                   Out<T> out, int threads, const std::string& isa) {
+    const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
+    require("embedding", embedding, {f, p, spec.features});
+    require("rotations", rotations, {f, spec.rotations()});
+    require("controlled", controlled, {f, spec.controlled()});
+    require("out", out, {f, p, spec.outputs});
+    const AngleArrays<T> arrays{f,       p,          embedding.data(), rotations.data(),
+                                controlled.data(), nullptr, out.data(), nullptr,
+                                nullptr, nullptr};
+    const auto& chosen = kernels<T>(isa);
+    nb::gil_scoped_release release;
+    compute_angles(chosen, spec, arrays, threads);
+}
+
+template <class T>
+void gradients(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
+               In<T> cotangent, Out<T> out, Out<T> by_embedding, Out<T> by_rotations,
+               Out<T> by_controlled, int threads, const std::string& isa) {
+    const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
+    require("embedding", embedding, {f, p, spec.features});
+    require("rotations", rotations, {f, spec.rotations()});
+    require("controlled", controlled, {f, spec.controlled()});
+    require("cotangent", cotangent, {f, p, spec.outputs});
+    require("out", out, {f, p, spec.outputs});
+    require("by_embedding", by_embedding, {f, p, spec.features});
+    require("by_rotations", by_rotations, {f, spec.rotations()});
+    require("by_controlled", by_controlled, {f, spec.controlled()});
+    const AngleArrays<T> arrays{f,
+                                p,
+                                embedding.data(),
+                                rotations.data(),
+                                controlled.data(),
+                                cotangent.data(),
+                                out.data(),
+                                by_embedding.data(),
+                                by_rotations.data(),
+                                by_controlled.data()};
+    const auto& chosen = kernels<T>(isa);
+    nb::gil_scoped_release release;
+    compute_angles(chosen, spec, arrays, threads);
+}
+
+template <class T>
+void jacobian(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
+              Out<T> out, Out<T> by_embedding, Out<T> by_rotations, Out<T> by_controlled,
+              int threads, const std::string& isa) {
+    const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
+    require("embedding", embedding, {f, p, spec.features});
+    require("rotations", rotations, {f, spec.rotations()});
+    require("controlled", controlled, {f, spec.controlled()});
+    require("out", out, {f, spec.outputs, p});
+    require("by_embedding", by_embedding, {f, spec.outputs, spec.features, p});
+    require("by_rotations", by_rotations, {f, spec.outputs, spec.rotations(), p});
+    require("by_controlled", by_controlled, {f, spec.outputs, spec.controlled(), p});
+    const JacobianArrays<T> arrays{f,
+                                   p,
+                                   embedding.data(),
+                                   rotations.data(),
+                                   controlled.data(),
+                                   out.data(),
+                                   by_embedding.data(),
+                                   by_rotations.data(),
+                                   by_controlled.data()};
+    const auto& chosen = kernels<T>(isa);
+    nb::gil_scoped_release release;
+    compute_jacobian(chosen, spec, arrays, threads);
+}
+
+template <class T>
+void values(const FieldSpec& spec, In<T> parameters, In<T> coordinates, Out<T> out, int threads,
+            const std::string& isa) {
+    const long f = axis("parameters", parameters, 0), p = axis("coordinates", coordinates, 1);
+    const long sets = axis("coordinates", coordinates, 0);
+    require("parameters", parameters, {f, spec.size()});
+    require("coordinates", coordinates, {sets == 1 ? 1 : f, p, spec.inputs});
+    require("out", out, {f, p, spec.circuit.outputs});
+    const ValueArrays<T> arrays{f, p, sets == 1, parameters.data(), coordinates.data(), out.data()};
+    const auto& chosen = kernels<T>(isa);
+    nb::gil_scoped_release release;
+    compute_values(chosen, spec, arrays, threads);
+}
+
+template <class T> std::vector<T> copied(const In<T>& array) {
+    return std::vector<T>(array.data(), array.data() + array.size());
+}
+
+std::unique_ptr<Trainer> make_trainer(const FieldSpec& spec, In<float> coordinates, In<float> targets,
+                     In<float> parameters, In<float> factors, long batch, double weight_decay,
+                     std::uint64_t seed, int threads, const std::string& isa) {
+    const long f = axis("targets", targets, 0), p = axis("coordinates", coordinates, 0);
+    require("coordinates", coordinates, {p, spec.inputs});
+    require("targets", targets, {f, p, spec.circuit.outputs});
+    require("parameters", parameters, {f, spec.size()});
+    require("factors", factors, {spec.size()});
+    if (f < 1 || p < 1 || p > 0x7fffffff || batch < 1)
+        throw nb::value_error("expected a frame, a sample and a batch at least");
+    return std::make_unique<Trainer>(kernels<float>(isa), spec, f, p, copied(coordinates),
+                                     copied(targets), copied(parameters), copied(factors),
+                                     TrainerSettings{batch, weight_decay, seed, threads});
+}
+
+std::vector<double> run(Trainer& trainer, const std::vector<double>& rates) {
+    std::vector<double> losses(rates.size());
+    nb::gil_scoped_release release;
+    losses.resize(std::size_t(trainer.run(rates.data(), long(rates.size()), losses.data())));
+    return losses;
+}
+
+std::vector<int> batch(std::uint64_t seed, std::uint64_t step, long samples, long size) {
+    std::vector<int> drawn(static_cast<std::size_t>(size));
+    draw_batch(seed, step, samples, drawn);
+    return drawn;
+}
+
+double fma_peak(const std::string& isa, long repeats) {
+    const InstructionSet& set = find(isa);
+    nb::gil_scoped_release release;
+    const auto began = std::chrono::steady_clock::now();
+    const double done = set.fma_peak(repeats);
+    return done / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+// An array is taken as it is: a converted copy of an output would be filled and thrown away.
+auto array(const char* name) { return nb::arg(name).noconvert(); }
+
+template <class T> void bind_arithmetic(nb::module_& m) {
+    using namespace nb::literals;
+    const auto spec = "spec"_a, threads = "threads"_a, isa = "isa"_a;
+    const auto embedding = array("embedding"), out = array("out");
+    const auto rotations = array("rotations"), controlled = array("controlled");
+    const auto by_embedding = array("by_embedding"), by_rotations = array("by_rotations");
+    const auto by_controlled = array("by_controlled");
+    m.def("probabilities", probabilities<T>, spec, embedding, rotations, controlled, out, threads,
+          isa);
+    m.def("gradients", gradients<T>, spec, embedding, rotations, controlled, array("cotangent"),
+          out, by_embedding, by_rotations, by_controlled, threads, isa);
+    m.def("jacobian", jacobian<T>, spec, embedding, rotations, controlled, out, by_embedding,
+          by_rotations, by_controlled, threads, isa);
+    m.def("values", values<T>, spec, array("parameters"), array("coordinates"), out, threads, isa);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    using namespace nb::literals;
+    // Specifications are cached until the interpreter ends, which nanobind takes for leaks.
+    nb::set_leak_warnings(false);
+    m.doc() = "The fused circuit kernel; see quinr_lidar.quantum.native.";
+    nb::class_<CircuitSpec>(m, "CircuitSpec")
+        .def(nb::init<int, int, int, int, int, std::vector<int>, std::vector<int>>(), "qubits"_a,
+             "features"_a, "blocks"_a, "layers"_a, "outputs"_a, "order"_a, "pairs"_a);
+    nb::class_<FieldSpec>(m, "FieldSpec")
+        .def(nb::init<CircuitSpec, int, double>(), "circuit"_a, "inputs"_a, "w0"_a)
+        .def_prop_ro("size", &FieldSpec::size);
+    nb::class_<Trainer>(m, "Trainer")
+        .def("run", run, "rates"_a)
+        .def("parameters", &Trainer::parameters);
+    m.def("trainer", make_trainer, "spec"_a, array("coordinates"), array("targets"),
+          array("parameters"), array("factors"), "batch"_a, "weight_decay"_a, "seed"_a,
+          "threads"_a, "isa"_a);
+    bind_arithmetic<float>(m);
+    bind_arithmetic<double>(m);
+    m.def("draw_batch", batch, "seed"_a, "step"_a, "samples"_a, "size"_a);
+    m.def("fma_peak", fma_peak, "isa"_a, "repeats"_a);
+    m.def("instruction_sets", [] {
+        std::vector<std::string> names;
+        for (const InstructionSet* set : instruction_sets()) names.emplace_back(set->name);
+        return names;
+    });
+}

@@ -1,0 +1,110 @@
+// quINR: parameters in one flat array a frame, and what the kernel makes of them.
+#pragma once
+
+#include "compute.hpp"
+
+namespace quinr {
+
+// Where each tensor of a frame begins: weight [features][inputs], bias [features], embedding
+// scale, rotations, controlled, output scale [outputs], output offset [outputs].
+struct FieldSpec {
+    CircuitSpec circuit;
+    int inputs;
+    double w0;
+
+    FieldSpec(CircuitSpec circuit, int inputs, double w0)
+        : circuit(std::move(circuit)), inputs(inputs), w0(w0) {
+        if (inputs < 1 || inputs > 4096) throw std::invalid_argument("inputs: out of range");
+    }
+
+    long bias() const { return long(circuit.features) * inputs; }
+    long embedding_scale() const { return bias() + circuit.features; }
+    long rotations() const { return embedding_scale() + 1; }
+    long controlled() const { return rotations() + circuit.rotations(); }
+    long output_scale() const { return controlled() + circuit.controlled(); }
+    long output_offset() const { return output_scale() + circuit.outputs; }
+    long size() const { return output_offset() + circuit.outputs; }
+    FieldSumLayout sums() const {
+        return {circuit.sums().size(), circuit.features, inputs, circuit.outputs};
+    }
+};
+
+// One frame's field with its constants.
+template <class T> class FrameField {
+   public:
+    FrameField(const FieldSpec& spec, const T* parameters)
+        : spec_(spec),
+          circuit_(spec.circuit, parameters + spec.rotations(), parameters + spec.controlled()) {
+        set(parameters, false);
+    }
+
+    void set(const T* parameters) { set(parameters, true); }
+
+    Circuit<T> circuit() const { return circuit_.view(); }
+
+    Field<T> field() const {
+        const T* p = own_.data();
+        return {spec_.inputs,
+                p,
+                p + spec_.bias(),
+                p[spec_.embedding_scale()],
+                p + spec_.output_scale(),
+                p + spec_.output_offset()};
+    }
+
+   private:
+    void set(const T* parameters, bool angles_too) {
+        own_.assign(parameters, parameters + spec_.size());
+        for (long i = 0; i < spec_.bias(); ++i) own_[std::size_t(i)] *= T(spec_.w0);
+        if (angles_too)
+            circuit_.set(parameters + spec_.rotations(), parameters + spec_.controlled());
+    }
+
+    const FieldSpec& spec_;
+    FrameCircuit<T> circuit_;
+    std::vector<T> own_;  // all parameters, with w0 W in place of W
+};
+
+// Values [frames][samples][outputs] at coordinates [frames or 1][samples][inputs].
+template <class T> struct ValueArrays {
+    long frames, samples;
+    bool shared_coordinates;
+    const T *parameters, *coordinates;
+    T* values;
+};
+
+template <class T>
+void compute_values(const Kernels<T>& kernels, const FieldSpec& spec, const ValueArrays<T>& a,
+                    int threads) {
+    std::vector<FrameField<T>> fields;
+    for (long f = 0; f < a.frames; ++f) fields.emplace_back(spec, a.parameters + f * spec.size());
+    const long bytes = a.frames ? kernels.workspace_bytes(fields[0].circuit(), spec.inputs) : 0;
+    for_chunks(a.frames, a.samples, threads, bytes,
+               [&](long frame, long first, long last, long, void* space) {
+                   const auto& field = fields[std::size_t(frame)];
+                   const long at = frame * a.samples;
+                   const T* coordinates =
+                       a.coordinates + (a.shared_coordinates ? 0 : at * spec.inputs);
+                   ValueChunk<T> chunk{coordinates, first, last,
+                                       a.values + at * spec.circuit.outputs};
+                   kernels.values(field.circuit(), field.field(), chunk, space);
+               });
+}
+
+// Sums over samples -> gradient in the layout of the parameters.
+template <class T> void field_gradient(const FieldSpec& spec, const double* sums, T* gradient) {
+    const FieldSumLayout layout = spec.sums();
+    const CircuitSpec& circuit = spec.circuit;
+    for (long i = 0; i < spec.bias(); ++i)
+        gradient[i] = T(sums[layout.weight(0) + i] * spec.w0);
+    for (int f = 0; f < circuit.features; ++f)
+        gradient[spec.bias() + f] = T(sums[layout.bias(f)]);
+    gradient[spec.embedding_scale()] = T(sums[layout.embedding_scale()]);
+    angle_gradients(circuit, sums, gradient + spec.rotations(), gradient + spec.controlled());
+    for (int o = 0; o < circuit.outputs; ++o) {
+        gradient[spec.output_scale() + o] = T(sums[layout.output_scale(o)]);
+        gradient[spec.output_offset() + o] = T(sums[layout.output_offset(o)]);
+    }
+}
+
+}  // namespace quinr
