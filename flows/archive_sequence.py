@@ -12,7 +12,8 @@ from prefect.client.schemas.objects import State
 
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.datasets import open_dataset
-from pipeline.frames import archive_frame, write_record
+from pipeline.frames import archive_frame
+from pipeline.records import write_record
 from pipeline.sequences import archive_jobs, table_rows, write_results
 from quinr_lidar.profiles import get_profile
 
@@ -39,8 +40,10 @@ def archive_sequence(
 ) -> State:
     """Archive every scan of a sequence.
 
-    Frames that a run before finished (same scan, settings and software, intact file) are
-    skipped. A frame that fails is recorded and reported, the rest go on.
+    A frame starts from the one before, unless it is the first of a run (``run_length`` of the
+    settings) or that one failed. Frames finished earlier (same scan, start, settings and
+    software, intact file) are skipped. A frame that fails is recorded and reported, the rest go
+    on. The files depend neither on the number of workers nor on interruptions.
 
     Args:
         source: A data set, see :func:`pipeline.datasets.open_dataset`.
@@ -50,7 +53,7 @@ def archive_sequence(
         overrides: Settings to change.
         limit: Only the first frames.
         jobs: Worker processes; as many as cores when left out.
-        chunk_size: Frames a task.
+        chunk_size: Frames a task, rounded up to whole runs.
         resume: Skip what is done; otherwise do everything again.
         max_failed_share: Share of failed frames above which the flow itself fails.
 
@@ -69,7 +72,7 @@ def archive_sequence(
         title=f"archive {dataset.name}",
     )
     for record in records:
-        # A worker that was killed could not leave a record itself.
+        # Where a whole task failed, its frames have none yet.
         if record.status == "failed":
             write_record(folder, record)
     write_results(folder, records, {"source": source, "profile": settings.model_dump(mode="json")})

@@ -1,7 +1,8 @@
 """What both flows share: frames in chunks, one Prefect task a chunk, and the final state.
 
 A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
-chunk; its frames run in worker processes that know nothing of Prefect.
+chunk of whole runs (frames that start from each other's results); its frames run in worker
+processes that know nothing of Prefect.
 """
 
 from __future__ import annotations
@@ -20,24 +21,27 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
-from pipeline.frames import FrameRecord, failed_record
-from pipeline.workers import FrameWorkers, Job
+from pipeline.frames import failed_record
+from pipeline.records import FrameRecord
+from pipeline.workers import FrameWorkers, Job, runs_of
 from quinr_lidar.errors import QuinrError
 
 MAX_CHUNK = 32
+"""Frames a task, where a run or the number of tasks asks for no more."""
+
+MAX_TASKS = 300
+"""Task runs of a flow that Prefect's own server takes without falling behind."""
+
 CHUNKS_IN_FLIGHT = 32
-"""Threads that wait for chunks: cheap, but Prefect's default has no bound at all."""
+"""Threads that wait for chunks: cheap, but Prefect's default has no bound at all.
+
+A run keeps one worker busy, so this many chunks must hold a run for every worker.
+"""
 
 
 def chunk_runner() -> Any:
     """The task runner of flows that use :func:`run_in_chunks`."""
     return ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT)
-
-
-MAX_TASKS = 300
-"""Task runs of a flow that Prefect's own server takes without falling behind."""
-
-CHUNKS_IN_FLIGHT = 8
 
 
 def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
@@ -96,8 +100,7 @@ def run_in_chunks(
             bar.update()
 
         with FrameWorkers(processes, on_frame) as workers:
-            size = chunk_size or default_chunk(len(jobs), workers.processes)
-            chunks = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+            chunks = chunks_of(jobs, workers.processes, chunk_size)
             futures = [
                 run_chunk.submit(
                     quote(workers),
@@ -124,14 +127,35 @@ def _records(future: PrefectFuture[list[FrameRecord]], chunk: Sequence[Job]) -> 
         return [failed_record(job, f"{type(error).__name__}: {error}") for job in chunk]
 
 
-def default_chunk(frames: int, processes: int) -> int:
-    """Frames a task.
+def chunks_of(jobs: Sequence[Job], processes: int, frames: int | None = None) -> list[list[Job]]:
+    """Jobs in chunks of whole runs, in order.
+
+    Args:
+        jobs: All of a flow.
+        processes: Number of workers.
+        frames: Jobs a chunk, rounded up to whole runs; :func:`default_chunk` when ``None``.
+    """
+    runs = runs_of(jobs)
+    longest = max((len(run) for run in runs), default=1)
+    size = frames or default_chunk(len(jobs), processes, longest)
+    chunks: list[list[Job]] = []
+    for run in runs:
+        if chunks and len(chunks[-1]) < size:
+            chunks[-1] += run
+        else:
+            chunks.append(list(run))
+    return chunks
+
+
+def default_chunk(frames: int, processes: int, run_length: int = 1) -> int:
+    """Frames a task, before rounding up to whole runs.
 
     Two chunks a worker, up to :data:`MAX_CHUNK`; more where there would be above
     :data:`MAX_TASKS` of them, or where those in flight would leave workers idle.
     """
     even = min(MAX_CHUNK, frames // (2 * processes))
-    return max(1, even, math.ceil(frames / MAX_TASKS), math.ceil(processes / CHUNKS_IN_FLIGHT))
+    runs = math.ceil(processes / CHUNKS_IN_FLIGHT)
+    return max(1, even, math.ceil(frames / MAX_TASKS), runs * run_length)
 
 
 def final_state(records: Sequence[FrameRecord], max_failed_share: float, data: Any) -> State:

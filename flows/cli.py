@@ -20,7 +20,7 @@ from pipeline.console import (
     run_app,
 )
 from pipeline.datasets import open_dataset
-from pipeline.frames import read_record
+from pipeline.records import read_record
 from pipeline.sequences import archive_jobs, restore_jobs, table_rows
 from quinr_lidar.profiles import get_profile
 

@@ -17,7 +17,8 @@ from pipeline.console import bar_to, print_table
 from pipeline.datasets import open_dataset
 from pipeline.evaluate import evaluate_archive
 from pipeline.files import read_bytes, write_atomically, write_json_atomically
-from pipeline.frames import decode_file, frame_path
+from pipeline.frames import decode_file
+from pipeline.records import frame_path
 from pipeline.report import figure_png, frame_figure
 from pipeline.sequences import table_rows
 from quinr_lidar import SphericalProjection
@@ -26,6 +27,8 @@ from quinr_lidar.errors import DatasetError
 SEQUENCE = "00"
 SMALL_CIRCUIT = {"qubits": 4, "features": 14, "blocks": 3}
 """A third of the profile's work a step: the demo shows the way, not the best picture."""
+RUN_LENGTH = 4
+"""Shorter than the profile's, or so few frames would keep one worker only busy."""
 
 
 def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]
             str(drive),
             str(out / "archive"),
             SEQUENCE,
-            overrides=SMALL_CIRCUIT | {"steps": steps},
+            overrides=SMALL_CIRCUIT | _training(steps),
             return_state=True,
         )
     )
@@ -84,6 +87,10 @@ def _synthesise(drive: Path, frames: int, seed: int) -> None:
             progress=partial(bar_to, bar),
         )
     write_json_atomically(note, wanted)
+
+
+def _training(steps: int) -> dict[str, Any]:
+    return {"steps": steps, "warm_steps": max(1, steps // 3), "run_length": RUN_LENGTH}
 
 
 def _check(state: State) -> None:

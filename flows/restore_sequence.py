@@ -10,7 +10,8 @@ from prefect.client.schemas.objects import State
 
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.files import write_json_atomically
-from pipeline.frames import FrameRecord, restore_frame
+from pipeline.frames import restore_frame
+from pipeline.records import FrameRecord
 from pipeline.sequences import restore_jobs
 
 

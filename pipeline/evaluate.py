@@ -10,7 +10,8 @@ from tqdm import tqdm
 from pipeline.datasets import open_dataset, parse_velodyne
 from pipeline.evaluation import FrameFidelity, measure_frame
 from pipeline.files import read_bytes
-from pipeline.frames import FrameRecord, decode_file
+from pipeline.frames import decode_file
+from pipeline.records import FrameRecord
 from pipeline.sequences import archived_frames, archived_sequences, results_of
 from quinr_lidar.errors import DatasetError, QuinrError
 

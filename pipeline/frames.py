@@ -1,71 +1,29 @@
-"""One frame of a sequence: encode, verify by decoding, measure, record; and back.
-
-Layout of an archived sequence::
-
-    <sequence>/frames/<frame id>.quinr    the compressed scan
-    <sequence>/records/<frame id>.json    what it was made from, and its figures
-
-A record is written last, so a frame whose record fits its file is finished.
-"""
+"""One frame of a sequence: encode, verify by decoding, measure, record; and back."""
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 import quinr_lidar
 from pipeline.datasets import encode_velodyne, parse_velodyne
 from pipeline.evaluation import measure_frame
-from pipeline.files import read_bytes, sha256_of, write_atomically, write_json_atomically
-from quinr_lidar import Profile, SphericalProjection, codec
+from pipeline.files import read_bytes, sha256_of, write_atomically
+from pipeline.records import FrameRecord, frame_path, read_archived, write_record
+from pipeline.warm_start import Start, encode_from, find_start
+from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import BitstreamError, QuinrError, ScanError
 from quinr_lidar.training import FitProgress
-
-SUFFIX = ".quinr"
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """What became of a frame.
-
-    Attributes:
-        frame_id: Stem of the scan's file name.
-        status: "ok", or "failed" (then ``error`` says why).
-        error: One line that names the file and the reason.
-        source: The scan's path.
-        source_sha256: Of the scan's bytes.
-        file_sha256: Of the compressed file.
-        profile: Digest of all settings.
-        software: quinr-lidar's version.
-        seconds: Encoding time.
-        steps: Training steps.
-        stop_reason: Why training ended.
-        timestamp: Seconds, if the data set has times.
-        fidelity: :class:`~pipeline.evaluation.FrameFidelity` as a dictionary.
-    """
-
-    frame_id: str
-    status: Literal["ok", "failed"]
-    error: str | None = None
-    source: str | None = None
-    source_sha256: str | None = None
-    file_sha256: str | None = None
-    profile: str | None = None
-    software: str | None = None
-    seconds: float | None = None
-    steps: int | None = None
-    stop_reason: str | None = None
-    timestamp: float | None = None
-    fidelity: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ArchiveJob:
-    """A frame to archive. Small and picklable: it travels to worker processes."""
+    """A frame to archive. Small and picklable: it travels to worker processes.
+
+    With a ``predecessor`` (its frame id) the frame starts from that one's parameters, and must
+    be archived after it.
+    """
 
     frame_id: str
     source: Path
@@ -73,6 +31,7 @@ class ArchiveJob:
     profile: Profile
     projection: SphericalProjection = field(default_factory=SphericalProjection)
     timestamp: float | None = None
+    predecessor: str | None = None
     resume: bool = True
 
 
@@ -101,9 +60,10 @@ def archive_frame(
     try:
         data = read_bytes(job.source)
         digest = sha256_of(data)
-        if job.resume and (done := _finished(job, digest)):
+        start = find_start(job.folder, job.predecessor, job.profile)
+        if job.resume and (done := _finished(job, digest, start)):
             return done
-        record = _archive(job, data, digest, progress)
+        record = _archive(job, data, digest, start, progress)
     except (QuinrError, MemoryError) as error:
         record = failed_record(job, str(error) or type(error).__name__)
     try:
@@ -151,49 +111,20 @@ def failed_record(job: ArchiveJob | RestoreJob, error: str) -> FrameRecord:
     return FrameRecord(job.frame_id, "failed", error=text, source=path)
 
 
-def frame_path(folder: Path, frame_id: str) -> Path:
-    """Where a sequence keeps a frame's compressed file."""
-    return folder / "frames" / f"{frame_id}{SUFFIX}"
-
-
-def record_path(folder: Path, frame_id: str) -> Path:
-    """Where a sequence keeps a frame's record."""
-    return folder / "records" / f"{frame_id}.json"
-
-
-def write_record(folder: Path, record: FrameRecord) -> None:
-    """Keep a frame's record.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
-    write_json_atomically(record_path(folder, record.frame_id), asdict(record))
-
-
-def read_record(folder: Path, frame_id: str) -> FrameRecord | None:
-    """A frame's record, or ``None`` when there is none that can be understood."""
-    try:
-        values = json.loads(record_path(folder, frame_id).read_bytes())
-        return FrameRecord(**{item.name: values[item.name] for item in fields(FrameRecord)})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
 def _archive(
     job: ArchiveJob,
     data: bytes,
     digest: str,
+    start: Start | None,
     progress: Callable[[FitProgress], None] | None,
 ) -> FrameRecord:
     points = parse_velodyne(data, str(job.source))
     image = job.projection.project(points)
     if not image.measured.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
-    began = time.perf_counter()
-    encoded = codec.encode_frame(image, job.profile, progress=progress)
-    seconds = time.perf_counter() - began
+    encoding = encode_from(start, image, job.profile, progress)
     path = frame_path(job.folder, job.frame_id)
-    write_atomically(path, encoded.data)
+    write_atomically(path, encoding.frame.data)
     try:
         written = read_bytes(path)
         fidelity = measure_frame(
@@ -215,24 +146,22 @@ def _archive(
         file_sha256=sha256_of(written),
         profile=job.profile.digest(),
         software=quinr_lidar.__version__,
-        seconds=round(seconds, 3),
-        steps=encoded.fit.steps,
-        stop_reason=encoded.fit.stop_reason,
+        start=encoding.start,
+        kept=encoding.kept,
+        start_sha256=start.sha256 if start else None,
+        seconds=round(encoding.seconds, 3),
+        steps=encoding.steps,
+        stop_reason=encoding.frame.fit.stop_reason,
         timestamp=job.timestamp,
         fidelity=fidelity.as_dict(),
     )
 
 
-def _finished(job: ArchiveJob, source_sha256: str) -> FrameRecord | None:
-    """The record of an earlier run, if source, settings, software and file are the same."""
-    record = read_record(job.folder, job.frame_id)
-    if record is None or record.status != "ok":
+def _finished(job: ArchiveJob, source_sha256: str, start: Start | None) -> FrameRecord | None:
+    """The record of an earlier run, if it was made from what is there now, and its file too."""
+    found = read_archived(job.folder, job.frame_id, job.profile)
+    if found is None:
         return None
-    now = (source_sha256, job.profile.digest(), quinr_lidar.__version__)
-    if (record.source_sha256, record.profile, record.software) != now:
-        return None
-    try:
-        written = frame_path(job.folder, job.frame_id).read_bytes()
-    except OSError:
-        return None
-    return record if sha256_of(written) == record.file_sha256 else None
+    record, _ = found
+    now = (source_sha256, start.sha256 if start else None)
+    return record if (record.source_sha256, record.start_sha256) == now else None

@@ -13,7 +13,8 @@ import quinr_lidar
 from pipeline.datasets import Dataset
 from pipeline.evaluation.fidelity import FrameFidelity, summarise
 from pipeline.files import write_atomically, write_json_atomically
-from pipeline.frames import SUFFIX, ArchiveJob, FrameRecord, RestoreJob
+from pipeline.frames import ArchiveJob, RestoreJob
+from pipeline.records import SUFFIX, FrameRecord
 from quinr_lidar import Profile
 from quinr_lidar.errors import DatasetError
 
@@ -36,7 +37,14 @@ COLUMNS = {
 def archive_jobs(
     dataset: Dataset, out: Path, profile: Profile, *, limit: int | None = None, resume: bool = True
 ) -> list[ArchiveJob]:
-    """One job a frame; the sequence's folder is ``out / dataset.name``."""
+    """One job a frame; the sequence's folder is ``out / dataset.name``.
+
+    Runs begin at every multiple of ``profile.run_length``, counted in the data set's frames.
+    Neither the number of frames nor of workers moves a boundary: ``limit``, a sequence that
+    grew or another machine would then encode finished frames again. The price: a sequence of
+    fewer runs than workers leaves workers idle; a smaller ``run_length`` employs them.
+    """
+    frame_ids = dataset.frame_ids
     return [
         ArchiveJob(
             frame_id=frame_id,
@@ -44,9 +52,10 @@ def archive_jobs(
             folder=out / dataset.name,
             profile=profile,
             timestamp=dataset.timestamp(frame_id),
+            predecessor=frame_ids[index - 1] if index % profile.run_length else None,
             resume=resume,
         )
-        for frame_id in dataset.frame_ids[:limit]
+        for index, frame_id in enumerate(frame_ids[:limit])
     ]
 
 
@@ -148,6 +157,7 @@ def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:
     for record in records:
         values = record.fidelity or {}
         row: dict[str, Any] = {"frame": record.frame_id, "status": record.status}
+        row["start"] = record.start
         row |= {title: _rounded(values.get(name)) for name, title in COLUMNS.items()}
         row["seconds"] = record.seconds
         row["error"] = record.error
@@ -161,7 +171,8 @@ def _rounded(value: float | None) -> float | int | None:
 
 def _csv(records: Sequence[FrameRecord]) -> str:
     buffer = io.StringIO()
-    head = ["frame_id", "status", "error", "timestamp", "seconds", "steps", "stop_reason"]
+    head = ["frame_id", "status", "error", "timestamp", "start", "kept"]
+    head += ["seconds", "steps", "stop_reason"]
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*head, *FIGURES])
     for record in records:

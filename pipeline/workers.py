@@ -3,30 +3,47 @@
 Processes, because training holds the interpreter; spawned, because a forked torch deadlocks.
 Workers import this package, never Prefect. A worker that is killed (out of memory, say) breaks
 the whole pool of the standard library; the pool is then rebuilt and its frames tried again.
+
+Jobs come in runs: a frame waits for its predecessor, runs work side by side. Whatever a frame
+needs of its predecessor is on disk, so any worker may do any frame.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from pipeline.frames import ArchiveJob, FrameRecord, RestoreJob, failed_record
+from pipeline.frames import ArchiveJob, RestoreJob, failed_record
+from pipeline.records import FrameRecord, write_record
+from quinr_lidar.errors import StorageError
 
 Job = TypeVar("Job", ArchiveJob, RestoreJob)
 
 ATTEMPTS = 3
-MAX_THREADS = 2
-"""More gain nothing on tensors as small as a training step's."""
+
+
+def runs_of(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Jobs cut into runs, in their order: a job belongs to its predecessor's run."""
+    runs: list[list[Job]] = []
+    for job in jobs:
+        before = runs[-1][-1] if runs else None
+        if isinstance(job, ArchiveJob) and before and job.predecessor == before.frame_id:
+            runs[-1].append(job)
+        else:
+            runs.append([job])
+    return runs
 
 
 class FrameWorkers:
-    """A pool of processes that share the machine's cores evenly.
+    """A pool of processes.
 
     Args:
         processes: Number of workers; all cores when ``None``.
@@ -38,12 +55,14 @@ class FrameWorkers:
         processes: int | None = None,
         on_frame: Callable[[FrameRecord], None] | None = None,
     ) -> None:
-        cores = available_cores()
-        self.processes = processes or cores
-        self._threads = min(MAX_THREADS, max(1, cores // self.processes))
+        self.processes = processes or available_cores()
         self._on_frame = on_frame
+        self._closed = False
         self._lock = threading.Lock()
-        self._pool = self._new_pool(self.processes)
+        self._alone = threading.Lock()
+        # No more frames in the pool than it has workers: a pool that breaks takes all with it.
+        self._slots = threading.Semaphore(self.processes)
+        self._pool = _new_pool(self.processes)
 
     def __enter__(self) -> FrameWorkers:
         return self
@@ -55,90 +74,75 @@ class FrameWorkers:
         trace: TracebackType | None,
     ) -> None:
         # After an error or Ctrl-C nobody waits for frames that have not begun.
+        self._closed = True
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
     def run(self, function: Callable[[Job], FrameRecord], jobs: Sequence[Job]) -> list[FrameRecord]:
         """Apply a function to all jobs; returns their records in the order of the jobs.
 
         An unexpected exception or the death of a worker is retried; after the last attempt it
-        becomes a failed record. May be called from several threads.
+        becomes a failed record, and the frame's followers go on. May be called from several
+        threads.
         """
-        records: dict[Job, FrameRecord] = {}
-        for _ in range(ATTEMPTS - 1):
-            left = [job for job in jobs if job not in records]
-            self._attempt(function, left, records)
-        left = [job for job in jobs if job not in records]
-        if left:
-            self._last_attempt(function, left, records)
-        return [records[job] for job in jobs]
-
-    def _attempt(
-        self,
-        function: Callable[[Job], FrameRecord],
-        jobs: Sequence[Job],
-        records: dict[Job, FrameRecord],
-    ) -> None:
-        """Run jobs in the shared pool; those that end unexpectedly stay without a record."""
-        pool = self._pool
-        futures: dict[Future[FrameRecord], Job] = {}
-        try:
-            for job in jobs:
-                futures[pool.submit(function, job)] = job
-        except BrokenProcessPool:
-            self._rebuild(pool)
-        for future in as_completed(futures):
+        runs = runs_of(jobs)
+        with ThreadPoolExecutor(max(1, min(self.processes, len(runs)))) as threads:
+            done = threads.map(partial(self._run_in_order, function), runs)
             try:
-                records[futures[future]] = record = future.result()
-            except BrokenProcessPool:
-                self._rebuild(pool)
-            except Exception:  # noqa: S112 (the last attempt reports it)
-                continue
-            else:
-                self._report(record)
+                return [record for records in done for record in records]
+            except KeyboardInterrupt:
+                self._closed = True  # runs end with the frame they are at
+                raise
 
-    def _last_attempt(
-        self,
-        function: Callable[[Job], FrameRecord],
-        jobs: Sequence[Job],
-        records: dict[Job, FrameRecord],
-    ) -> None:
-        """Run jobs one by one in a worker of their own: whichever kills it kills no other.
+    def _run_in_order(
+        self, function: Callable[[Job], FrameRecord], run: Sequence[Job]
+    ) -> list[FrameRecord]:
+        records = []
+        for job in run:
+            record = self._frame(function, job)
+            if self._on_frame:
+                with self._lock:
+                    self._on_frame(record)
+            records.append(record)
+        return records
 
-        The shared pool would not do: another thread's frame may break it at any time.
-        """
-        own = self._new_pool(1)
-        try:
-            for job in jobs:
+    def _frame(self, function: Callable[[Job], FrameRecord], job: Job) -> FrameRecord:
+        for _ in range(ATTEMPTS - 1):
+            with self._slots:
+                self._check_open()
+                pool = self._pool
                 try:
-                    record = own.submit(function, job).result()
+                    return pool.submit(function, job).result()
                 except BrokenProcessPool:
-                    record = failed_record(job, "its worker process was killed")
-                    own = self._new_pool(1)
-                except Exception as error:
-                    record = failed_record(job, f"{type(error).__name__}: {error}")
-                records[job] = record
-                self._report(record)
-        finally:
-            own.shutdown(cancel_futures=True)
+                    self._rebuild(pool)
+                except Exception:  # noqa: S112 (the last attempt reports it)
+                    continue
+        return self._last_attempt(function, job)
 
-    def _report(self, record: FrameRecord) -> None:
-        if self._on_frame:
-            with self._lock:
-                self._on_frame(record)
+    def _last_attempt(self, function: Callable[[Job], FrameRecord], job: Job) -> FrameRecord:
+        """Do a frame in a worker of its own: if it kills it, it kills no other frame.
+
+        The shared pool would not do: another thread's frame may break it at any time. One at a
+        time, since frames that get here may have run out of memory side by side.
+        """
+        with self._alone, _new_pool(1) as own:
+            self._check_open()
+            try:
+                return own.submit(function, job).result()
+            except BrokenProcessPool:
+                return _lost(job, "its worker process was killed")
+            except Exception as error:
+                return _lost(job, f"{type(error).__name__}: {error}")
+
+    def _check_open(self) -> None:
+        """End the run of a thread that would begin another frame after Ctrl-C or an error."""
+        if self._closed:
+            raise CancelledError
 
     def _rebuild(self, broken: ProcessPoolExecutor) -> None:
         with self._lock:
             if self._pool is broken:
                 broken.shutdown(wait=False)
-                self._pool = self._new_pool(self.processes)
-
-    def _new_pool(self, processes: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            processes,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_initialise,
-            initargs=(self._threads,),
-        )
+                self._pool = _new_pool(self.processes)
 
 
 def available_cores() -> int:
@@ -148,11 +152,31 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _initialise(threads: int) -> None:
+def _lost(job: ArchiveJob | RestoreJob, error: str) -> FrameRecord:
+    """The record of a frame whose worker could not leave one itself.
+
+    Written at once, lest its follower start from what an earlier run left of the frame. Where
+    even that fails, the caller still learns of it.
+    """
+    record = failed_record(job, error)
+    if isinstance(job, ArchiveJob):
+        with contextlib.suppress(StorageError):
+            write_record(job.folder, record)
+    return record
+
+
+def _new_pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_initialise
+    )
+
+
+def _initialise() -> None:
     import signal
 
     import torch
 
-    torch.set_num_threads(threads)
+    # The cores are shared out already: a worker for each.
+    torch.set_num_threads(1)
     # Ctrl-C is the parent's to handle; workers end when their pool does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

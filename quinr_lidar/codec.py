@@ -116,7 +116,8 @@ def encode_frame(
     Args:
         image: At least one pixel must be measured.
         profile: A name or a profile.
-        start: Parameters to start from, for instance the previous frame's.
+        start: Parameters to start from, for instance the previous frame's (see
+            :func:`read_parameters`); the profile's settings of a warm start then apply.
         progress: Called after every training step.
         **overrides: Settings of the profile to change.
 
@@ -137,9 +138,8 @@ def encode_frame(
     scaled = image.filled() / np.float32(image.fill)
     targets = torch.from_numpy(scaled.reshape(1, -1, 1))
     coordinates = pixel_coordinates(height, width)
-    fitted = fit(
-        field, coordinates, targets, settings.fit_settings(), start=start, progress=progress
-    )
+    training = settings.fit_settings(warm=start is not None)
+    fitted = fit(field, coordinates, targets, training, start=start, progress=progress)
     float_values = _evaluate(field, fitted.parameters, height, width)
     # Written once to learn what a decoder will see, which is what the threshold must suit.
     rounded = unpack_preview(pack_preview(field, fitted.parameters, settings.bits, 0.0))
@@ -183,6 +183,16 @@ def decode(data: bytes, layers: int | None = None) -> RangeImage:
         projection=projection,
         fill=fill,
     )
+
+
+def read_parameters(data: bytes) -> Parameters:
+    """A file's parameters as they were quantised: float32 tensors [1, ...], for a warm start.
+
+    Raises:
+        BitstreamError: the bytes are not an intact file of a known version.
+    """
+    _, preview = _parse(data)
+    return {name: tensor.float() for name, tensor in preview.parameters.items()}
 
 
 def inspect(data: bytes) -> FileInfo:

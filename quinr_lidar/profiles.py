@@ -44,6 +44,25 @@ class Profile(BaseModel):
     cooldown: float = Field(default=0.1, gt=0, le=1, description="share of the steps")
     seed: int = Field(default=0, ge=0, lt=2**63)
 
+    run_length: int = Field(
+        default=16,
+        ge=1,
+        description="frames of a run of a sequence: the first starts cold, each other one from "
+        "its predecessor's parameters; 1 = every frame starts cold",
+    )
+    warm_steps: int = Field(
+        default=500, ge=1, description="as steps, of a warm start; steps where that is less"
+    )
+    warm_learning_rate: float = Field(
+        default=1e-2, gt=0, description="as learning_rate, of a warm start"
+    )
+    cold_ratio: float = Field(
+        default=1.3,
+        ge=1,
+        description="a warm start whose mean squared error exceeds this multiple of its "
+        "predecessor's is followed by a cold one; the better of both is kept",
+    )
+
     def with_overrides(self, **overrides: Any) -> Profile:
         """A validated copy with some settings changed.
 
@@ -63,10 +82,13 @@ class Profile(BaseModel):
         """The field this profile trains."""
         return QuinrField(**{name: getattr(self, name) for name in _FIELD_SETTINGS})
 
-    def fit_settings(self) -> FitSettings:
-        """The training this profile asks for."""
-        names = FitSettings.__dataclass_fields__
-        return FitSettings(**{name: getattr(self, name) for name in names})
+    def fit_settings(self, warm: bool = False) -> FitSettings:
+        """The training this profile asks for, from a cold or from a warm start."""
+        values = {name: getattr(self, name) for name in FitSettings.__dataclass_fields__}
+        if warm:
+            values["steps"] = min(self.warm_steps, self.steps)
+            values["learning_rate"] = self.warm_learning_rate
+        return FitSettings(**values)
 
     def digest(self) -> str:
         """Hash of all settings but the name: 16 hexadecimal digits."""

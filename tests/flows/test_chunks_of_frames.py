@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -13,13 +14,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.chunks import (
     CHUNKS_IN_FLIGHT,
     MAX_TASKS,
+    chunks_of,
     default_chunk,
     is_worth_retrying,
     run_in_chunks,
 )
 from flows.restore_sequence import restore_sequence
-from pipeline.frames import ArchiveJob, FrameRecord, RestoreJob, archive_frame, frame_path
-from pipeline.workers import FrameWorkers
+from pipeline.frames import ArchiveJob, RestoreJob, archive_frame
+from pipeline.records import FrameRecord, frame_path
+from pipeline.workers import FrameWorkers, runs_of
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import ScanError
 
@@ -33,6 +36,40 @@ def test_neither_too_many_tasks_nor_idle_workers(frames, processes):
     assert math.ceil(frames / size) <= MAX_TASKS
     in_flight = min(CHUNKS_IN_FLIGHT * size, frames)
     assert in_flight >= min(processes, frames)
+
+
+def jobs_in_runs(frames: int, length: int) -> list[ArchiveJob]:
+    return [
+        ArchiveJob(
+            str(index),
+            Path(),
+            Path(),
+            TINY,
+            predecessor=str(index - 1) if index % length else None,
+        )
+        for index in range(frames)
+    ]
+
+
+@settings(deadline=None)
+@given(
+    frames=st.integers(1, 5000),
+    length=st.integers(1, 64),
+    processes=st.integers(1, 256),
+    wanted=st.none() | st.integers(1, 200),
+)
+def test_chunks_hold_whole_runs(frames, length, processes, wanted):
+    jobs = jobs_in_runs(frames, length)
+    chunks = chunks_of(jobs, processes, wanted)
+    assert [job for chunk in chunks for job in chunk] == jobs
+    assert all(chunk[0].predecessor is None for chunk in chunks)
+    assert all(len(chunk) % length == 0 for chunk in chunks[:-1])
+    if wanted:
+        assert all(wanted <= len(chunk) < wanted + length for chunk in chunks[:-1])
+    else:
+        assert len(chunks) <= MAX_TASKS
+        in_flight = sum(len(runs_of(chunk)) for chunk in chunks[:CHUNKS_IN_FLIGHT])
+        assert in_flight >= min(processes, math.ceil(frames / length))
 
 
 class _Ended:

@@ -13,7 +13,7 @@ from flows.archive_sequence import archive_sequence
 from flows.chunks import default_chunk, final_state
 from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
-from pipeline.frames import FrameRecord
+from pipeline.records import FrameRecord
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
 

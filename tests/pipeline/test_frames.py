@@ -1,26 +1,16 @@
 from __future__ import annotations
 
 import json
-import os
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline import frames
+from pipeline import frames, warm_start
 from pipeline.datasets import encode_velodyne, open_dataset, read_velodyne
-from pipeline.frames import (
-    ArchiveJob,
-    RestoreJob,
-    archive_frame,
-    frame_path,
-    read_record,
-    restore_frame,
-)
+from pipeline.frames import ArchiveJob, archive_frame, restore_frame
+from pipeline.records import frame_path, read_record
 from pipeline.sequences import archive_jobs, restore_jobs, write_results
-from pipeline.workers import FrameWorkers
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import DatasetError, StorageError
 
@@ -60,9 +50,9 @@ def test_resume_skips_only_what_is_the_same(tmp_path, monkeypatch):
     work = job(tmp_path)
     first = archive_frame(work)
     calls = []
-    encode = frames.codec.encode_frame
+    encode = warm_start.codec.encode_frame
     monkeypatch.setattr(
-        frames.codec, "encode_frame", lambda *a, **k: calls.append(1) or encode(*a, **k)
+        warm_start.codec, "encode_frame", lambda *a, **k: calls.append(1) or encode(*a, **k)
     )
     assert archive_frame(work) == first
     assert not calls
@@ -183,40 +173,3 @@ def test_jobs_follow_the_data_set(tmp_path):
     jobs = archive_jobs(open_dataset(tmp_path / "scans"), tmp_path / "out", TINY, limit=2)
     assert [item.frame_id for item in jobs] == ["a", "b"]
     assert jobs[0].folder == tmp_path / "out" / "scans"
-
-
-def die_on_b(work: RestoreJob) -> frames.FrameRecord:
-    if work.frame_id == "b":
-        os._exit(9)
-    if work.frame_id == "c":
-        raise RuntimeError("unexpected")
-    return frames.FrameRecord(work.frame_id, "ok")
-
-
-def test_a_killed_worker_costs_only_its_own_frame(tmp_path):
-    jobs = [RestoreJob(name, tmp_path / name, tmp_path) for name in "abcd"]
-    seen = []
-    with FrameWorkers(2, seen.append) as workers:
-        records = workers.run(die_on_b, jobs)
-    assert [record.status for record in records] == ["ok", "failed", "failed", "ok"]
-    assert "killed" in (records[1].error or "")
-    assert "RuntimeError: unexpected" in (records[2].error or "")
-    assert sorted(record.frame_id for record in seen) == ["a", "b", "c", "d"]
-
-
-def die_on_k(work: RestoreJob) -> frames.FrameRecord:
-    if work.frame_id.startswith("k"):
-        os._exit(9)
-    time.sleep(0.5)
-    return frames.FrameRecord(work.frame_id, "ok")
-
-
-def test_a_chunk_that_kills_workers_costs_no_other_chunk(tmp_path):
-    chunks = [
-        [RestoreJob(name, tmp_path / name, tmp_path) for name in names]
-        for names in (("k0", "k1"), ("a", "b", "c"))
-    ]
-    with FrameWorkers(2) as workers, ThreadPoolExecutor(2) as threads:
-        killers, innocent = threads.map(lambda jobs: workers.run(die_on_k, jobs), chunks)
-    assert [record.status for record in killers] == ["failed", "failed"]
-    assert [record.status for record in innocent] == ["ok", "ok", "ok"]

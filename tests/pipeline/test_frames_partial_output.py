@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import frames
-from pipeline.frames import ArchiveJob, archive_frame, frame_path, read_record
+from pipeline import frames, records
+from pipeline.frames import ArchiveJob, archive_frame
+from pipeline.records import frame_path, read_record
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import BitstreamError, StorageError
 
@@ -53,7 +54,7 @@ def test_a_file_whose_record_cannot_be_kept_is_removed(job, monkeypatch):
     def full(path, _value):
         raise StorageError(f"{path}: cannot be written: No space left on device")
 
-    monkeypatch.setattr(frames, "write_json_atomically", full)
+    monkeypatch.setattr(records, "write_json_atomically", full)
     record = archive_frame(job)
     assert record.status == "failed"
     assert "No space left" in (record.error or "")

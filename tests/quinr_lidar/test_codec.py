@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError
+from quinr_lidar.fields import pixel_coordinates
 
 TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 300, "batch_size": 256}
 
@@ -76,9 +77,23 @@ def test_a_seed_makes_the_file_repeatable(encoded):
 
 
 def test_warm_start_needs_fewer_steps(encoded):
-    warm = codec.encode_frame(street(), start=encoded.parameters, **(TINY | {"steps": 2}))
-    cold = codec.encode_frame(street(), **(TINY | {"steps": 2}))
+    few = TINY | {"steps": 2, "warm_steps": 2}
+    warm = codec.encode_frame(street(), start=encoded.parameters, **few)
+    cold = codec.encode_frame(street(), **few)
     assert warm.psnr > cold.psnr + 1
+
+
+def test_a_files_parameters_are_those_its_decoder_sees(encoded):
+    parameters = codec.read_parameters(encoded.data)
+    field = quinr_lidar.Profile(**TINY).field()
+    assert {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()} == field.shapes
+    assert {tensor.dtype for tensor in parameters.values()} == {torch.float32}
+    values = field.evaluate(parameters, pixel_coordinates(16, 64)[None])[0, :, 0].clamp(0, 1)
+    decoded = quinr_lidar.decode(encoded.data)
+    ranges = values.view(16, 64).numpy() * decoded.fill
+    np.testing.assert_allclose(ranges, decoded.ranges, atol=1e-3)
+    with pytest.raises(BitstreamError):
+        codec.read_parameters(encoded.data[:-1])
 
 
 def test_default_profile_overhead_is_at_most_32_bytes():
