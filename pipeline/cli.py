@@ -12,6 +12,7 @@ import typer
 from tqdm import tqdm
 
 import quinr_lidar
+from pipeline.benchmark.cli import app as bench_app
 from pipeline.clouds import cloud_bytes
 from pipeline.console import EXIT_PARTIAL, bar_to, parse_settings, print_json, print_table, run_app
 from pipeline.datasets import parse_velodyne
@@ -30,6 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Settings = Annotated[
@@ -79,8 +82,7 @@ def encode(
     image = projection.project(parse_velodyne(data, str(scan)))
     if not image.measured.any():
         raise ScanError(f"{scan}: no point with a range above 0 m, nothing to encode")
-    # The tensors of a step are too small to share out: two threads gain a tenth on an idle
-    # machine and lose tenfold on a busy one.
+    # As the workers that archive sequences do: the sums of matrix products depend on threads.
     torch.set_num_threads(1)
     with tqdm(total=chosen.steps, desc=scan.name, unit="step", disable=json) as bar:
         encoded = codec.encode_frame(image, chosen, progress=_advance(bar))
@@ -93,6 +95,8 @@ def encode(
         "psnr_db": round(encoded.psnr, 3),
         "psnr_before_quantisation_db": round(encoded.float_psnr, 3),
         "seconds": round(encoded.fit.seconds, 2),
+        "backend": encoded.fit.backend,
+        "optimizer": encoded.fit.optimizer,
         "steps": encoded.fit.steps,
         "stop_reason": encoded.fit.stop_reason,
     }

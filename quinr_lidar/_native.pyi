@@ -36,6 +36,8 @@ class FieldSpec:
 class Trainer:
     def run(self, rates: list[float]) -> list[float]:
         """A step for each rate; their losses, fewer when the last is not finite."""
+    def rotate(self, basis: NDArray[Any], turn: NDArray[Any]) -> None:
+        """[F, S, S] float32 each; see :class:`quinr_lidar.training.loops.AxesLoop`."""
     def parameters(self) -> list[float]:
         """F x S numbers."""
 
@@ -47,6 +49,8 @@ def trainer(
     factors: NDArray[Any],
     batch: int,
     weight_decay: float,
+    beta1: float,
+    beta2: float,
     seed: int,
     threads: int,
     isa: str,

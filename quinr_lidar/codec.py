@@ -33,7 +33,7 @@ from quinr_lidar.training import FitProgress, FitResult, fit
 MAX_WORK = 1 << 32
 """Pixels x states x entangling layers of a file: about a minute of simulation."""
 
-_CHUNK_VALUES = 1 << 18
+_CHUNK_VALUES = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,8 +258,8 @@ def _evaluate(
     """The field's values clipped to [0, 1]: float64 [H, W].
 
     In float64 whatever the parameters' dtype: what two machines compute then differs by about
-    1e-13, far below what the float32 ranges resolve. In chunks of fixed size, so that memory
-    stays within a few MB beyond the image.
+    1e-13, far below what the float32 ranges resolve. In chunks, so that the torch simulator's
+    memory stays within some 100 MB whatever the image.
     """
     doubles = {name: tensor.double() for name, tensor in parameters.items()}
     coordinates = pixel_coordinates(height, width, torch.float64)

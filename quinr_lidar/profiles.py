@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from quinr_lidar.errors import CircuitError, ProfileError
 from quinr_lidar.fields import QuinrField
-from quinr_lidar.training import FitSettings
+from quinr_lidar.training import FitSettings, Optimizer
 
 
 class Profile(BaseModel):
@@ -34,12 +34,13 @@ class Profile(BaseModel):
 
     bits: int = Field(default=8, ge=2, le=16, description="bits of a quantised parameter")
 
-    steps: int = Field(default=1500, ge=1, description="optimiser steps at most")
-    batch_size: int = Field(default=1024, ge=1, description="pixels a step")
-    learning_rate: float = Field(default=2.5e-2, gt=0)
+    optimizer: Optimizer = Field(default="gn-adam", description="see FitSettings.optimizer")
+    steps: int = Field(default=3000, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(default=1536, ge=1, description="pixels a step")
+    learning_rate: float = Field(default=2e-2, gt=0)
     warmup: float = Field(default=0.1, ge=0, lt=1, description="share of the steps")
     weight_decay: float = Field(default=0.0, ge=0)
-    patience: int = Field(default=300, ge=1, description="steps without progress that end it")
+    patience: int = Field(default=600, ge=1, description="steps without progress that end it")
     plateau: float = Field(default=2e-3, ge=0, lt=1, description="relative fall that is progress")
     cooldown: float = Field(default=0.1, gt=0, le=1, description="share of the steps")
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -51,10 +52,7 @@ class Profile(BaseModel):
         "its predecessor's parameters; 1 = every frame starts cold",
     )
     warm_steps: int = Field(
-        default=500, ge=1, description="as steps, of a warm start; steps where that is less"
-    )
-    warm_learning_rate: float = Field(
-        default=1e-2, gt=0, description="as learning_rate, of a warm start"
+        default=600, ge=1, description="as steps, of a warm start; steps where that is less"
     )
     cold_ratio: float = Field(
         default=1.3,
@@ -87,7 +85,6 @@ class Profile(BaseModel):
         values = {name: getattr(self, name) for name in FitSettings.__dataclass_fields__}
         if warm:
             values["steps"] = min(self.warm_steps, self.steps)
-            values["learning_rate"] = self.warm_learning_rate
         return FitSettings(**values)
 
     def digest(self) -> str:

@@ -59,3 +59,19 @@ class Field(Protocol):
 def parameter_count(field: Field) -> int:
     """Parameters of one frame."""
     return sum(torch.Size(shape).numel() for shape in field.shapes.values())
+
+
+def flatten(field: Field, parameters: Parameters) -> Tensor:
+    """[F, parameters of a frame], tensors in the order of ``field.shapes``."""
+    frames = len(next(iter(parameters.values())))
+    return torch.cat([parameters[name].reshape(frames, -1) for name in field.shapes], 1)
+
+
+def unflatten(field: Field, flat: Tensor) -> Parameters:
+    """The tensors that :func:`flatten` put together, as views."""
+    sizes = [torch.Size(shape).numel() for shape in field.shapes.values()]
+    parts = flat.split(sizes, 1)
+    return {
+        name: part.view(len(flat), *shape)
+        for (name, shape), part in zip(field.shapes.items(), parts, strict=True)
+    }

@@ -1,4 +1,4 @@
-"""A one-stage quINR on the fused kernel: parameters as one array, values, training loop."""
+"""A one-stage quINR on the fused kernel: values, Jacobian, training loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields.field import Parameters
+from quinr_lidar.fields.field import Parameters, flatten, parameter_count, unflatten
 from quinr_lidar.quantum import choose_backend, native
 
 if TYPE_CHECKING:
@@ -28,22 +28,6 @@ def native_field(field: QuinrField) -> Any:
     return native.load_kernel().FieldSpec(circuit, field.inputs, field.w0)
 
 
-def flatten(field: QuinrField, parameters: Parameters) -> Tensor:
-    """[F, parameters of a frame], tensors in the order of ``field.shapes``."""
-    frames = len(next(iter(parameters.values())))
-    return torch.cat([parameters[name].reshape(frames, -1) for name in field.shapes], 1)
-
-
-def unflatten(field: QuinrField, flat: Tensor) -> Parameters:
-    """The tensors that :func:`flatten` put together, as views."""
-    sizes = [torch.Size(shape).numel() for shape in field.shapes.values()]
-    parts = flat.split(sizes, 1)
-    return {
-        name: part.view(len(flat), *shape)
-        for (name, shape), part in zip(field.shapes.items(), parts, strict=True)
-    }
-
-
 def values(field: QuinrField, parameters: Parameters, coordinates: Tensor) -> Tensor:
     """Values [F, P, outputs] at coordinates [F or 1, P, inputs]; not differentiable."""
     flat = flatten(field, parameters)
@@ -59,16 +43,53 @@ def values(field: QuinrField, parameters: Parameters, coordinates: Tensor) -> Te
     return out
 
 
+def jacobian(
+    field: QuinrField, parameters: Parameters, coordinates: Tensor
+) -> tuple[Tensor, Tensor]:
+    """As :func:`quinr_lidar.fields.jacobian.jacobian`, from the kernel's derivatives."""
+    samples, circuit = len(coordinates), field.circuits[0]
+    weight, bias = parameters["weight0"][0], parameters["bias0"][0, :, None]
+    scale = parameters["embedding_scale0"][0]
+    argument = field.w0 * (weight @ coordinates.T) + bias  # [M, P]
+    sine = argument.sin()
+    rotations = parameters["rotations0"]
+    controlled = parameters.get("controlled0")
+    if controlled is None:
+        controlled = rotations.new_zeros(1, *circuit.controlled_shape)
+    embedding = (scale * sine).T[None].contiguous()
+    found = native.jacobian(circuit, embedding, rotations, controlled)
+    probabilities, by_angle = found.probabilities[0], found.embedding[0]
+    by_argument = by_angle * (scale * argument.cos())  # [O, M, P]
+    by_weight = by_argument[:, :, None] * (field.w0 * coordinates.T)
+    output_scale = parameters["output_scale"][0, :, None]
+    through = [
+        by_weight.reshape(field.outputs, -1, samples),
+        by_argument,
+        (by_angle * sine).sum(1, keepdim=True),
+        found.rotations.reshape(field.outputs, -1, samples),
+        found.controlled.reshape(field.outputs, -1, samples),
+    ]
+    ones = torch.eye(field.outputs).to(weight)[:, :, None]
+    by_scale, by_offset = ones * probabilities, ones.expand(-1, -1, samples)
+    derivatives = torch.cat(
+        [*(output_scale[:, None] * part for part in through), by_scale, by_offset], 1
+    )
+    values = probabilities * output_scale + parameters["output_offset"][0, :, None]
+    return values, derivatives
+
+
 class NativeTrainer:
-    """AdamW on mini-batches, all in the kernel: float32, one stage.
+    """A training loop in the kernel (see ``AxesLoop``): float32, one stage.
 
     Args:
         field: What to train.
         parameters: Where to start, [F, ...].
+        factors: [S], of each parameter's learning rate.
         coordinates: [P, inputs].
         targets: [F, P, outputs] in [0, 1].
         batch_size: Samples a step.
         weight_decay: AdamW's.
+        betas: Adam's.
         seed: Of the batches.
     """
 
@@ -76,26 +97,26 @@ class NativeTrainer:
         self,
         field: QuinrField,
         parameters: Parameters,
+        factors: Tensor,
         coordinates: Tensor,
         targets: Tensor,
         *,
         batch_size: int,
         weight_decay: float,
+        betas: tuple[float, float],
         seed: int,
     ) -> None:
         self._field = field
-        factors = {
-            name: torch.full((1, *shape), field.learning_rates.get(name, 1.0))
-            for name, shape in field.shapes.items()
-        }
         self._trainer = native.load_kernel().trainer(
             native_field(field),
             native.array(coordinates.float()),
             native.array(targets.float()),
             native.array(flatten(field, parameters).float()),
-            native.array(flatten(field, factors)[0]),
+            native.array(factors.float()),
             batch=batch_size,
             weight_decay=weight_decay,
+            beta1=betas[0],
+            beta2=betas[1],
             seed=seed,
             threads=torch.get_num_threads(),
             isa=native.instruction_set(),
@@ -112,8 +133,11 @@ class NativeTrainer:
             raise TrainingError(f"the loss became {losses[-1]}")
         return losses
 
+    def rotate(self, basis: Tensor, turn: Tensor) -> None:
+        """Take the steps to come along other axes; see ``AxesLoop``."""
+        self._trainer.rotate(native.array(basis.float()), native.array(turn.float()))
+
     def parameters(self) -> Parameters:
         """The parameters as they are now: float32 [F, ...]."""
-        count = sum(torch.Size(shape).numel() for shape in self._field.shapes.values())
         flat = torch.tensor(self._trainer.parameters(), dtype=torch.float32)
-        return unflatten(self._field, flat.view(-1, count))
+        return unflatten(self._field, flat.view(-1, parameter_count(self._field)))

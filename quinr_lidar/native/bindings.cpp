@@ -136,7 +136,8 @@ template <class T> std::vector<T> copied(const In<T>& array) {
 
 std::unique_ptr<Trainer> make_trainer(const FieldSpec& spec, In<float> coordinates, In<float> targets,
                      In<float> parameters, In<float> factors, long batch, double weight_decay,
-                     std::uint64_t seed, int threads, const std::string& isa) {
+                     double beta1, double beta2, std::uint64_t seed, int threads,
+                     const std::string& isa) {
     const long f = axis("targets", targets, 0), p = axis("coordinates", coordinates, 0);
     require("coordinates", coordinates, {p, spec.inputs});
     require("targets", targets, {f, p, spec.circuit.outputs});
@@ -146,7 +147,7 @@ std::unique_ptr<Trainer> make_trainer(const FieldSpec& spec, In<float> coordinat
         throw nb::value_error("expected a frame, a sample and a batch at least");
     return std::make_unique<Trainer>(kernels<float>(isa), spec, f, p, copied(coordinates),
                                      copied(targets), copied(parameters), copied(factors),
-                                     TrainerSettings{batch, weight_decay, seed, threads});
+                                     TrainerSettings{batch, weight_decay, beta1, beta2, seed, threads});
 }
 
 std::vector<double> run(Trainer& trainer, const std::vector<double>& rates) {
@@ -156,9 +157,17 @@ std::vector<double> run(Trainer& trainer, const std::vector<double>& rates) {
     return losses;
 }
 
+void rotate(Trainer& trainer, In<float> basis, In<float> turn) {
+    const long size = trainer.size();
+    require("basis", basis, {trainer.frames(), size, size});
+    require("turn", turn, {trainer.frames(), size, size});
+    nb::gil_scoped_release release;
+    trainer.rotate(basis.data(), turn.data());
+}
+
 std::vector<int> batch(std::uint64_t seed, std::uint64_t step, long samples, long size) {
     std::vector<int> drawn(static_cast<std::size_t>(size));
-    draw_batch(seed, step, samples, drawn);
+    draw_batch(seed, step, samples, size, 0, size, drawn.data());
     return drawn;
 }
 
@@ -204,10 +213,11 @@ NB_MODULE(_native, m) {
         .def_prop_ro("size", &FieldSpec::size);
     nb::class_<Trainer>(m, "Trainer")
         .def("run", run, "rates"_a)
+        .def("rotate", rotate, array("basis"), array("turn"))
         .def("parameters", &Trainer::parameters);
     m.def("trainer", make_trainer, "spec"_a, array("coordinates"), array("targets"),
-          array("parameters"), array("factors"), "batch"_a, "weight_decay"_a, "seed"_a,
-          "threads"_a, "isa"_a);
+          array("parameters"), array("factors"), "batch"_a, "weight_decay"_a, "beta1"_a,
+          "beta2"_a, "seed"_a, "threads"_a, "isa"_a);
     bind_arithmetic<float>(m);
     bind_arithmetic<double>(m);
     m.def("draw_batch", batch, "seed"_a, "step"_a, "samples"_a, "size"_a);

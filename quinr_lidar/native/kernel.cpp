@@ -88,8 +88,14 @@ template <class T> QUINR_INLINE void add_lanes(const VecOf<T>* sums, int count, 
 
 template <class T, int Q> QUINR_INLINE void load_angles(Tile<T, Q>& tile, const T* from, int count) {
     const int features = tile.circuit.features;
+    VecOf<T> largest{};
     for (int f = 0; f < features; ++f)
-        sincos<T>(T(0.5) * gather<T>(from + f, features, count), tile.sine[f], tile.cosine[f]);
+        sincos<T>(T(0.5) * gather<T>(from + f, features, count), tile.sine[f], tile.cosine[f],
+                  largest);
+    if (__builtin_expect(beyond_limit<T>(largest), 0))
+        for (int f = 0; f < features; ++f)
+            any_sincos<T>(T(0.5) * gather<T>(from + f, features, count), tile.sine[f],
+                          tile.cosine[f]);
 }
 
 template <class T, int Q> void angles(const Circuit<T>& c, const AngleChunk<T>& job, void* space) {
@@ -161,13 +167,24 @@ template <class T, int Q> struct Embedding {
 
     QUINR_INLINE void forward() {
         const T half_scale = T(0.5) * field.embedding_scale;
+        V largest{};
         for (int f = 0; f < tile.circuit.features; ++f) {
-            V x = broadcast<T>(field.bias[f]);
-            for (int d = 0; d < field.inputs; ++d)
-                x += coordinate[d] * field.weight[f * field.inputs + d];
-            sincos<T>(x, sine[f], cosine[f]);
-            sincos<T>(half_scale * sine[f], tile.sine[f], tile.cosine[f]);
+            sincos<T>(argument(f), sine[f], cosine[f], largest);
+            sincos<T>(half_scale * sine[f], tile.sine[f], tile.cosine[f], largest);
         }
+        if (__builtin_expect(beyond_limit<T>(largest), 0)) {
+            for (int f = 0; f < tile.circuit.features; ++f) {
+                any_sincos<T>(argument(f), sine[f], cosine[f]);
+                any_sincos<T>(half_scale * sine[f], tile.sine[f], tile.cosine[f]);
+            }
+        }
+    }
+
+    QUINR_INLINE V argument(int f) const {
+        V x = broadcast<T>(field.bias[f]);
+        for (int d = 0; d < field.inputs; ++d)
+            x += coordinate[d] * field.weight[f * field.inputs + d];
+        return x;
     }
 
     QUINR_INLINE void backward(const FieldSumLayout& layout, V* sums) const {
@@ -215,8 +232,8 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
     const FieldSumLayout layout = layout_of(c, field);
     V* sums = cleared<T>(tile.rest, layout.size());
     SumSink<T> sink{layout_of(c), sums};
-    for (long sample = job.first; sample < job.last; sample += lanes<T>) {
-        const int count = lanes_left<T>(sample, job.last);
+    for (long sample = 0; sample < job.count; sample += lanes<T>) {
+        const int count = lanes_left<T>(sample, job.count);
         const int* index = job.index + sample;
         for (int d = 0; d < field.inputs; ++d)
             embedding.coordinate[d] =

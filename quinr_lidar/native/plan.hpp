@@ -94,8 +94,8 @@ struct FieldSumLayout {
 template <class T> struct LossChunk {
     const T* coordinates;  // [samples][inputs]
     const T* targets;      // [samples][outputs]
-    const int* index;      // samples of the batch
-    long first, last;      // part of the batch
+    const int* index;      // [count]: which samples
+    long count;
     T weight;              // derivative of the loss by one squared error
     double* sums;          // [FieldSumLayout::size()]
 };

@@ -78,13 +78,6 @@ template <class T> QUINR_INLINE VecOf<T> clamp01(VecOf<T> v) {
     return v > one ? one : v;
 }
 
-template <class T> QUINR_INLINE bool any_beyond(VecOf<T> v, T limit) {
-    const auto beyond = ~((v <= limit) & (v >= -limit));  // true for NaN as well
-    bool any = false;
-    for (int lane = 0; lane < Simd<T>::lanes; ++lane) any |= beyond[lane] != 0;
-    return any;
-}
-
 inline void library_sincos(float x, float& s, float& c) {
     s = __builtin_sinf(x);
     c = __builtin_cosf(x);
@@ -95,20 +88,16 @@ inline void library_sincos(double x, double& s, double& c) {
 }
 
 // Sine and cosine, with an error below 2 units in the last place. Minimax polynomials of Cephes
-// (Moshier) on [-pi/4, pi/4]; arguments beyond the range reduction go to the C library.
-template <class T> QUINR_INLINE void sincos(VecOf<T> x, VecOf<T>& sine, VecOf<T>& cosine) {
+// (Moshier) on [-pi/4, pi/4]. Only good for arguments up to Simd<T>::limit: `largest` keeps the
+// square of the largest one, for a test after many calls (a test of each would cost more than the
+// polynomials). NaN gives NaN.
+template <class T>
+QUINR_INLINE void sincos(VecOf<T> x, VecOf<T>& sine, VecOf<T>& cosine, VecOf<T>& largest) {
     using S = Simd<T>;
     using V = VecOf<T>;
     using Int = typename S::Int;
-    if (__builtin_expect(any_beyond<T>(x, S::limit), 0)) {
-        for (int lane = 0; lane < S::lanes; ++lane) {
-            T s, c;
-            library_sincos(x[lane], s, c);
-            sine[lane] = s;
-            cosine[lane] = c;
-        }
-        return;
-    }
+    const V square = x * x;
+    largest = square > largest ? square : largest;
     const V shifted = x * T(0.63661977236758134308) + S::rounder;
     Int turns;
     __builtin_memcpy(&turns, &shifted, sizeof turns);
@@ -128,6 +117,24 @@ template <class T> QUINR_INLINE void sincos(VecOf<T> x, VecOf<T>& sine, VecOf<T>
     const V one_s = swap ? c : s, one_c = swap ? s : c;
     sine = (turns & 2) != 0 ? -one_s : one_s;
     cosine = ((turns + 1) & 2) != 0 ? -one_c : one_c;
+}
+
+// Whether the C library must take over.
+template <class T> QUINR_INLINE bool beyond_limit(VecOf<T> largest) {
+    bool beyond = false;
+    for (int lane = 0; lane < Simd<T>::lanes; ++lane)
+        beyond |= largest[lane] > Simd<T>::limit * Simd<T>::limit;
+    return beyond;
+}
+
+// Sine and cosine of any arguments, slowly.
+template <class T> inline void any_sincos(VecOf<T> x, VecOf<T>& sine, VecOf<T>& cosine) {
+    for (int lane = 0; lane < Simd<T>::lanes; ++lane) {
+        T s, c;
+        library_sincos(x[lane], s, c);
+        sine[lane] = s;
+        cosine[lane] = c;
+    }
 }
 
 template <class T> QUINR_INLINE double sum_of_lanes(VecOf<T> v) {

@@ -26,7 +26,7 @@ def draw_batch(seed: int, step: int, samples: int, size: int) -> NDArray[np.int6
         base = _split_mix(np.asarray(seed, dtype=np.uint64) ^ step_word)
         words = _split_mix(base + np.arange(size, dtype=np.uint64) * _GOLDEN)
     uniform = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    index = (np.arange(size) + uniform) * samples / size
+    index = (np.arange(size) + uniform) * (samples / size)
     return np.minimum(index.astype(np.int64), samples - 1)
 
 

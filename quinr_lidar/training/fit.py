@@ -1,11 +1,11 @@
-"""Training a field on the pixels of one or more frames (AdamW, mini-batches of pixels)."""
+"""Training a field on the pixels of one or more frames: steps, schedule, and when to stop."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,11 +15,20 @@ from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, native_quinr
-from quinr_lidar.fields.field import Field, Parameters
-from quinr_lidar.quantum import Backend, choose_backend
-from quinr_lidar.training.adamw_loop import Loop, TorchLoop
+from quinr_lidar.fields.field import Field, Parameters, flatten, parameter_count
+from quinr_lidar.quantum import choose_backend
+from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
+from quinr_lidar.training.levenberg_marquardt import LevenbergMarquardt
+from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
 
 StopReason = Literal["steps", "plateau"]
+Optimizer = Literal["adamw", "gn-adam", "lm"]
+
+SECOND_ORDER_LIMIT = 1500
+"""Parameters of a frame above which second-order steps cost more than they gain."""
+
+BETAS = {"adamw": (0.9, 0.999), "gn-adam": (0.9, 0.99)}
+"""Decay of Adam's moments; on rotated axes the second one may follow faster."""
 
 STRIDE = 25
 """Steps between two looks at progress: often enough for Ctrl-C, rarely enough to cost nothing."""
@@ -30,9 +39,14 @@ class FitSettings:
     """How long and how fast to train.
 
     Attributes:
+        optimizer: "adamw"; "gn-adam", Adam along the eigenvectors of the Gauss-Newton matrix; or
+            "lm", Levenberg-Marquardt. The last two give way to AdamW above
+            :data:`SECOND_ORDER_LIMIT` parameters.
         steps: Optimiser steps at most.
-        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`.
-        learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows.
+        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`; "lm"
+            chooses its own.
+        learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows; "lm"
+            has none.
         warmup: Share of the steps spent warming up.
         weight_decay: AdamW's.
         patience: Steps without progress after which training cools down and stops.
@@ -41,12 +55,13 @@ class FitSettings:
         seed: Seed of the initial parameters and of the batches.
     """
 
-    steps: int = 1500
-    batch_size: int = 1024
-    learning_rate: float = 2.5e-2
+    optimizer: Optimizer = "gn-adam"
+    steps: int = 3000
+    batch_size: int = 1536
+    learning_rate: float = 2e-2
     warmup: float = 0.1
     weight_decay: float = 0.0
-    patience: int = 300
+    patience: int = 600
     plateau: float = 2e-3
     cooldown: float = 0.1
     seed: int = 0
@@ -72,6 +87,7 @@ class FitResult:
         seconds: Wall-clock time.
         stop_reason: "steps" when all were taken, "plateau" when progress ended earlier.
         backend: What ran the circuit, in words.
+        optimizer: What took the steps, see :attr:`FitSettings.optimizer`.
     """
 
     parameters: Parameters
@@ -80,6 +96,7 @@ class FitResult:
     seconds: float
     stop_reason: StopReason
     backend: str
+    optimizer: Optimizer
 
 
 def fit(
@@ -115,7 +132,8 @@ def fit(
     _check_inputs(field, coordinates, targets, start)
     began = time.perf_counter()
     initial = field.initial_parameters(len(targets), torch.Generator().manual_seed(settings.seed))
-    loop, backend = _choose_loop(field, start or initial, coordinates, targets, settings)
+    optimizer = choose_optimizer(field, settings.optimizer)
+    loop = _make_loop(optimizer, field, start or initial, coordinates, targets, settings)
     losses: list[float] = []
     cooling: tuple[int, int] | None = None  # first and last step of the cool-down
     end = settings.steps
@@ -135,33 +153,61 @@ def fit(
         steps=len(losses),
         seconds=time.perf_counter() - began,
         stop_reason="plateau" if len(losses) < settings.steps else "steps",
-        backend=str(backend),
+        backend=str(choose_backend(targets.device, targets.dtype)),
+        optimizer=optimizer,
     )
 
 
-def _choose_loop(
-    field: Field, start: Parameters, coordinates: Tensor, targets: Tensor, settings: FitSettings
-) -> tuple[Loop, Backend]:
+def choose_optimizer(field: Field, wanted: Optimizer) -> Optimizer:
+    """The optimiser for a field: the one that is wanted, unless the field is too large for it."""
+    return wanted if parameter_count(field) <= SECOND_ORDER_LIMIT else "adamw"
+
+
+def _make_loop(
+    optimizer: Optimizer,
+    field: Field,
+    start: Parameters,
+    coordinates: Tensor,
+    targets: Tensor,
+    settings: FitSettings,
+) -> Loop:
+    if optimizer == "lm":
+        return LevenbergMarquardt(field, start, coordinates, targets, seed=settings.seed)
+    rotated = optimizer == "gn-adam"
+    # Rotated axes have lengths of their own.
+    rates = {} if rotated else field.learning_rates
+    factors = {
+        name: torch.full((1, *shape), rates.get(name, 1.0)) for name, shape in field.shapes.items()
+    }
+    loop = _adam_loop(
+        field,
+        start,
+        flatten(field, factors)[0],
+        coordinates,
+        targets,
+        LoopSettings(settings.batch_size, settings.weight_decay, BETAS[optimizer], settings.seed),
+    )
+    return RotatedLoop(loop, EigenAxes(field, coordinates, settings.seed)) if rotated else loop
+
+
+def _adam_loop(
+    field: Field,
+    start: Parameters,
+    factors: Tensor,
+    coordinates: Tensor,
+    targets: Tensor,
+    settings: LoopSettings,
+) -> AxesLoop:
     """The loop below Python where the kernel can train the field, else torch's."""
-    backend = choose_backend(targets.device, targets.dtype)
-    fused = (
+    if (
         isinstance(field, QuinrField)
         and targets.dtype == torch.float32
         and native_quinr.is_supported(field, targets.device, targets.dtype)
-    )
-    loop = native_quinr.NativeTrainer if fused else TorchLoop
-    return (
-        loop(
-            field,  # type: ignore[arg-type] (the kernel's only ever gets a QuinrField)
-            start,
-            coordinates,
-            targets,
-            batch_size=settings.batch_size,
-            weight_decay=settings.weight_decay,
-            seed=settings.seed,
-        ),
-        backend,
-    )
+    ):
+        return native_quinr.NativeTrainer(
+            field, start, factors, coordinates, targets, **asdict(settings)
+        )
+    return TorchLoop(field, start, factors, coordinates, targets, settings)
 
 
 def _check_inputs(

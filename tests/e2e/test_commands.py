@@ -179,9 +179,10 @@ def test_synth_then_evaluate_folder(tmp_path):
 def test_ctrl_c_leaves_no_partial_file(scan, tmp_path):
     target = tmp_path / "a.quinr"
     command = [sys.executable, "-m", "pipeline.cli", "encode", str(scan), "-o", str(target)]
+    command += ["--set", "steps=900000", "--set", "patience=900000"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        while "/1500" not in process.stderr.read(20):
+        while "/900000" not in process.stderr.read(20):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130

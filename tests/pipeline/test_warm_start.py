@@ -198,11 +198,11 @@ def test_other_settings_archive_everything_again(tmp_path):
 def test_warm_settings():
     assert PROFILE.fit_settings().steps == 120
     warm = PROFILE.fit_settings(warm=True)
-    assert (warm.steps, warm.learning_rate) == (15, PROFILE.warm_learning_rate)
+    assert warm.steps == 15
     assert warm.seed == PROFILE.seed
     assert Profile(steps=100).fit_settings(warm=True).steps == 100, "never more than a cold start"
     for wrong in ({"run_length": 0}, {"warm_steps": 0}, {"cold_ratio": 0.9}):
         with pytest.raises(ProfileError, match=next(iter(wrong))):
             PROFILE.with_overrides(**wrong)
-    for name in ("run_length", "warm_steps", "warm_learning_rate", "cold_ratio"):
+    for name in ("run_length", "warm_steps", "cold_ratio"):
         assert PROFILE.with_overrides(**{name: 2}).digest() != PROFILE.digest()

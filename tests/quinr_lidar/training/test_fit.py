@@ -9,7 +9,7 @@ import torch
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.training import FitSettings, fit
-from quinr_lidar.training.fit import STRIDE, _rate
+from quinr_lidar.training.fit import STRIDE, _rate, choose_optimizer
 
 FIELD = QuinrField(qubits=3, features=6, blocks=2, frequencies=(3.0, 2.0))
 COORDINATES = pixel_coordinates(8, 32)
@@ -54,9 +54,10 @@ def test_warm_start_begins_where_the_other_frame_ended():
     assert cold.parameters["bias0"].requires_grad is False
 
 
-def test_frames_train_independently():
+@pytest.mark.parametrize("optimizer", ["adamw", "gn-adam"])
+def test_frames_train_independently(optimizer):
     targets = smooth_targets(2)
-    settings = FitSettings(steps=15, batch_size=64)
+    settings = FitSettings(optimizer=optimizer, steps=15, batch_size=64)
     start = FIELD.initial_parameters(2, torch.Generator().manual_seed(5))
     both = fit(FIELD, COORDINATES, targets, settings, start=start)
     for frame in range(2):
@@ -132,5 +133,16 @@ def test_divergence_is_an_error():
     targets = smooth_targets()
     start = FIELD.initial_parameters(1, torch.Generator())
     start["output_scale"] = torch.full((1, 1), float("inf"))
-    with pytest.raises(TrainingError, match="loss became"):
-        fit(FIELD, COORDINATES, targets, FitSettings(steps=5), start=start)
+    for optimizer, reason in (("adamw", "loss became"), ("gn-adam", "no longer finite")):
+        settings = FitSettings(optimizer=optimizer, steps=5)
+        with pytest.raises(TrainingError, match=reason):
+            fit(FIELD, COORDINATES, targets, settings, start=start)
+
+
+def test_a_field_too_large_for_second_order_steps_trains_with_adamw():
+    large = QuinrField(qubits=5, features=30, blocks=40, frequencies=(3.0, 2.0))
+    for wanted in ("adamw", "gn-adam", "lm"):
+        assert choose_optimizer(FIELD, wanted) == wanted
+        assert choose_optimizer(large, wanted) == "adamw"
+    result = fit(large, COORDINATES, smooth_targets(), FitSettings(steps=2, batch_size=8))
+    assert result.optimizer == "adamw"

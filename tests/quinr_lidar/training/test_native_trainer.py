@@ -8,10 +8,11 @@ import torch
 from quinr_lidar import _native
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
-from quinr_lidar.fields.native_quinr import NativeTrainer, flatten, native_field, unflatten
+from quinr_lidar.fields.field import parameter_count
+from quinr_lidar.fields.native_quinr import NativeTrainer, native_field
 from quinr_lidar.quantum import native
 from quinr_lidar.training import FitSettings, fit
-from quinr_lidar.training.adamw_loop import TorchLoop
+from quinr_lidar.training.loops import LoopSettings, TorchLoop
 
 COORDINATES = pixel_coordinates(12, 20)
 RATES = [1e-3 * (1 + step % 7) for step in range(30)]
@@ -27,10 +28,16 @@ def loops(field: QuinrField, frames: int = 1, **changes):
     generator = torch.Generator().manual_seed(2)
     start = field.initial_parameters(frames, generator)
     targets = torch.rand(frames, len(COORDINATES), field.outputs, generator=generator)
-    settings = {"batch_size": 50, "weight_decay": 0.01, "seed": 4} | changes
-    return [
-        loop(field, start, COORDINATES, targets, **settings) for loop in (NativeTrainer, TorchLoop)
-    ]
+    factors = 0.5 + torch.rand(parameter_count(field), generator=generator)
+    settings = {"batch_size": 50, "weight_decay": 0.01, "betas": (0.9, 0.98), "seed": 4} | changes
+    arguments = (field, start, factors, COORDINATES, targets)
+    return NativeTrainer(*arguments, **settings), TorchLoop(*arguments, LoopSettings(**settings))
+
+
+def random_axes(field: QuinrField, frames: int, seed: int) -> torch.Tensor:
+    size = parameter_count(field)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.linalg.qr(torch.randn(frames, size, size, generator=generator))[0]
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}")
@@ -43,6 +50,29 @@ def test_both_loops_take_the_same_steps(field, isa, monkeypatch):
     )
     for name, tensor in theirs.parameters().items():
         torch.testing.assert_close(ours.parameters()[name], tensor, rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("field", FIELDS[:3])
+def test_both_loops_take_the_same_steps_along_other_axes(field):
+    both = ours, theirs = loops(field, frames=2)
+    first, second = (random_axes(field, 2, seed) for seed in (0, 1))
+    for basis, turn in ((0.5 * first, first), (0.5 * second, second @ first.transpose(1, 2))):
+        for loop in both:
+            loop.rotate(basis, turn)
+        torch.testing.assert_close(
+            torch.tensor(ours.run(RATES)), torch.tensor(theirs.run(RATES)), rtol=5e-4, atol=0
+        )
+    for name, tensor in theirs.parameters().items():
+        torch.testing.assert_close(ours.parameters()[name], tensor, rtol=0, atol=1e-3)
+
+
+def test_the_axes_of_the_parameters_are_where_it_begins():
+    field = FIELDS[0]
+    plain, _ = loops(field)
+    rotated, _ = loops(field)
+    axes = torch.eye(parameter_count(field))[None]
+    rotated.rotate(axes, axes)
+    assert rotated.run(RATES) == plain.run(RATES)
 
 
 def test_values_beyond_the_target_range_are_clipped_as_a_decoder_clips():
@@ -95,15 +125,6 @@ def test_a_field_of_two_stages_trains_in_torch():
     assert result.losses[-5:].mean() < result.losses[:5].mean()
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_flat_parameters_are_the_parameters(field):
-    parameters = field.initial_parameters(2, torch.Generator())
-    flat = flatten(field, parameters)
-    assert flat.shape == (2, native_field(field).size)
-    for name, tensor in unflatten(field, flat).items():
-        assert torch.equal(tensor, parameters[name])
-
-
 def test_the_extension_checks_every_shape():
     field = FIELDS[0]
     size = native_field(field).size
@@ -114,7 +135,15 @@ def test_the_extension_checks_every_shape():
         "factors": (size,),
     }
     good = {name: torch.zeros(shape).numpy() for name, shape in shapes.items()}
-    rest = {"batch": 4, "weight_decay": 0.0, "seed": 0, "threads": 1, "isa": "baseline"}
+    rest = {
+        "batch": 4,
+        "weight_decay": 0.0,
+        "beta1": 0.9,
+        "beta2": 0.99,
+        "seed": 0,
+        "threads": 1,
+        "isa": "baseline",
+    }
     _native.trainer(native_field(field), **good, **rest)
     for name, array in good.items():
         for bad in (array[..., :-1].copy(), array[:0].copy(), array.astype("f8")):
@@ -123,3 +152,10 @@ def test_the_extension_checks_every_shape():
     for change in ({"batch": 0}, {"isa": "mmx"}):
         with pytest.raises(ValueError, match=r"."):
             _native.trainer(native_field(field), **good, **(rest | change))
+    trainer = _native.trainer(native_field(field), **good, **rest)
+    axes = torch.eye(size)[None].numpy()
+    trainer.rotate(axes, axes)
+    for bad in (axes[0], axes[:, :-1].copy(), axes.astype("f8")):
+        for pair in ((axes, bad), (bad, axes)):
+            with pytest.raises((ValueError, TypeError)):
+                trainer.rotate(*pair)

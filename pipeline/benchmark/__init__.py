@@ -1,0 +1,1 @@
+"""Measurements of the software itself: ``quinr bench``."""
