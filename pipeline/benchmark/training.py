@@ -140,7 +140,7 @@ class FitBench:
                 optimizer,
                 _mean(trained) >= yardstick - TOLERANCE_DB,
                 tried.steps,
-                round(float(np.mean([one.seconds for one in trained])), 3),
+                float(np.mean([one.seconds for one in trained])),
                 round(_mean(trained), 3),
                 round(max(psnrs) - min(psnrs), 3),
                 round(yardstick, 3),
