@@ -119,7 +119,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("data/demo"),
     frames: Annotated[int, typer.Option(min=1, help="Scans of the synthetic drive.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps a frame.")] = 700,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps a frame; the profile's by default.")
+    ] = None,
 ) -> None:
     """A synthetic drive: archive, restore, evaluate, a table and a picture.
 

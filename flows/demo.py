@@ -25,16 +25,20 @@ from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import DatasetError
 
 SEQUENCE = "00"
-SMALL_CIRCUIT = {"qubits": 4, "features": 14, "blocks": 3}
-"""A third of the profile's work a step: the demo shows the way, not the best picture."""
 RUN_LENGTH = 4
 """Shorter than the profile's, or so few frames would keep one worker only busy."""
 
 
-def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]:
+def run_demo(out: Path, *, frames: int, seed: int, steps: int | None = None) -> dict[str, Any]:
     """Run the whole main job under ``out`` and write results, table and picture there.
 
     Running it again resumes: finished frames are not encoded twice.
+
+    Args:
+        out: Folder for everything.
+        frames: Scans of the drive.
+        seed: Of the drive.
+        steps: Training steps of a cold start; the profile's when ``None``.
 
     Returns:
         Results as :func:`pipeline.sequences.results_of` forms them.
@@ -50,7 +54,7 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]
             str(drive),
             str(out / "archive"),
             SEQUENCE,
-            overrides=SMALL_CIRCUIT | _training(steps),
+            overrides={"run_length": RUN_LENGTH} | _training(steps),
             return_state=True,
         )
     )
@@ -59,7 +63,7 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int) -> dict[str, Any]
     results, records = evaluate_archive(drive, folder, SEQUENCE)
     write_json_atomically(out / "results.json", results)
     picture = _picture(drive, folder, results["frame_ids"][0], out)
-    print_table(table_rows(records), f"{len(records)} frames of a synthetic drive, small circuit")
+    print_table(table_rows(records), f"{len(records)} frames of a synthetic drive")
     restored = len(open_dataset(out / "restored", SEQUENCE).frame_ids)
     print(f"archive   {folder}")
     print(f"restored  {out / 'restored'} ({restored} scans, KITTI layout)")
@@ -89,8 +93,8 @@ def _synthesise(drive: Path, frames: int, seed: int) -> None:
     write_json_atomically(note, wanted)
 
 
-def _training(steps: int) -> dict[str, Any]:
-    return {"steps": steps, "warm_steps": max(1, steps // 3), "run_length": RUN_LENGTH}
+def _training(steps: int | None) -> dict[str, int]:
+    return {} if steps is None else {"steps": steps, "warm_steps": max(1, steps // 5)}
 
 
 def _check(state: State) -> None:

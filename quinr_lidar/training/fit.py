@@ -24,8 +24,8 @@ from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
 StopReason = Literal["steps", "plateau"]
 Optimizer = Literal["adamw", "gn-adam", "lm"]
 
-SECOND_ORDER_LIMIT = 1500
-"""Parameters of a frame above which second-order steps cost more than they gain."""
+SECOND_ORDER_LIMIT = 2500
+"""Parameters of a frame up to which second-order steps were found to gain more than they cost."""
 
 BETAS = {"adamw": (0.9, 0.999), "gn-adam": (0.9, 0.99)}
 """Decay of Adam's moments; on rotated axes the second one may follow faster."""

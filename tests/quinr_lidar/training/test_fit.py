@@ -140,7 +140,7 @@ def test_divergence_is_an_error():
 
 
 def test_a_field_too_large_for_second_order_steps_trains_with_adamw():
-    large = QuinrField(qubits=5, features=30, blocks=40, frequencies=(3.0, 2.0))
+    large = QuinrField(qubits=6, features=48, blocks=62, frequencies=(3.0, 2.0))
     for wanted in ("adamw", "gn-adam", "lm"):
         assert choose_optimizer(FIELD, wanted) == wanted
         assert choose_optimizer(large, wanted) == "adamw"
