@@ -73,7 +73,7 @@ def encode(
 ) -> None:
     """Compress a scan.
 
-    Example: `quinr encode 000000.bin -o 000000.quinr --set steps=500 --set bits=7`
+    Example: `quinr encode 000000.bin -o 000000.quinr --set target_bytes=200`
     """
     out = out or scan.with_suffix(".quinr")
     chosen = get_profile(profile).with_overrides(**({"seed": seed} | parse_settings(settings)))

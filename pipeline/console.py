@@ -31,7 +31,7 @@ def run_app(app: typer.Typer, name: str) -> None:
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """``["bits=7", "pairs=upper"]`` to a dictionary; values are JSON where they can be.
+    """``["steps=500", "pairs=upper"]`` to a dictionary; values are JSON where they can be.
 
     Raises:
         ProfileError: a pair without ``=``.
@@ -40,7 +40,7 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
-            raise ProfileError(f"--set {pair}: expected NAME=VALUE, for instance bits=7")
+            raise ProfileError(f"--set {pair}: expected NAME=VALUE, for instance steps=500")
         try:
             settings[key] = json.loads(text)
         except ValueError:

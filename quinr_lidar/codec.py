@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from quinr_lidar.bitstream import (
     Container,
@@ -21,7 +22,8 @@ from quinr_lidar.bitstream import (
     unpack_preview,
 )
 from quinr_lidar.bitstream.container import LAYERS, VERSION
-from quinr_lidar.bitstream.preview import THRESHOLD_STEPS
+from quinr_lidar.bitstream.rate_control import Rounder
+from quinr_lidar.bitstream.threshold import best_threshold
 from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
@@ -29,6 +31,8 @@ from quinr_lidar.geometry import RangeImage
 from quinr_lidar.metrics import psnr
 from quinr_lidar.profiles import Profile, get_profile
 from quinr_lidar.training import FitProgress, FitResult, fit
+from quinr_lidar.training.gauss_newton import image_matrix
+from quinr_lidar.training.rounding import DAMPINGS
 
 MAX_WORK = 1 << 32
 """Pixels x states x entangling layers of a file: about a minute of simulation."""
@@ -80,7 +84,7 @@ class FileInfo:
     shuffle_seed: int
     w0: float
     parameters: int
-    bits: int
+    bits: float
 
     def as_dict(self) -> dict[str, Any]:
         """All of it, ready for JSON."""
@@ -141,20 +145,48 @@ def encode_frame(
     training = settings.fit_settings(warm=start is not None)
     fitted = fit(field, coordinates, targets, training, start=start, progress=progress)
     float_values = _evaluate(field, fitted.parameters, height, width)
-    # Written once to learn what a decoder will see, which is what the threshold must suit.
-    rounded = unpack_preview(pack_preview(field, fitted.parameters, settings.bits, 0.0))
-    values = _evaluate(rounded.field, rounded.parameters, height, width)
-    threshold = _best_threshold(values, image.measured)
-    payload = pack_preview(field, fitted.parameters, settings.bits, threshold)
     header = Header(image.projection, image.fill)
+    payload = _quantised(settings, field, fitted.parameters, targets[0], coordinates, header)
+    # Written once to learn what a decoder will see, which is what the threshold must suit.
+    rounded = unpack_preview(payload(0.0))
+    values = _evaluate(rounded.field, rounded.parameters, height, width)
+    threshold = best_threshold(values, image.measured)
     return EncodedFrame(
-        data=pack(header, [Section("preview", payload)]),
+        data=pack(header, [Section("preview", payload(threshold))]),
         fit=fitted,
         threshold=threshold * image.fill,
         parameters=fitted.parameters,
         float_psnr=psnr(scaled, float_values, max_value=1.0),
         psnr=psnr(scaled, values, max_value=1.0),
     )
+
+
+def _quantised(
+    settings: Profile,
+    field: QuinrField,
+    parameters: Parameters,
+    targets: Tensor,
+    coordinates: Tensor,
+    header: Header,
+) -> Callable[[float], bytes]:
+    """From a threshold to the preview section, parameters rounded as the profile says."""
+    if settings.quantization == "uniform":
+        return lambda threshold: pack_preview(field, parameters, settings.bits, threshold)
+
+    def error(tensors: Parameters) -> float:
+        values = field.evaluate(tensors, coordinates[None])[0].clamp(0, 1)
+        return (values - targets).square().mean().item()
+
+    matrix = image_matrix(field, parameters, coordinates, settings.seed)
+    rounder = Rounder(field, parameters, matrix, error(parameters))
+    if settings.target_bytes is None:
+        tried = [rounder.round(settings.coarseness, damping) for damping in DAMPINGS]
+    else:
+        section = Section("preview", bytes(settings.target_bytes))
+        framing = len(pack(header, [section])) - settings.target_bytes
+        budget = settings.target_bytes - framing
+        tried = [rounder.round_to_fit(budget, damping) for damping in DAMPINGS]
+    return min(tried, key=lambda rounded: error(rounded.parameters())).payload
 
 
 def decode(data: bytes, layers: int | None = None) -> RangeImage:
@@ -272,19 +304,3 @@ def _evaluate(
     # A hostile file can make values overflow; such pixels count as unmeasured.
     values = torch.nan_to_num(torch.cat(parts), nan=1.0)
     return values.view(height, width).numpy()
-
-
-def _best_threshold(values: NDArray[np.float64], measured: NDArray[np.bool_]) -> float:
-    """The threshold that misjudges fewest pixels: a multiple of 1 / 65535 in [0, 1].
-
-    A pixel is taken for measured when its value lies below the threshold. Among equally good
-    thresholds the middle one is taken, where rounding elsewhere does least harm.
-    """
-    # A value v lies below threshold k / S exactly when k > v * S, that is k >= floor(v * S) + 1.
-    bins = np.floor(values * THRESHOLD_STEPS).astype(np.int64)
-    size = THRESHOLD_STEPS + 1
-    hits = np.bincount(bins[measured], minlength=size)
-    misses = np.bincount(bins[~measured], minlength=size)
-    gain = np.concatenate(([0], np.cumsum(hits - misses)))[:size]
-    best = np.flatnonzero(gain == gain.max())
-    return int(best[len(best) // 2]) / THRESHOLD_STEPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from quinr_lidar.errors import CircuitError, ProfileError
 from quinr_lidar.fields import QuinrField
@@ -24,7 +24,11 @@ class Profile(BaseModel):
     blocks: int = Field(default=5, ge=1, le=255, description="uploads of the features, L")
     entangling_layers: int = Field(default=1, ge=1, le=15, description="a block, E")
     stages: int = Field(default=1, ge=1, le=4, description="stacked circuits")
-    pairs: Literal["ordered", "upper"] = Field(default="ordered")
+    pairs: Literal["ordered", "upper"] = Field(
+        default="upper",
+        description="controlled rotations of control < target, or all ordered pairs (the paper's, "
+        "which can do no more)",
+    )
     shuffle_seed: int = Field(default=0, ge=0, lt=2**32)
     w0: float = Field(default=30.0, gt=0)
     frequencies: tuple[float, float] = Field(
@@ -32,7 +36,19 @@ class Profile(BaseModel):
         description="initial half-range of w0 W by axis, radians",
     )
 
-    bits: int = Field(default=8, ge=2, le=16, description="bits of a quantised parameter")
+    quantization: Literal["weighted", "uniform"] = Field(
+        default="weighted",
+        description="steps by how much a parameter matters, or all parameters to equal bits",
+    )
+    coarseness: float = Field(
+        default=0.6, ge=1e-3, le=64.0, description="of weighted steps; larger is smaller files"
+    )
+    target_bytes: int | None = Field(
+        default=None,
+        ge=32,
+        description="size of a file, instead of coarseness; files are at most so large",
+    )
+    bits: int = Field(default=8, ge=2, le=16, description="of a parameter, if uniform")
 
     optimizer: Optimizer = Field(default="gn-adam", description="see FitSettings.optimizer")
     steps: int = Field(default=3000, ge=1, description="optimiser steps at most")
@@ -61,6 +77,12 @@ class Profile(BaseModel):
         "predecessor's is followed by a cold one; the better of both is kept",
     )
 
+    @model_validator(mode="after")
+    def _budgets_need_weights(self) -> Profile:
+        if self.target_bytes is not None and self.quantization == "uniform":
+            raise ValueError("target_bytes needs weighted quantization")
+        return self
+
     def with_overrides(self, **overrides: Any) -> Profile:
         """A validated copy with some settings changed.
 
@@ -74,6 +96,10 @@ class Profile(BaseModel):
             raise ProfileError(f"profile {self.name}: {_readable(error)}") from error
         except CircuitError as error:
             raise ProfileError(f"profile {self.name}: {error}") from error
+        if "bits" in overrides and profile.quantization != "uniform":
+            raise ProfileError(
+                f"profile {self.name}: bits has no effect without quantization=uniform"
+            )
         return profile
 
     def field(self) -> QuinrField:

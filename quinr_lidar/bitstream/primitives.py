@@ -6,6 +6,7 @@ Every reader checks how much is left before it takes anything, and raises
 
 from __future__ import annotations
 
+import math
 import struct
 
 import numpy as np
@@ -100,3 +101,48 @@ def unpack_bits(data: bytes, count: int, bits: int) -> NDArray[np.uint32]:
     stream = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
     planes = stream[: count * bits].reshape(count, bits).astype(np.uint32)
     return (planes << np.arange(bits, dtype=np.uint32)).sum(axis=1, dtype=np.uint32)
+
+
+_DIGITS_TOGETHER = 256
+
+
+def pack_digits(digits: NDArray[np.int64], bases: NDArray[np.int64]) -> bytes:
+    """Digits of a mixed-radix number, 256 at a time, each such number in as few bytes as fit.
+
+    Args:
+        digits: [count], ``0 <= digit < base``.
+        bases: [count], positive.
+    """
+    packed = bytearray()
+    for group in _groups(len(digits)):
+        number = 0
+        for digit, base in zip(digits[group][::-1], bases[group][::-1], strict=True):
+            number = number * int(base) + int(digit)
+        packed += number.to_bytes(_group_bytes(bases[group]), "little")
+    return bytes(packed)
+
+
+def unpack_digits(reader: ByteReader, bases: NDArray[np.int64], what: str) -> NDArray[np.int64]:
+    """The inverse of :func:`pack_digits`.
+
+    Raises:
+        BitstreamError: bytes are missing, or a number is beyond its last digit.
+    """
+    digits = np.empty(len(bases), dtype=np.int64)
+    for group in _groups(len(bases)):
+        number = int.from_bytes(reader.take(_group_bytes(bases[group]), what), "little")
+        for index in range(group.start, group.stop):
+            number, digits[index] = divmod(number, int(bases[index]))
+        if number:
+            raise reader.error(f"{what} hold a number out of range")
+    return digits
+
+
+def _groups(count: int) -> list[slice]:
+    # Whole files as one number would take a time that grows with the square of their size.
+    starts = range(0, count, _DIGITS_TOGETHER)
+    return [slice(start, min(start + _DIGITS_TOGETHER, count)) for start in starts]
+
+
+def _group_bytes(bases: NDArray[np.int64]) -> int:
+    return ((math.prod(int(base) for base in bases) - 1).bit_length() + 7) // 8

@@ -9,7 +9,9 @@ al. 2024); a few hundred parameters allow the full matrix instead of their Krone
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
@@ -23,6 +25,9 @@ PERIOD = 100
 
 SAMPLES = 4096
 """Pixels of a look."""
+
+IMAGE_SAMPLES = 16384
+"""Pixels that stand for a whole image."""
 
 MEMORY = 0.9
 """Weight of the earlier looks against the new one."""
@@ -126,6 +131,38 @@ def gauss_newton_matrices(field: Field, parameters: Parameters, coordinates: Ten
         _, derivatives = jacobian(field, own, coordinates)
         matrices.append((derivatives @ derivatives.transpose(1, 2)).sum(0) / len(coordinates))
     return torch.stack(matrices)
+
+
+def image_matrix(
+    field: Field, parameters: Parameters, coordinates: Tensor, seed: int
+) -> NDArray[np.float64]:
+    """The Gauss-Newton matrix of one frame, from up to :data:`IMAGE_SAMPLES` pixels.
+
+    Args:
+        field: Any.
+        parameters: Of one frame, [1, ...].
+        coordinates: [P, inputs] of all samples.
+        seed: Of those that are looked at.
+
+    Returns:
+        [S, S], of a pixel.
+
+    Raises:
+        TrainingError: derivatives are not finite.
+    """
+    samples = len(coordinates)
+    picked = draw_batch(seed, 0, samples, min(samples, IMAGE_SAMPLES))
+    # In parts, as the derivatives of all at once may take hundreds of MB.
+    parts = np.array_split(picked, -(-len(picked) // SAMPLES))
+    matrices = [
+        gauss_newton_matrices(field, parameters, coordinates[torch.from_numpy(part)])[0].double()
+        for part in parts
+    ]
+    total = torch.stack([len(part) * own for part, own in zip(parts, matrices, strict=True)]).sum(0)
+    matrix = (total / len(picked)).cpu().numpy()
+    if not np.isfinite(matrix).all():
+        raise TrainingError("the derivatives are no longer finite")
+    return matrix
 
 
 def _units(field: Field, matrices: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from quinr_lidar.errors import TrainingError
 MIN_BITS, MAX_BITS = 2, 16
 STEPS_PER_OCTAVE = 8
 SMALLEST_STEP = 2.0**-24
+MAX_STEP_CODE = 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def quantize(values: NDArray[np.floating], bits: int, period: float | None) -> Q
         symbols = np.rint(values * (2**bits / period)).astype(np.int64) % 2**bits
         return QuantizedTensor(symbols.astype(np.uint32), bits, None)
     limit = 2 ** (bits - 1) - 1
-    code = _step_code(float(np.abs(values).max(initial=0.0)) / (limit + 0.5))
+    code = step_code(float(np.abs(values).max(initial=0.0)) / (limit + 0.5))
     symbols = np.rint(values / step_size(code)).clip(-limit, limit) + 2 ** (bits - 1)
     return QuantizedTensor(symbols.astype(np.uint32), bits, code)
 
@@ -76,11 +77,16 @@ def dequantize(tensor: QuantizedTensor, period: float | None) -> NDArray[np.floa
     return (symbols - half) * step_size(tensor.step_code)
 
 
-def _step_code(smallest: float) -> int:
+def step_code(smallest: float) -> int:
+    """The byte of the smallest step that is at least as large.
+
+    Raises:
+        TrainingError: no byte stands for so large a step.
+    """
     if smallest <= SMALLEST_STEP:
         return 0
     code = math.ceil(math.log2(smallest / SMALLEST_STEP) * STEPS_PER_OCTAVE - 1e-9)
-    if code > 255:
+    if code > MAX_STEP_CODE:
         raise TrainingError(
             f"a trained parameter is too large for the file ({smallest:.3g} a step)"
         )

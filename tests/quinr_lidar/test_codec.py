@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError
+from quinr_lidar.bitstream.threshold import best_threshold
+from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError, TrainingError
 from quinr_lidar.fields import pixel_coordinates
 
 TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 300, "batch_size": 256}
@@ -100,7 +101,8 @@ def test_default_profile_overhead_is_at_most_32_bytes():
     image = street(64, 1024)
     data = quinr_lidar.encode(image, steps=1)
     info = codec.inspect(data)
-    parameter_bytes = info.parameters * info.bits // 8
+    scalars = 3
+    parameter_bytes = (info.parameters - scalars) * info.bits // 8 + 2 * scalars
     assert len(data) - parameter_bytes <= 32
     assert info.sections == {"preview": len(data) - info.header_bytes - 6}
 
@@ -110,9 +112,31 @@ def test_info_tells_the_settings(encoded):
     assert info["version"] == 1
     assert (info["height"], info["width"]) == (16, 64)
     assert (info["fov_up"], info["fov_down"]) == (3.0, -25.0)
-    assert (info["qubits"], info["features"], info["blocks"], info["bits"]) == (3, 6, 2, 8)
+    assert (info["qubits"], info["features"], info["blocks"]) == (3, 6, 2)
+    assert 5 < info["bits"] < 10
     assert info["total_bytes"] == len(encoded.data)
     assert info["threshold"] == pytest.approx(encoded.threshold, rel=1e-6)
+
+
+def test_a_file_has_the_size_that_is_asked_for():
+    few = TINY | {"steps": 60}
+    for target in (70, 85, 100):
+        data = quinr_lidar.encode(street(), target_bytes=target, **few)
+        assert 0.97 * target <= len(data) <= target
+        assert quinr_lidar.decode(data).shape == (16, 64)
+    with pytest.raises(TrainingError, match="target_bytes"):
+        quinr_lidar.encode(street(), target_bytes=40, **few)
+    with pytest.raises(ProfileError, match="target_bytes needs weighted"):
+        quinr_lidar.encode(street(), target_bytes=90, quantization="uniform", **few)
+
+
+@pytest.mark.parametrize("bits", [6, 7])
+def test_weighted_rounding_beats_equal_bits(bits):
+    equal = codec.encode_frame(street(), quantization="uniform", bits=bits, **TINY)
+    assert codec.inspect(equal.data).bits == bits
+    weighted = codec.encode_frame(street(), target_bytes=len(equal.data), **TINY)
+    assert weighted.float_psnr == equal.float_psnr
+    assert weighted.psnr > equal.psnr
 
 
 def test_a_profile_is_a_name_or_an_object():
@@ -122,6 +146,8 @@ def test_a_profile_is_a_name_or_an_object():
         quinr_lidar.encode(street(), "papers")
     with pytest.raises(ProfileError, match=r"bits: .*got 99"):
         quinr_lidar.encode(street(), bits=99)
+    with pytest.raises(ProfileError, match="bits has no effect without quantization=uniform"):
+        quinr_lidar.encode(street(), bits=7)
     with pytest.raises(ProfileError, match="stepz: extra inputs"):
         quinr_lidar.encode(street(), stepz=1)
 
@@ -180,7 +206,7 @@ def test_best_threshold_beats_every_other():
     values = generator.random((20, 30)).round(3)
     values.flat[:40] = np.repeat((0.0, 1.0), 20)
     measured = generator.random((20, 30)) > values
-    best = codec._best_threshold(values, measured)
+    best = best_threshold(values, measured)
     wrong = np.count_nonzero((values < best) != measured)
     candidates = np.concatenate(([0.0], np.unique(values) + 1e-4, [1.0])).clip(0, 1)
     assert wrong <= min(np.count_nonzero((values < t) != measured) for t in candidates)

@@ -17,7 +17,22 @@ import quinr_lidar
 
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = {
-    "v1-default-sensor": {"qubits": 4, "features": 9, "blocks": 2, "steps": 40},
+    "v1-default-sensor": {
+        "qubits": 4,
+        "features": 9,
+        "blocks": 2,
+        "pairs": "ordered",
+        "quantization": "uniform",
+        "steps": 40,
+    },
+    "v1-grids": {
+        "qubits": 3,
+        "features": 8,
+        "blocks": 9,
+        "entangling_layers": 2,
+        "coarseness": 0.8,
+        "steps": 40,
+    },
     "v1-every-option": {
         "qubits": 3,
         "features": 7,
@@ -27,6 +42,7 @@ SETTINGS = {
         "pairs": "upper",
         "shuffle_seed": 11,
         "w0": 20.0,
+        "quantization": "uniform",
         "bits": 6,
         "steps": 40,
     },
@@ -46,7 +62,7 @@ def test_golden_file_decodes_to_the_frozen_image(name):
 
 def write(name: str) -> None:
     points = np.random.default_rng(7).normal(scale=(25, 15, 1.5), size=(60_000, 3))
-    default = name == "v1-default-sensor"
+    default = name != "v1-every-option"
     projection = (
         quinr_lidar.SphericalProjection()
         if default

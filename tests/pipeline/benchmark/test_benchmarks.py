@@ -99,7 +99,7 @@ def test_fits_are_compared_with_a_longer_one(monkeypatch):
         assert row["reached"] == close or abs(row["psnr_db"] - row["yardstick_db"] + 0.1) < 1e-2
         assert row["core_seconds"] > 0
     assert len({row["yardstick_db"] for row in rows}) == 2
-    assert result["parameters"] == 6 + 3 + 1 + 8 + 2 + 2
+    assert result["parameters"] == 6 + 3 + 1 + 8 + 1 + 2
     assert len(said) >= 8
 
 

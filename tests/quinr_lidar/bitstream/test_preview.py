@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from quinr_lidar.bitstream import pack_preview, unpack_preview
 from quinr_lidar.errors import BitstreamError, TrainingError
-from quinr_lidar.fields import QuinrField
+from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
 
 fields = st.builds(
@@ -93,7 +93,16 @@ def test_a_swollen_zstd_stream_is_refused_without_unpacking_it():
     ("payload", "reason"),
     [
         (b"", "flags"),
-        (b"\x20", "unknown flags"),
+        (b"\x40", "unknown flags"),
+        (b"\x20\x01\x01\x01\x00\x00", "grids of their own"),
+        (b"\x21\x00\x01\x01\x00\x00", "grids of their own"),
+        (b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\xff\xff\xff\x7f", "radius"),
+        (b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\x01\x08\x01\x07", "step byte"),
+        (b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\x01\x08\x01\x08\x08", "symbols"),
+        (
+            b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\x01\x08\x01\x08\x08" + b"\xff" * 2,
+            "range",
+        ),
         (b"\x00\x00", "bits"),
         (b"\x00\xf7\x01\x01\x00\x00", "qubits"),
         (b"\x00\x07\x00\x01\x00\x00", "features"),
@@ -117,3 +126,20 @@ def test_parameters_that_do_not_fit_are_refused():
         pack_preview(field, parameters | {"output_scale": torch.tensor([[1e6]])}, 8, 0.5)
     with pytest.raises(TrainingError, match="finite"):
         pack_preview(field, parameters | {"bias0": torch.full((1, 3), math.nan)}, 8, 0.5)
+
+
+def test_a_controlled_rotation_near_half_a_turn_keeps_its_circuit():
+    """Its period is 4 pi: rounding pi - small to -pi would flip signs."""
+    field = QuinrField(2, 3, 2)
+    parameters = parameters_of(field)
+    parameters["controlled0"][:] = math.pi - 1e-3
+    coordinates = pixel_coordinates(4, 4, torch.float64)[None]
+    written = unpack_preview(pack_preview(field, parameters, 12, 0.5)).parameters
+    assert (written["controlled0"] > 3).all()
+    doubles = {name: tensor.double() for name, tensor in parameters.items()}
+    torch.testing.assert_close(
+        field.evaluate(written, coordinates),
+        field.evaluate(doubles, coordinates),
+        rtol=0,
+        atol=0.02,
+    )

@@ -1,0 +1,121 @@
+"""How coarsely a field's parameters are rounded: as told, or to fit a number of bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from quinr_lidar.bitstream.preview import SCALARS, pack_rounded_preview
+from quinr_lidar.errors import TrainingError
+from quinr_lidar.fields import Parameters, QuinrField
+from quinr_lidar.fields.field import flatten, unflatten
+from quinr_lidar.training.rounding import (
+    DAMPINGS,
+    ParameterClass,
+    RoundedClass,
+    choose_codes,
+    parameter_classes,
+    round_parameters,
+    step_of,
+)
+
+FINEST, COARSEST = 1e-3, 64.0
+"""Beyond these nothing is gained, or nothing is left."""
+
+_TRIES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class RoundedField:
+    """Parameters on their grids.
+
+    Attributes:
+        field: What they belong to.
+        values: [S] after rounding.
+        classes: On their grids.
+        coarseness: See :func:`~quinr_lidar.training.rounding.choose_codes`.
+    """
+
+    field: QuinrField
+    values: NDArray[np.float64]
+    classes: list[RoundedClass]
+    coarseness: float
+
+    def parameters(self) -> Parameters:
+        """As a decoder sees them but for the scalars' last bits: float32 tensors [1, ...]."""
+        return unflatten(self.field, torch.from_numpy(self.values).float()[None])
+
+    def payload(self, threshold: float) -> bytes:
+        """The preview section, see :func:`~quinr_lidar.bitstream.preview.pack_rounded_preview`."""
+        return pack_rounded_preview(self.field, self.values, self.classes, threshold)
+
+
+class Rounder:
+    """Rounds one trained frame at any coarseness.
+
+    Args:
+        field: The field's sizes.
+        parameters: Trained tensors [1, ...].
+        matrix: Gauss-Newton matrix of a pixel at these parameters, [S, S].
+        error: Mean squared error before rounding.
+    """
+
+    def __init__(
+        self, field: QuinrField, parameters: Parameters, matrix: NDArray[np.float64], error: float
+    ) -> None:
+        self._field, self._matrix, self._error = field, matrix, error
+        canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
+        self._values = flatten(field, canonical)[0].cpu().numpy()
+        self._classes = parameter_classes(field, SCALARS)
+
+    def round(self, coarseness: float, damping: float = DAMPINGS[0]) -> RoundedField:
+        """At a given coarseness, compensated with a given damping.
+
+        Raises:
+            TrainingError: a parameter is not finite.
+        """
+        codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
+        rounded, values = round_parameters(
+            self._values, self._classes, codes, self._matrix, damping
+        )
+        return RoundedField(self._field, values, rounded, coarseness)
+
+    def round_to_fit(self, budget: int, damping: float = DAMPINGS[0]) -> RoundedField:
+        """As finely as a section of at most ``budget`` bytes allows.
+
+        Raises:
+            TrainingError: even the coarsest grids take more.
+        """
+        low, high = math.log(FINEST), math.log(COARSEST)
+        smallest = self._estimate(COARSEST)
+        for _ in range(24):
+            middle = (low + high) / 2
+            if self._estimate(math.exp(middle)) > budget:
+                low = middle
+            else:
+                high = middle
+        # Compensation moves parameters, and so perhaps the largest symbol of a class.
+        for attempt in range(_TRIES if smallest <= budget else 0):
+            rounded = self.round(math.exp(high) * 1.01**attempt, damping)
+            if len(rounded.payload(0.0)) <= budget:
+                return rounded
+        raise TrainingError(
+            f"target_bytes: {len(self._values)} parameters take {max(1, smallest - budget)} bytes "
+            "more at their coarsest; choose a smaller field"
+        )
+
+    def _estimate(self, coarseness: float) -> int:
+        """Bytes of the section if parameters were rounded each on its own."""
+        codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
+        plain = [self._plain(each, code) for each, code in zip(self._classes, codes, strict=True)]
+        return len(pack_rounded_preview(self._field, self._values, plain, 0.0))
+
+    def _plain(self, each: ParameterClass, code: int) -> RoundedClass:
+        if each.period is not None:  # the size depends on the number of levels alone
+            return RoundedClass(code, np.zeros(len(each.index), dtype=np.int64))
+        symbols = np.rint(self._values[each.index] / step_of(each, code)).astype(np.int64)
+        return RoundedClass(code, symbols)
