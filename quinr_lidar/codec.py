@@ -32,7 +32,6 @@ from quinr_lidar.metrics import psnr
 from quinr_lidar.profiles import Profile, get_profile
 from quinr_lidar.training import FitProgress, FitResult, fit
 from quinr_lidar.training.gauss_newton import image_matrix
-from quinr_lidar.training.rounding import DAMPINGS
 
 MAX_WORK = 1 << 32
 """Pixels x states x entangling layers of a file: about a minute of simulation."""
@@ -179,14 +178,12 @@ def _quantised(
 
     matrix = image_matrix(field, parameters, coordinates, settings.seed)
     rounder = Rounder(field, parameters, matrix, error(parameters))
-    if settings.target_bytes is None:
-        tried = [rounder.round(settings.coarseness, damping) for damping in DAMPINGS]
-    else:
+    budget = None
+    if settings.target_bytes is not None:
         section = Section("preview", bytes(settings.target_bytes))
-        framing = len(pack(header, [section])) - settings.target_bytes
-        budget = settings.target_bytes - framing
-        tried = [rounder.round_to_fit(budget, damping) for damping in DAMPINGS]
-    return min(tried, key=lambda rounded: error(rounded.parameters())).payload
+        budget = 2 * settings.target_bytes - len(pack(header, [section]))
+    candidates = rounder.candidates(settings.coarseness, budget)
+    return min(candidates, key=lambda rounded: error(rounded.parameters())).payload
 
 
 def decode(data: bytes, layers: int | None = None) -> RangeImage:

@@ -72,6 +72,27 @@ class Rounder:
         self._values = flatten(field, canonical)[0].cpu().numpy()
         self._classes = parameter_classes(field, SCALARS)
 
+    def candidates(self, coarseness: float, budget: int | None) -> list[RoundedField]:
+        """With every damping: at a given coarseness, or of at most ``budget`` bytes.
+
+        Raises:
+            TrainingError: none can be written.
+        """
+        found, reason = [], None
+        for damping in DAMPINGS:
+            try:
+                if budget is None:
+                    rounded = self.round(coarseness, damping)
+                    rounded.payload(0.0)
+                else:
+                    rounded = self.round_to_fit(budget, damping)
+                found.append(rounded)
+            except TrainingError as error:
+                reason = error
+        if reason is not None and not found:
+            raise reason
+        return found
+
     def round(self, coarseness: float, damping: float = DAMPINGS[0]) -> RoundedField:
         """At a given coarseness, compensated with a given damping.
 
@@ -103,16 +124,20 @@ class Rounder:
             rounded = self.round(math.exp(high) * 1.01**attempt, damping)
             if len(rounded.payload(0.0)) <= budget:
                 return rounded
+        missing = max(1, smallest - budget)
         raise TrainingError(
-            f"target_bytes: {len(self._values)} parameters take {max(1, smallest - budget)} bytes "
-            "more at their coarsest; choose a smaller field"
+            f"target_bytes: {len(self._values)} parameters take {missing:.0f} bytes more at their "
+            "coarsest; choose a smaller field"
         )
 
-    def _estimate(self, coarseness: float) -> int:
+    def _estimate(self, coarseness: float) -> float:
         """Bytes of the section if parameters were rounded each on its own."""
         codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
         plain = [self._plain(each, code) for each, code in zip(self._classes, codes, strict=True)]
-        return len(pack_rounded_preview(self._field, self._values, plain, 0.0))
+        try:
+            return len(pack_rounded_preview(self._field, self._values, plain, 0.0))
+        except TrainingError:  # steps too fine to be written
+            return math.inf
 
     def _plain(self, each: ParameterClass, code: int) -> RoundedClass:
         if each.period is not None:  # the size depends on the number of levels alone

@@ -23,6 +23,8 @@ from quinr_lidar.training.quantization import MAX_STEP_CODE, STEPS_PER_OCTAVE, s
 MIN_LEVEL_CODE, MAX_LEVEL_CODE = STEPS_PER_OCTAVE, 16 * STEPS_PER_OCTAVE
 """Codes of 2 and of 65,536 levels a turn."""
 
+MAX_SYMBOL = 2.0**31
+
 DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0)
 """Worth a try: the coarser the steps, the less the matrix knows of what they do."""
 
@@ -137,6 +139,9 @@ def round_parameters(
     Returns:
         The classes on their grids, and all values [S]: rounded ones and, for what belongs to no
         class, those that make up for the rest best.
+
+    Raises:
+        TrainingError: a parameter is not finite, or has become very large.
     """
     values = values.copy()
     steps = np.zeros(len(values))
@@ -156,6 +161,8 @@ def round_parameters(
     for place in places[np.argsort(-harm, kind="stable")]:
         step = steps[place]
         symbol = np.clip(np.rint(values[place] / step), lowest[place], highest[place])
+        if not abs(symbol) < MAX_SYMBOL:
+            raise TrainingError(f"rounding: expected a finite parameter, got {values[place]:g}")
         error = symbol * step - values[place]
         column = inverse[:, place].copy()
         values += error / column[place] * column

@@ -72,6 +72,30 @@ def test_a_budget_too_small_is_an_error():
         rounder(QuinrField(4, 9, 4)).round_to_fit(20)
 
 
+def test_a_budget_larger_than_any_use():
+    """An almost perfect fit would ask for steps that no file can hold."""
+    one = rounder(QuinrField(3, 5, 2), error=0.0)
+    assert len(one.round_to_fit(2000).payload(0.5)) <= 2000
+    assert len(one.candidates(0.6, 2000)) == 4
+
+
+def test_candidates_that_cannot_be_written_are_left_out(monkeypatch):
+    one = rounder(QuinrField(3, 5, 2))
+    real = one.round
+
+    def some(coarseness, damping):
+        if damping < 0.1:
+            raise TrainingError("rounding: expected a finite parameter, got inf")
+        return real(coarseness, damping)
+
+    monkeypatch.setattr(one, "round", some)
+    assert len(one.candidates(0.6, None)) == 2
+    assert len(one.candidates(0.6, 100)) == 2
+    monkeypatch.setattr(one, "round", lambda *_: some(0.6, 0.0))
+    with pytest.raises(TrainingError, match="finite"):
+        one.candidates(0.6, None)
+
+
 @given(st.lists(st.integers(1, 70_000), min_size=1, max_size=600), st.randoms())
 def test_digits_of_any_base(bases, random):
     digits = np.array([random.randrange(base) for base in bases])

@@ -132,6 +132,8 @@ def test_what_is_no_number_is_an_error():
     _, matrix, values = problem()
     classes = parameter_classes(FIELD, SCALARS)
     codes = choose_codes(classes, matrix, 0.01, 1.0)
-    values[-1] = np.nan
-    with pytest.raises(TrainingError, match="not finite"):
-        round_parameters(values, classes, codes, matrix)
+    for place, value in ((-1, np.nan), (0, np.nan), (0, np.inf), (0, 1e300)):
+        bad = values.copy()
+        bad[place] = value
+        with pytest.raises(TrainingError, match="finite"):
+            round_parameters(bad, classes, codes, matrix)
