@@ -14,6 +14,9 @@ import typer
 from pipeline.console import (
     EXIT_BAD_INPUT,
     EXIT_PARTIAL,
+    Json,
+    ProfileName,
+    Settings,
     parse_settings,
     print_json,
     print_table,
@@ -47,17 +50,15 @@ def archive(
     source: Annotated[Path, typer.Argument(help="A data set, sequence, drive or folder of scans.")],
     out: Annotated[Path, typer.Argument(help="Folder for archives.")],
     sequence: Annotated[str | None, typer.Option(help="Which sequence of a data set.")] = None,
-    profile: Annotated[str, typer.Option(help="Named settings of the encoder.")] = "paper",
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
-    ] = [],  # noqa: B006 (typer copies it)
+    profile: ProfileName = "paper",
+    settings: Settings = [],  # noqa: B006 (typer copies it)
     n_scans: Annotated[int | None, typer.Option(min=1, help="Only the first scans.")] = None,
     jobs: Jobs = None,
     resume: Annotated[
         bool, typer.Option("--resume/--overwrite", help="Skip finished frames, or do all again.")
     ] = True,
     max_failed_share: MaxFailed = 0.5,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Archive a sequence; run it again to go on where it stopped.
 

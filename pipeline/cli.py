@@ -14,7 +14,17 @@ from tqdm import tqdm
 import quinr_lidar
 from pipeline.benchmark.cli import app as bench_app
 from pipeline.clouds import cloud_bytes
-from pipeline.console import EXIT_PARTIAL, bar_to, parse_settings, print_json, print_table, run_app
+from pipeline.console import (
+    EXIT_PARTIAL,
+    Json,
+    ProfileName,
+    Settings,
+    bar_to,
+    parse_settings,
+    print_json,
+    print_table,
+    run_app,
+)
 from pipeline.datasets import parse_velodyne
 from pipeline.evaluate import evaluate_archive, evaluate_file
 from pipeline.files import read_bytes, write_atomically
@@ -33,12 +43,6 @@ app = typer.Typer(
 )
 
 app.add_typer(bench_app, name="bench")
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Settings = Annotated[
-    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
-]
-ProfileName = Annotated[str, typer.Option(help="Named settings of the encoder.")]
 
 
 def _version(shown: bool) -> None:

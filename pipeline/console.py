@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -13,6 +13,12 @@ from rich.table import Table
 from tqdm import tqdm
 
 from quinr_lidar.errors import ProfileError, QuinrError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
+]
+ProfileName = Annotated[str, typer.Option(help="Named settings of the encoder.")]
 
 EXIT_PARTIAL = 1
 EXIT_BAD_INPUT = 2

@@ -51,7 +51,7 @@ def archive_frame(
 
     Args:
         job: What to do.
-        progress: Called after every training step.
+        progress: Called now and then while it trains.
 
     Returns:
         The record, which is also on disk. A failed frame leaves no compressed file behind,

@@ -121,7 +121,7 @@ def encode_frame(
         profile: A name or a profile.
         start: Parameters to start from, for instance the previous frame's (see
             :func:`read_parameters`); the profile's settings of a warm start then apply.
-        progress: Called after every training step.
+        progress: Called now and then while it trains, see :func:`~quinr_lidar.training.fit`.
         **overrides: Settings of the profile to change.
 
     Raises:
@@ -181,7 +181,8 @@ def _quantised(
     budget = None
     if settings.target_bytes is not None:
         section = Section("preview", bytes(settings.target_bytes))
-        budget = 2 * settings.target_bytes - len(pack(header, [section]))
+        framing = len(pack(header, [section])) - settings.target_bytes
+        budget = settings.target_bytes - framing
     candidates = rounder.candidates(settings.coarseness, budget)
     return min(candidates, key=lambda rounded: error(rounded.parameters())).payload
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline.benchmark.kernel import bench_kernel
 from pipeline.benchmark.training import FitBench
-from pipeline.console import parse_settings, print_json, print_table
+from pipeline.console import Json, ProfileName, Settings, parse_settings, print_json, print_table
 from pipeline.datasets import open_dataset, read_velodyne
 from pipeline.files import write_json_atomically
 from pipeline.workers import available_cores
@@ -23,7 +23,6 @@ from quinr_lidar.quantum.circuit import Pairs
 
 app = typer.Typer(help="Measure the software on this machine.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]
 
 
@@ -93,10 +92,8 @@ def bench_fit(
     sequence: Annotated[
         str | None, typer.Option(help="Sequence of a data set that has several.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="Named settings of the encoder.")] = "paper",
-    settings: Annotated[
-        list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
-    ] = [],  # noqa: B006 (typer copies it)
+    profile: ProfileName = "paper",
+    settings: Settings = [],  # noqa: B006 (typer copies it)
     seeds: Annotated[int, typer.Option(min=1, help="Trainings whose mean counts.")] = 2,
     out: Out = None,
     json: Json = False,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from pipeline.benchmark.machine import describe_machine
 from pipeline.benchmark.operations import training_flops
-from pipeline.benchmark.timing import best_seconds
+from pipeline.benchmark.timing import best_seconds, torch_threads
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.fields.native_quinr import NativeTrainer
@@ -72,7 +71,7 @@ def bench_kernel(
         A dictionary ready for JSON; ``speedup_vs_pennylane`` and ``fma_share`` are its point.
     """
     say = progress or (lambda _: None)
-    with _threads(threads):
+    with torch_threads(threads):
         say("kernel, a step of training")
         kernel = _training_step(spec, pixels, repeats=10 * repeats)
         times = {"kernel, a step of training": (pixels, kernel)}
@@ -120,16 +119,6 @@ def bench_kernel(
         "mini_batch_step": {"pixels": batch, "seconds": mini_batch},
         "machine": machine,
     }
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _angles(spec: CircuitSpec, pixels: int, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.benchmark.machine import describe_machine
+from pipeline.benchmark.timing import torch_threads
 from quinr_lidar import Profile, RangeImage, metrics
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
@@ -96,13 +97,9 @@ class FitBench:
 
     def run(self) -> dict[str, Any]:
         """All optimisers, cold and warm: a dictionary ready for JSON."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with torch_threads(1):
             rows = list(self._rows())
             machine = describe_machine()
-        finally:
-            torch.set_num_threads(before)
         return {
             "parameters": parameter_count(self._field),
             "profile": self._profile.model_dump(mode="json"),

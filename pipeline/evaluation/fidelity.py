@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage
+from quinr_lidar.geometry.projection import point_ranges
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,7 @@ def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> N
     as dropped must not count again as a distance, least of all one of 1e39 m.
     """
     scan = np.asarray(points)[:, :3].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        ranges = np.sqrt(np.einsum("ij,ij->i", scan, scan)).astype(np.float32)
+    ranges = point_ranges(scan)
     scan = scan[np.isfinite(ranges) & (ranges > 0)]
     expected = stats.collisions + stats.measured
     if len(points) != stats.points or len(scan) != expected:

@@ -174,8 +174,8 @@ def _pack_parameters(field: QuinrField, parameters: Parameters, bits: int) -> by
         if name.startswith(SCALARS):
             scalars += _pack_float16(name, values)
             continue
-        if name.startswith("controlled"):
-            # Its period is 4 pi: +pi must not become -pi, which a symbol more would mean.
+        if not field.wraps(name):
+            # +pi must not become -pi, which a symbol more would mean.
             values = np.minimum(values, math.pi * (1 - 2.0 ** (1 - bits)))
         tensor = quantize(values, bits, field.periods.get(name))
         if tensor.step_code is not None:

@@ -79,13 +79,14 @@ class Rounder:
             TrainingError: none can be written.
         """
         found, reason = [], None
+        start = coarseness if budget is None else self._coarseness_for(budget)
         for damping in DAMPINGS:
             try:
                 if budget is None:
-                    rounded = self.round(coarseness, damping)
+                    rounded = self.round(start, damping)
                     rounded.payload(0.0)
                 else:
-                    rounded = self.round_to_fit(budget, damping)
+                    rounded = self._fitting(budget, start, damping)
                 found.append(rounded)
             except TrainingError as error:
                 reason = error
@@ -111,17 +112,24 @@ class Rounder:
         Raises:
             TrainingError: even the coarsest grids take more.
         """
+        return self._fitting(budget, self._coarseness_for(budget), damping)
+
+    def _coarseness_for(self, budget: int) -> float:
+        """The least that fits if parameters are rounded each on its own, or the coarsest."""
         low, high = math.log(FINEST), math.log(COARSEST)
-        smallest = self._estimate(COARSEST)
         for _ in range(24):
             middle = (low + high) / 2
             if self._estimate(math.exp(middle)) > budget:
                 low = middle
             else:
                 high = middle
+        return math.exp(high)
+
+    def _fitting(self, budget: int, start: float, damping: float) -> RoundedField:
+        smallest = self._estimate(COARSEST)
         # Compensation moves parameters, and so perhaps the largest symbol of a class.
         for attempt in range(_TRIES if smallest <= budget else 0):
-            rounded = self.round(math.exp(high) * 1.01**attempt, damping)
+            rounded = self.round(start * 1.01**attempt, damping)
             if len(rounded.payload(0.0)) <= budget:
                 return rounded
         missing = max(1, smallest - budget)

@@ -38,6 +38,13 @@ class Field(Protocol):
         """Period in radians of every tensor that holds angles."""
         ...
 
+    def wraps(self, name: str) -> bool:
+        """Whether adding its period to a value of a tensor changes nothing.
+
+        Where it does, both ends of the interval of :meth:`canonical` must be kept apart.
+        """
+        ...
+
     @property
     def learning_rates(self) -> dict[str, float]:
         """Learning rate factors of tensors that train at another rate than the rest."""
@@ -58,7 +65,12 @@ class Field(Protocol):
 
 def parameter_count(field: Field) -> int:
     """Parameters of one frame."""
-    return sum(torch.Size(shape).numel() for shape in field.shapes.values())
+    return sum(tensor_sizes(field))
+
+
+def tensor_sizes(field: Field) -> list[int]:
+    """Values of every tensor of one frame, in the order of ``field.shapes``."""
+    return [torch.Size(shape).numel() for shape in field.shapes.values()]
 
 
 def flatten(field: Field, parameters: Parameters) -> Tensor:
@@ -69,8 +81,7 @@ def flatten(field: Field, parameters: Parameters) -> Tensor:
 
 def unflatten(field: Field, flat: Tensor) -> Parameters:
     """The tensors that :func:`flatten` put together, as views."""
-    sizes = [torch.Size(shape).numel() for shape in field.shapes.values()]
-    parts = flat.split(sizes, 1)
+    parts = flat.split(tensor_sizes(field), 1)
     return {
         name: part.view(len(flat), *shape)
         for (name, shape), part in zip(field.shapes.items(), parts, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,7 @@ def values(field: QuinrField, parameters: Parameters, coordinates: Tensor) -> Te
         native.array(flat),
         native.array(coordinates),
         native.array(out),
-        threads=torch.get_num_threads(),
-        isa=native.instruction_set(),
+        **native.run_options(),
     )
     return out
 
@@ -118,8 +118,7 @@ class NativeTrainer:
             beta1=betas[0],
             beta2=betas[1],
             seed=seed,
-            threads=torch.get_num_threads(),
-            isa=native.instruction_set(),
+            **native.run_options(),
         )
 
     def run(self, rates: list[float]) -> list[float]:
@@ -129,7 +128,7 @@ class NativeTrainer:
             TrainingError: a loss is not finite.
         """
         losses = self._trainer.run(rates)
-        if len(losses) < len(rates) or not torch.tensor(losses[-1:]).isfinite().all():
+        if not all(map(math.isfinite, losses)):  # the last one, if any: there it stops
             raise TrainingError(f"the loss became {losses[-1]}")
         return losses
 

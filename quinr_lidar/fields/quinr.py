@@ -116,6 +116,10 @@ class QuinrField:
         angles = ("bias", "rotations", "controlled")
         return {name: 2 * math.pi for name in self.shapes if name.startswith(angles)}
 
+    def wraps(self, name: str) -> bool:
+        """All but controlled rotations, whose own period is 4 pi."""
+        return not name.startswith("controlled")
+
     @property
     def learning_rates(self) -> dict[str, float]:
         """The sine embedding's weights train faster than the angles."""

@@ -79,8 +79,7 @@ class SphericalProjection:
             GeometryError: ``points`` is not a numeric [N, >=3] array.
         """
         xyz = _as_xyz(points)
-        with np.errstate(over="ignore", invalid="ignore"):
-            ranges = np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).astype(np.float32)
+        ranges = point_ranges(xyz)
         finite = np.isfinite(ranges)
         kept = finite & (ranges > 0)
         valid, ranges = xyz[kept], ranges[kept]
@@ -141,6 +140,12 @@ class SphericalProjection:
         yaw = -np.arctan2(xyz[:, 1], xyz[:, 0])
         column = np.floor(self.width * (yaw / np.pi + 1) / 2).astype(np.int64)
         return column.clip(0, self.width - 1)
+
+
+def point_ranges(xyz: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Ranges of points [N, 3], metres: float32 [N], the precision that decides what is dropped."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).astype(np.float32)
 
 
 def _as_xyz(points: ArrayLike) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "instruction_sets.hpp"
 #include "trainer.hpp"
@@ -46,13 +47,21 @@ template <class Array> long axis(const char* name, const Array& array, std::size
     return long(array.shape(i));
 }
 
+// The sizes that a circuit's angles agree on.
 template <class T>
-void probabilities(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
-                   Out<T> out, int threads, const std::string& isa) {
+std::pair<long, long> frames_and_pixels(const CircuitSpec& spec, const In<T>& embedding,
+                                        const In<T>& rotations, const In<T>& controlled) {
     const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
     require("embedding", embedding, {f, p, spec.features});
     require("rotations", rotations, {f, spec.rotations()});
     require("controlled", controlled, {f, spec.controlled()});
+    return {f, p};
+}
+
+template <class T>
+void probabilities(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
+                   Out<T> out, int threads, const std::string& isa) {
+    const auto [f, p] = frames_and_pixels(spec, embedding, rotations, controlled);
     require("out", out, {f, p, spec.outputs});
     const AngleArrays<T> arrays{f,       p,          embedding.data(), rotations.data(),
                                 controlled.data(), nullptr, out.data(), nullptr,
@@ -66,10 +75,7 @@ template <class T>
 void gradients(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
                In<T> cotangent, Out<T> out, Out<T> by_embedding, Out<T> by_rotations,
                Out<T> by_controlled, int threads, const std::string& isa) {
-    const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
-    require("embedding", embedding, {f, p, spec.features});
-    require("rotations", rotations, {f, spec.rotations()});
-    require("controlled", controlled, {f, spec.controlled()});
+    const auto [f, p] = frames_and_pixels(spec, embedding, rotations, controlled);
     require("cotangent", cotangent, {f, p, spec.outputs});
     require("out", out, {f, p, spec.outputs});
     require("by_embedding", by_embedding, {f, p, spec.features});
@@ -94,10 +100,7 @@ template <class T>
 void jacobian(const CircuitSpec& spec, In<T> embedding, In<T> rotations, In<T> controlled,
               Out<T> out, Out<T> by_embedding, Out<T> by_rotations, Out<T> by_controlled,
               int threads, const std::string& isa) {
-    const long f = axis("embedding", embedding, 0), p = axis("embedding", embedding, 1);
-    require("embedding", embedding, {f, p, spec.features});
-    require("rotations", rotations, {f, spec.rotations()});
-    require("controlled", controlled, {f, spec.controlled()});
+    const auto [f, p] = frames_and_pixels(spec, embedding, rotations, controlled);
     require("out", out, {f, spec.outputs, p});
     require("by_embedding", by_embedding, {f, spec.outputs, spec.features, p});
     require("by_rotations", by_rotations, {f, spec.outputs, spec.rotations(), p});

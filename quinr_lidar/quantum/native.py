@@ -80,6 +80,15 @@ def instruction_set() -> str:
     return wanted
 
 
+def run_options() -> dict[str, Any]:
+    """What every call of the kernel is told: torch's number of threads, the instruction set.
+
+    Raises:
+        BackendError: as :func:`instruction_set`.
+    """
+    return {"threads": torch.get_num_threads(), "isa": instruction_set()}
+
+
 def probabilities(
     spec: CircuitSpec, embedding: Tensor, rotations: Tensor, controlled: Tensor
 ) -> Tensor:
@@ -135,8 +144,7 @@ def jacobian(
         array(result.embedding),
         array(result.rotations.view(*outputs, _count(spec.rotation_shape), pixels)),
         array(result.controlled.view(*outputs, _count(spec.controlled_shape), pixels)),
-        threads=torch.get_num_threads(),
-        isa=instruction_set(),
+        **run_options(),
     )
     return result
 
@@ -174,8 +182,7 @@ class _Probabilities(torch.autograd.Function):
             _flat(rotations),
             _flat(controlled),
             array(out),
-            threads=torch.get_num_threads(),
-            isa=instruction_set(),
+            **run_options(),
         )
         ctx.spec = spec
         ctx.save_for_backward(embedding, rotations, controlled)
@@ -202,8 +209,7 @@ class _Probabilities(torch.autograd.Function):
             array(gradients[0]),
             _flat(gradients[1]),
             _flat(gradients[2]),
-            threads=torch.get_num_threads(),
-            isa=instruction_set(),
+            **run_options(),
         )
         return None, *gradients
 

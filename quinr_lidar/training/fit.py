@@ -111,8 +111,8 @@ def fit(
     """Minimise the mean squared error of a field.
 
     Values are clipped to [0, 1] as a decoder clips them, with a straight-through gradient.
-    The same seed and inputs give the same result on one machine; with the kernel, whatever the
-    number of threads.
+    The same seed and inputs give the same result on one machine with a fixed number of threads
+    (the kernel does not depend on it, the linear algebra of second-order steps does).
 
     Args:
         field: What to train.
@@ -131,9 +131,11 @@ def fit(
     settings = settings or FitSettings()
     _check_inputs(field, coordinates, targets, start)
     began = time.perf_counter()
-    initial = field.initial_parameters(len(targets), torch.Generator().manual_seed(settings.seed))
+    if start is None:
+        generator = torch.Generator().manual_seed(settings.seed)
+        start = field.initial_parameters(len(targets), generator)
     optimizer = choose_optimizer(field, settings.optimizer)
-    loop = _make_loop(optimizer, field, start or initial, coordinates, targets, settings)
+    loop = _make_loop(optimizer, field, start, coordinates, targets, settings)
     losses: list[float] = []
     cooling: tuple[int, int] | None = None  # first and last step of the cool-down
     end = settings.steps

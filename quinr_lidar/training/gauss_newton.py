@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields.field import Field, Parameters
+from quinr_lidar.fields.field import Field, Parameters, tensor_sizes
 from quinr_lidar.fields.jacobian import jacobian
 from quinr_lidar.training.batches import draw_batch
 from quinr_lidar.training.loops import AxesLoop
@@ -60,7 +60,7 @@ class EigenAxes:
 
         Returns:
             The axes [F, S, S], a row each, and the turn [F, S, S] from the ones before, as
-            :meth:`quinr_lidar.training.loops.Loop.rotate` wants them.
+            :meth:`quinr_lidar.training.loops.AxesLoop.rotate` wants them.
 
         Raises:
             TrainingError: derivatives are not finite.
@@ -70,8 +70,6 @@ class EigenAxes:
         picked = draw_batch(seed, step, len(self._coordinates), SAMPLES)
         coordinates = self._coordinates[torch.from_numpy(picked).to(self._coordinates.device)]
         now = gauss_newton_matrices(self._field, parameters, coordinates)
-        if not now.isfinite().all():
-            raise TrainingError("the derivatives are no longer finite")
         if self._matrix is None:
             self._units = _units(self._field, now)
             self._matrix = now
@@ -122,6 +120,9 @@ def gauss_newton_matrices(field: Field, parameters: Parameters, coordinates: Ten
         field: Any.
         parameters: [F, ...].
         coordinates: [P, inputs].
+
+    Raises:
+        TrainingError: derivatives are not finite.
     """
     frames = len(next(iter(parameters.values())))
     matrices = []
@@ -130,7 +131,10 @@ def gauss_newton_matrices(field: Field, parameters: Parameters, coordinates: Ten
         own = {name: tensor[frame : frame + 1].clone() for name, tensor in parameters.items()}
         _, derivatives = jacobian(field, own, coordinates)
         matrices.append((derivatives @ derivatives.transpose(1, 2)).sum(0) / len(coordinates))
-    return torch.stack(matrices)
+    stacked = torch.stack(matrices)
+    if not stacked.isfinite().all():
+        raise TrainingError("the derivatives are no longer finite")
+    return stacked
 
 
 def image_matrix(
@@ -159,10 +163,7 @@ def image_matrix(
         for part in parts
     ]
     total = torch.stack([len(part) * own for part, own in zip(parts, matrices, strict=True)]).sum(0)
-    matrix = (total / len(picked)).cpu().numpy()
-    if not np.isfinite(matrix).all():
-        raise TrainingError("the derivatives are no longer finite")
-    return matrix
+    return (total / len(picked)).cpu().numpy()
 
 
 def _units(field: Field, matrices: Tensor) -> Tensor:
@@ -170,9 +171,8 @@ def _units(field: Field, matrices: Tensor) -> Tensor:
     # In double precision, or a frame's units would differ in the last bit with its place.
     steepness = matrices.diagonal(dim1=1, dim2=2).double()
     typical = steepness.median(1, keepdim=True).values.clamp_min(1e-30)
-    sizes = [torch.Size(shape).numel() for shape in field.shapes.values()]
     parts = [
         (part.mean(1, keepdim=True) / typical).clamp_min(1e-12).expand_as(part)
-        for part in steepness.split(sizes, 1)
+        for part in steepness.split(tensor_sizes(field), 1)
     ]
     return torch.cat(parts, 1).pow(-UNIT_EXPONENT / 2).to(matrices)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields.field import Field
+from quinr_lidar.fields.field import Field, parameter_count, unflatten
 from quinr_lidar.training.quantization import MAX_STEP_CODE, STEPS_PER_OCTAVE, step_code, step_size
 
 MIN_LEVEL_CODE, MAX_LEVEL_CODE = STEPS_PER_OCTAVE, 16 * STEPS_PER_OCTAVE
@@ -37,8 +37,7 @@ class ParameterClass:
         name: Of the tensor.
         index: Their places among a frame's parameters, int64.
         period: Of angles, radians.
-        wraps: Whether adding a period changes nothing. Not so for a controlled rotation: its
-            period is 4 pi, so both ends of [-pi, pi) must be kept apart.
+        wraps: See :meth:`~quinr_lidar.fields.field.Field.wraps`.
     """
 
     name: str
@@ -68,15 +67,13 @@ def parameter_classes(field: Field, scalars: tuple[str, ...]) -> list[ParameterC
     Every tensor is one, except that the first weights have one for each coordinate; tensors
     whose names begin with ``scalars`` are left out.
     """
-    classes, start = [], 0
-    for name, shape in field.shapes.items():
-        count = math.prod(shape)
-        index = np.arange(start, start + count).reshape(shape)
-        start += count
+    classes = []
+    places = unflatten(field, torch.arange(parameter_count(field))[None])
+    for name, tensor in places.items():
         if name.startswith(scalars):
             continue
-        period = field.periods.get(name)
-        wraps = not name.startswith("controlled")
+        index = tensor[0].numpy()
+        period, wraps = field.periods.get(name), field.wraps(name)
         parts = index.T if name == "weight0" else [index]
         classes += [ParameterClass(name, part.reshape(-1), period, wraps) for part in parts]
     return classes
