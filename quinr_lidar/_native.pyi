@@ -28,7 +28,10 @@ class CircuitSpec:
         """``order``: the feature at each position of each block; ``pairs``: control, target, ..."""
 
 class FieldSpec:
-    def __init__(self, circuit: CircuitSpec, inputs: int, w0: float) -> None: ...
+    def __init__(
+        self, circuit: CircuitSpec, inputs: int, w0: float, channels: int, mixed: bool
+    ) -> None:
+        """``mixed``: a channel is a mixture of all outputs of the circuit, else of one each."""
     @property
     def size(self) -> int:
         """Parameters of a frame, S."""
@@ -55,7 +58,7 @@ def trainer(
     threads: int,
     isa: str,
 ) -> Trainer:
-    """[P, inputs], [F, P, outputs], [F, S] and [S], all float32 and copied."""
+    """[P, inputs], [F, P, channels], [F, S] and [S], all float32 and copied."""
 
 def probabilities(
     spec: CircuitSpec,

@@ -29,6 +29,12 @@ class Profile(BaseModel):
         description="controlled rotations of control < target, or all ordered pairs (the paper's, "
         "which can do no more)",
     )
+    readout: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="r, basis states that every value is a mixture of; 0 = one each, as the paper",
+    )
     shuffle_seed: int = Field(default=0, ge=0, lt=2**32)
     w0: float = Field(default=30.0, gt=0)
     frequencies: tuple[float, float] = Field(
@@ -102,9 +108,11 @@ class Profile(BaseModel):
             )
         return profile
 
-    def field(self) -> QuinrField:
-        """The field this profile trains."""
-        return QuinrField(**{name: getattr(self, name) for name in _FIELD_SETTINGS})
+    def field(self, outputs: int = 1) -> QuinrField:
+        """The field this profile trains, for so many channels."""
+        return QuinrField(
+            outputs=outputs, **{name: getattr(self, name) for name in _FIELD_SETTINGS}
+        )
 
     def fit_settings(self, warm: bool = False) -> FitSettings:
         """The training this profile asks for, from a cold or from a warm start."""
@@ -147,6 +155,7 @@ _FIELD_SETTINGS = (
     "shuffle_seed",
     "w0",
     "frequencies",
+    "readout",
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from quinr_lidar.bitstream.primitives import ByteReader, signed_varint, varint
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.geometry import SphericalProjection
+from quinr_lidar.geometry.projection import MAX_PIXELS, MAX_SIDE
 
 MAGIC = b"QINR"
 VERSION = 1
@@ -21,7 +22,8 @@ LAYERS = ("preview", "mask", "ranges")
 
 SPHERICAL = 0
 _LAYER_BITS = 0b0111
-_CUSTOM_PROJECTION = 0b1000
+_CUSTOM_PROJECTION = 0b0000_1000
+_IMAGE = 0b0001_0000
 _TAG_BITS = 3
 _MAX_DECIMALS = 6
 
@@ -38,6 +40,36 @@ class Header:
     projection: SphericalProjection
     fill: float
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.projection.height, self.projection.width
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """Of a picture (the Kodak track): its height and width in pixels.
+
+    Raises:
+        ValueError: a size is out of range.
+    """
+
+    height: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.height <= MAX_SIDE and 1 <= self.width <= MAX_SIDE):
+            raise ValueError(f"expected sides of 1..{MAX_SIDE}, got {self.height} x {self.width}")
+        if self.height * self.width > MAX_PIXELS:
+            raise ValueError(
+                f"expected at most {MAX_PIXELS} pixels, got {self.height} x {self.width}"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self.height, self.width
+
 
 @dataclass(frozen=True)
 class Section:
@@ -52,21 +84,22 @@ class Section:
 class Container:
     """A parsed file: its header, its sections in layer order, and the header's size in bytes."""
 
-    header: Header
+    header: Header | ImageHeader
     sections: tuple[Section, ...]
     header_bytes: int
 
 
-def pack(header: Header, sections: list[Section]) -> bytes:
+def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
     """Frame sections (in layer order, the preview first) into a file."""
     flags = sum(1 << LAYERS.index(section.layer) for section in sections)
-    custom = header.projection != SphericalProjection()
-    if custom:
-        flags |= _CUSTOM_PROJECTION
-    head = MAGIC + bytes((VERSION, flags))
-    if custom:
-        head += _pack_projection(header.projection)
-    head += struct.pack("<f", header.fill)
+    if isinstance(header, ImageHeader):
+        head = MAGIC + bytes((VERSION, flags | _IMAGE))
+        head += varint(header.height) + varint(header.width)
+    elif header.projection != SphericalProjection():
+        head = MAGIC + bytes((VERSION, flags | _CUSTOM_PROJECTION))
+        head += _pack_projection(header.projection) + struct.pack("<f", header.fill)
+    else:
+        head = MAGIC + bytes((VERSION, flags)) + struct.pack("<f", header.fill)
     data = bytearray(head)
     for section in sections:
         number = LAYERS.index(section.layer) + 1
@@ -93,21 +126,35 @@ def unpack(data: bytes) -> Container:
             "a newer quinr-lidar may read it",
         )
     flags = reader.byte("flags")
-    if flags & ~(_LAYER_BITS | _CUSTOM_PROJECTION):
+    if flags & ~(_LAYER_BITS | _CUSTOM_PROJECTION | _IMAGE):
         raise reader.error(f"unknown flags 0x{flags:02x}; a newer quinr-lidar may read it")
     if not flags & 1:
         raise reader.error("no preview layer")
-    custom = bool(flags & _CUSTOM_PROJECTION)
-    projection = _unpack_projection(reader) if custom else SphericalProjection()
-    fill = reader.number("f", "fill")
-    if not (math.isfinite(fill) and fill > 0):
-        raise reader.error(f"fill: expected a positive range in metres, got {fill}")
+    if flags & _IMAGE and flags & (_CUSTOM_PROJECTION | _LAYER_BITS & ~1):
+        raise reader.error("an image has neither a projection nor further layers")
+    header = _unpack_image(reader) if flags & _IMAGE else _unpack_scan(reader, flags)
     head = data[: reader.position]
     layers = [layer for index, layer in enumerate(LAYERS) if flags >> index & 1]
     sections = tuple(_unpack_section(reader, head, layer) for layer in layers)
     if reader.remaining:
         raise reader.error(f"{reader.remaining} bytes after the last section")
-    return Container(Header(projection, fill), sections, len(head))
+    return Container(header, sections, len(head))
+
+
+def _unpack_image(reader: ByteReader) -> ImageHeader:
+    try:
+        return ImageHeader(reader.varint("height"), reader.varint("width"))
+    except ValueError as error:
+        raise reader.error(str(error)) from error
+
+
+def _unpack_scan(reader: ByteReader, flags: int) -> Header:
+    custom = bool(flags & _CUSTOM_PROJECTION)
+    projection = _unpack_projection(reader) if custom else SphericalProjection()
+    fill = reader.number("f", "fill")
+    if not (math.isfinite(fill) and fill > 0):
+        raise reader.error(f"fill: expected a positive range in metres, got {fill}")
+    return Header(projection, fill)
 
 
 def _unpack_section(reader: ByteReader, head: bytes, layer: str) -> Section:

@@ -1,9 +1,9 @@
-"""Layer 1, the preview: a quINR's sizes, its mask threshold and its quantised parameters.
+"""Layer 1, the preview: a field's sizes, its mask threshold and its quantised parameters.
 
-Tensors of two and more values are quantised, either all to the same number of bits
+Tensors are quantised, either all to the same number of bits
 (:mod:`quinr_lidar.training.quantization`) or each class on a grid of its own
-(:mod:`quinr_lidar.training.rounding`); the few scalars (embedding scale, output scale and
-offset) are float16. See docs/format.md.
+(:mod:`quinr_lidar.training.rounding`); the few scalars (of a quINR: embedding scale, output scale
+and offset) are float16. An image that has no mask has no threshold. See docs/format.md.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import torch
 import zstandard
 from numpy.typing import NDArray
 
+from quinr_lidar.bitstream.field_sizes import GRIDS, ZSTD, pack_field, unpack_field
 from quinr_lidar.bitstream.grids import pack_classes, unpack_classes
-from quinr_lidar.bitstream.primitives import ByteReader, pack_bits, unpack_bits, varint
-from quinr_lidar.errors import BitstreamError, CircuitError, TrainingError
-from quinr_lidar.fields import Parameters, QuinrField
+from quinr_lidar.bitstream.primitives import ByteReader, pack_bits, unpack_bits
+from quinr_lidar.errors import BitstreamError, TrainingError
+from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.fields.field import parameter_count, unflatten
 from quinr_lidar.training.quantization import (
     MAX_BITS,
@@ -32,10 +33,6 @@ from quinr_lidar.training.quantization import (
 from quinr_lidar.training.rounding import RoundedClass, parameter_classes
 
 THRESHOLD_STEPS = (1 << 16) - 1
-SCALARS = ("embedding_scale", "output_scale", "output_offset")
-
-_ZSTD, _UPPER, _ITERATED, _SEED, _W0, _GRIDS = 1, 2, 4, 8, 16, 32
-_KNOWN_FLAGS = _ZSTD | _UPPER | _ITERATED | _SEED | _W0 | _GRIDS
 _ZSTD_LEVEL = 22
 _MAX_ZSTD_WINDOW = 1 << 23
 
@@ -48,23 +45,24 @@ class Preview:
         field: The field's sizes.
         parameters: float64 tensors [1, ...], exactly what every decoder sees.
         bits: Width of quantised parameters; their mean where classes differ.
-        threshold: Values at or above it are unmeasured; a multiple of 1 / 65535 in [0, 1].
+        threshold: Values at or above it are unmeasured; a multiple of 1 / 65535 in [0, 1], or
+            ``None`` for an image without a mask.
     """
 
-    field: QuinrField
+    field: Field
     parameters: Parameters
     bits: float
-    threshold: float
+    threshold: float | None
 
 
-def pack_preview(field: QuinrField, parameters: Parameters, bits: int, threshold: float) -> bytes:
+def pack_preview(field: Field, parameters: Parameters, bits: int, threshold: float | None) -> bytes:
     """Quantise one frame's parameters and write the section.
 
     Args:
-        field: The field's sizes; one output, two inputs.
+        field: The field's sizes; two inputs.
         parameters: Tensors [1, ...].
         bits: Width of quantised parameters, 2..16.
-        threshold: In [0, 1]; rounded to a multiple of 1 / 65535.
+        threshold: In [0, 1], rounded to a multiple of 1 / 65535; ``None`` without a mask.
 
     Raises:
         TrainingError: a parameter is not finite or too large to be written.
@@ -72,23 +70,23 @@ def pack_preview(field: QuinrField, parameters: Parameters, bits: int, threshold
     body = _pack_parameters(field, parameters, bits)
     compressed = _compressor().compress(body)
     if len(compressed) < len(body):
-        return _head(field, _ZSTD, bits, threshold) + compressed
-    return _head(field, 0, bits, threshold) + body
+        return pack_field(field, ZSTD, bits) + _pack_threshold(threshold) + compressed
+    return pack_field(field, 0, bits) + _pack_threshold(threshold) + body
 
 
 def pack_rounded_preview(
-    field: QuinrField,
+    field: Field,
     values: NDArray[np.float64],
     rounded: list[RoundedClass],
-    threshold: float,
+    threshold: float | None,
 ) -> bytes:
     """Write the section from parameters on grids of their classes.
 
     Args:
-        field: The field's sizes; one output, two inputs.
+        field: The field's sizes; two inputs.
         values: [S], of which the scalars are taken.
         rounded: As :func:`~quinr_lidar.training.rounding.round_parameters` gives it.
-        threshold: In [0, 1]; rounded to a multiple of 1 / 65535.
+        threshold: In [0, 1], rounded to a multiple of 1 / 65535; ``None`` without a mask.
 
     Raises:
         TrainingError: a scalar is too large to be written.
@@ -96,85 +94,51 @@ def pack_rounded_preview(
     scalars = b"".join(
         _pack_float16(name, tensor.numpy())
         for name, tensor in unflatten(field, torch.from_numpy(values)[None]).items()
-        if name.startswith(SCALARS)
+        if name.startswith(field.scalars)
     )
-    body = scalars + pack_classes(parameter_classes(field, SCALARS), rounded)
-    return _head(field, _GRIDS, 1, threshold) + body
+    body = scalars + pack_classes(parameter_classes(field), rounded)
+    return pack_field(field, GRIDS, 1) + _pack_threshold(threshold) + body
 
 
-def _head(field: QuinrField, flags: int, bits: int, threshold: float) -> bytes:
-    flags |= (
-        (_UPPER if field.pairs == "upper" else 0)
-        | (_ITERATED if (field.stages, field.entangling_layers) != (1, 1) else 0)
-        | (_SEED if field.shuffle_seed else 0)
-        | (_W0 if field.w0 != QuinrField(1, 1, 1).w0 else 0)
-    )
-    head = bytes((flags, field.qubits - 1 << 4 | bits - 1))
-    head += varint(field.features) + varint(field.blocks)
-    if flags & _ITERATED:
-        head += bytes((field.stages - 1 << 4 | field.entangling_layers,))
-    if flags & _SEED:
-        head += struct.pack("<I", field.shuffle_seed)
-    if flags & _W0:
-        head += struct.pack("<f", field.w0)
-    return head + struct.pack("<H", round(threshold * THRESHOLD_STEPS))
+def _pack_threshold(threshold: float | None) -> bytes:
+    return b"" if threshold is None else struct.pack("<H", round(threshold * THRESHOLD_STEPS))
 
 
-def unpack_preview(payload: bytes, start: int = 0) -> Preview:
+def unpack_preview(payload: bytes, start: int = 0, *, masked: bool = True) -> Preview:
     """Read the section.
 
     Args:
         payload: The section's bytes.
         start: Their offset in the file, for error messages.
+        masked: Whether it has a threshold.
 
     Raises:
         BitstreamError: the bytes describe no field, or too few or too many parameters.
     """
     reader = ByteReader(payload, "preview", start)
-    flags = reader.byte("flags")
-    if flags & ~_KNOWN_FLAGS:
-        raise reader.error(f"unknown flags 0x{flags:02x}; a newer quinr-lidar may read it")
-    sizes = reader.byte("qubits and bits")
-    bits = (sizes & 0x0F) + 1
-    if flags & _GRIDS and (bits != 1 or flags & _ZSTD):
+    field, coding, bits = unpack_field(reader)
+    if coding & GRIDS and (bits != 1 or coding & ZSTD):
         raise reader.error("classes have grids of their own, but a width or zstd is given")
-    if not flags & _GRIDS and bits < MIN_BITS:
+    if not coding & GRIDS and bits < MIN_BITS:
         raise reader.error(f"bits: expected {MIN_BITS}..{MAX_BITS}, got {bits}")
-    features, blocks = reader.varint("features"), reader.varint("blocks")
-    iterated = reader.byte("stages") if flags & _ITERATED else 1
-    seed = int(reader.number("I", "shuffle seed")) if flags & _SEED else 0
-    w0 = reader.number("f", "w0") if flags & _W0 else QuinrField(1, 1, 1).w0
-    threshold = reader.number("H", "threshold") / THRESHOLD_STEPS
-    try:
-        field = QuinrField(
-            qubits=(sizes >> 4) + 1,
-            features=features,
-            blocks=blocks,
-            entangling_layers=iterated & 0x0F,
-            stages=(iterated >> 4) + 1,
-            pairs="upper" if flags & _UPPER else "ordered",
-            shuffle_seed=seed,
-            w0=w0,
-        )
-    except CircuitError as error:
-        raise reader.error(str(error)) from error
-    if flags & _GRIDS:
+    threshold = reader.number("H", "threshold") / THRESHOLD_STEPS if masked else None
+    if coding & GRIDS:
         parameters, mean_bits = _unpack_rounded(reader, field)
         return Preview(field, parameters, mean_bits, threshold)
-    parameters = _unpack_parameters(reader, field, bits, compressed=bool(flags & _ZSTD))
+    parameters = _unpack_parameters(reader, field, bits, compressed=bool(coding & ZSTD))
     return Preview(field, parameters, bits, threshold)
 
 
-def _pack_parameters(field: QuinrField, parameters: Parameters, bits: int) -> bytes:
+def _pack_parameters(field: Field, parameters: Parameters, bits: int) -> bytes:
     """Float16 scalars, then a step byte for each tensor without period, then all symbols."""
     scalars, steps, symbols = bytearray(), bytearray(), []
     canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
     for name in field.shapes:
         values = canonical[name][0].cpu().numpy()
-        if name.startswith(SCALARS):
+        if name.startswith(field.scalars):
             scalars += _pack_float16(name, values)
             continue
-        if not field.wraps(name):
+        if name in field.periods and not field.wraps(name):
             # +pi must not become -pi, which a symbol more would mean.
             values = np.minimum(values, math.pi * (1 - 2.0 ** (1 - bits)))
         tensor = quantize(values, bits, field.periods.get(name))
@@ -193,9 +157,9 @@ def _pack_float16(name: str, values: np.ndarray) -> bytes:
 
 
 def _unpack_parameters(
-    reader: ByteReader, field: QuinrField, bits: int, *, compressed: bool
+    reader: ByteReader, field: Field, bits: int, *, compressed: bool
 ) -> Parameters:
-    scalars = {n: s for n, s in field.shapes.items() if n.startswith(SCALARS)}
+    scalars = {n: s for n, s in field.shapes.items() if n.startswith(field.scalars)}
     tensors = {n: s for n, s in field.shapes.items() if n not in scalars}
     steps = sum(name not in field.periods for name in tensors)
     count = sum(math.prod(shape) for shape in tensors.values())
@@ -223,11 +187,11 @@ def _unpack_scalars(body: ByteReader, shapes: dict[str, tuple[int, ...]]) -> Par
     return parameters
 
 
-def _unpack_rounded(reader: ByteReader, field: QuinrField) -> tuple[Parameters, float]:
+def _unpack_rounded(reader: ByteReader, field: Field) -> tuple[Parameters, float]:
     """Parameters on grids of their classes, and the mean bits of one."""
-    shapes = {n: s for n, s in field.shapes.items() if n.startswith(SCALARS)}
+    shapes = {n: s for n, s in field.shapes.items() if n.startswith(field.scalars)}
     scalars = _unpack_scalars(reader, shapes)
-    classes = parameter_classes(field, SCALARS)
+    classes = parameter_classes(field)
     values, mean_bits = unpack_classes(reader, classes)
     if reader.remaining:
         raise reader.error(f"{reader.remaining} bytes are left after the parameters")

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from quinr_lidar.bitstream.preview import SCALARS, pack_rounded_preview
+from quinr_lidar.bitstream.preview import pack_rounded_preview
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields import Parameters, QuinrField
+from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.fields.field import flatten, unflatten
 from quinr_lidar.training.rounding import (
     DAMPINGS,
@@ -40,7 +40,7 @@ class RoundedField:
         coarseness: See :func:`~quinr_lidar.training.rounding.choose_codes`.
     """
 
-    field: QuinrField
+    field: Field
     values: NDArray[np.float64]
     classes: list[RoundedClass]
     coarseness: float
@@ -49,7 +49,7 @@ class RoundedField:
         """As a decoder sees them but for the scalars' last bits: float32 tensors [1, ...]."""
         return unflatten(self.field, torch.from_numpy(self.values).float()[None])
 
-    def payload(self, threshold: float) -> bytes:
+    def payload(self, threshold: float | None) -> bytes:
         """The preview section, see :func:`~quinr_lidar.bitstream.preview.pack_rounded_preview`."""
         return pack_rounded_preview(self.field, self.values, self.classes, threshold)
 
@@ -62,15 +62,23 @@ class Rounder:
         parameters: Trained tensors [1, ...].
         matrix: Gauss-Newton matrix of a pixel at these parameters, [S, S].
         error: Mean squared error before rounding.
+        masked: Whether the section has a threshold.
     """
 
     def __init__(
-        self, field: QuinrField, parameters: Parameters, matrix: NDArray[np.float64], error: float
+        self,
+        field: Field,
+        parameters: Parameters,
+        matrix: NDArray[np.float64],
+        error: float,
+        *,
+        masked: bool = True,
     ) -> None:
+        self._threshold = 0.0 if masked else None  # any will do: it is always as long
         self._field, self._matrix, self._error = field, matrix, error
         canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
         self._values = flatten(field, canonical)[0].cpu().numpy()
-        self._classes = parameter_classes(field, SCALARS)
+        self._classes = parameter_classes(field)
 
     def candidates(self, coarseness: float, budget: int | None) -> list[RoundedField]:
         """With every damping: at a given coarseness, or of at most ``budget`` bytes.
@@ -84,7 +92,7 @@ class Rounder:
             try:
                 if budget is None:
                     rounded = self.round(start, damping)
-                    rounded.payload(0.0)
+                    rounded.payload(self._threshold)
                 else:
                     rounded = self._fitting(budget, start, damping)
                 found.append(rounded)
@@ -130,7 +138,7 @@ class Rounder:
         # Compensation moves parameters, and so perhaps the largest symbol of a class.
         for attempt in range(_TRIES if smallest <= budget else 0):
             rounded = self.round(start * 1.01**attempt, damping)
-            if len(rounded.payload(0.0)) <= budget:
+            if len(rounded.payload(self._threshold)) <= budget:
                 return rounded
         missing = max(1, smallest - budget)
         raise TrainingError(
@@ -143,7 +151,7 @@ class Rounder:
         codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
         plain = [self._plain(each, code) for each, code in zip(self._classes, codes, strict=True)]
         try:
-            return len(pack_rounded_preview(self._field, self._values, plain, 0.0))
+            return len(pack_rounded_preview(self._field, self._values, plain, self._threshold))
         except TrainingError:  # steps too fine to be written
             return math.inf
 

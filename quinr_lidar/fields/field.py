@@ -29,8 +29,18 @@ class Field(Protocol):
         ...
 
     @property
+    def cost(self) -> int:
+        """Multiplications a sample, in order of magnitude."""
+        ...
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every parameter tensor of one frame, in the order files store them."""
+        ...
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Beginnings of the names of the few tensors that files keep as float16."""
         ...
 
     @property

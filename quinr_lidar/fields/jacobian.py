@@ -41,8 +41,8 @@ def autograd_jacobian(
     flat.requires_grad_()
     with torch.enable_grad():
         values = field.evaluate(unflatten(field, flat), coordinates[:, None])[:, 0]
-    derivatives = [
-        torch.autograd.grad(values[:, output].sum(), flat, retain_graph=True)[0].T
-        for output in range(field.outputs)
-    ]
+        derivatives = [
+            torch.autograd.grad(values[:, output].sum(), flat, retain_graph=True)[0].T
+            for output in range(field.outputs)
+        ]
     return values.detach().T, torch.stack(derivatives)

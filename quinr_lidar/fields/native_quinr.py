@@ -26,7 +26,9 @@ def is_supported(field: QuinrField, device: torch.device, dtype: torch.dtype) ->
 def native_field(field: QuinrField) -> Any:
     """The field as the kernel wants it."""
     circuit = native.native_spec(field.circuits[0])
-    return native.load_kernel().FieldSpec(circuit, field.inputs, field.w0)
+    return native.load_kernel().FieldSpec(
+        circuit, field.inputs, field.w0, field.outputs, field.readout > 0
+    )
 
 
 def values(field: QuinrField, parameters: Parameters, coordinates: Tensor) -> Tensor:
@@ -61,21 +63,35 @@ def jacobian(
     probabilities, by_angle = found.probabilities[0], found.embedding[0]
     by_argument = by_angle * (scale * argument.cos())  # [O, M, P]
     by_weight = by_argument[:, :, None] * (field.w0 * coordinates.T)
-    output_scale = parameters["output_scale"][0, :, None]
-    through = [
-        by_weight.reshape(field.outputs, -1, samples),
+    by_angles = [
+        by_weight.reshape(circuit.outputs, -1, samples),
         by_argument,
         (by_angle * sine).sum(1, keepdim=True),
-        found.rotations.reshape(field.outputs, -1, samples),
-        found.controlled.reshape(field.outputs, -1, samples),
+        found.rotations.reshape(circuit.outputs, -1, samples),
+        found.controlled.reshape(circuit.outputs, -1, samples),
     ]
+    through, by_scale = _through_read_out(field, parameters, by_angles, probabilities)
     ones = torch.eye(field.outputs).to(weight)[:, :, None]
-    by_scale, by_offset = ones * probabilities, ones.expand(-1, -1, samples)
-    derivatives = torch.cat(
-        [*(output_scale[:, None] * part for part in through), by_scale, by_offset], 1
-    )
-    values = probabilities * output_scale + parameters["output_offset"][0, :, None]
+    derivatives = torch.cat([*through, by_scale, ones.expand(-1, -1, samples)], 1)
+    values = field.read_out(parameters, probabilities.T[None])[0].T
     return values, derivatives
+
+
+def _through_read_out(
+    field: QuinrField, parameters: Parameters, by_angles: list[Tensor], probabilities: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """From derivatives [O, k, P] of probabilities to those of the values, [C, k, P].
+
+    And the derivatives by the read-out's own weights.
+    """
+    ones = torch.eye(field.outputs).to(probabilities)
+    if not field.readout:
+        scale = parameters["output_scale"][0, :, None, None]
+        return [scale * part for part in by_angles], ones[:, :, None] * probabilities
+    matrix = parameters["readout"][0]
+    through = [torch.einsum("co,okp->ckp", matrix, part) for part in by_angles]
+    by_matrix = torch.einsum("cd,op->cdop", ones, probabilities)
+    return through, by_matrix.reshape(field.outputs, -1, probabilities.shape[1])
 
 
 class NativeTrainer:

@@ -5,8 +5,9 @@ circuit; the probabilities of the last basis states, passed through QReLU (the i
 probabilities), a learned scale and an offset, are the values. Stages may be stacked: the next
 stage's input is the 2^n probabilities of the one before.
 
-One thing goes beyond the paper: ``h`` is multiplied by one learned *embedding scale* a stage
-(1 in the paper), which trains better at the same size.
+Two things go beyond the paper. ``h`` is multiplied by one learned *embedding scale* a stage (1 in
+the paper), which trains better at the same size. And values may be mixtures of the last r states'
+probabilities by a learned *read-out* matrix, without which colours train badly.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ from quinr_lidar.quantum import probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
 
 MAX_STAGES = 4
+MAX_OUTPUTS = 16
+READOUT_BOUND = 1.0
+"""Initial entries of a read-out matrix lie within it."""
+
 WEIGHT_RATE = 2.0
 """The sine embedding's weights train at this multiple of the learning rate."""
 
@@ -40,7 +45,9 @@ class QuinrField:
         entangling_layers: E, entangling layers a block.
         stages: Circuits in a row.
         inputs: Coordinates of a sample.
-        outputs: Values of a sample, at most 2^n.
+        outputs: Values of a sample; at most 2^n without a read-out matrix.
+        readout: r, basis states that every value is a mixture of; 0 gives each value a basis state
+            of its own, as the paper does.
         pairs: Controlled rotations, "ordered" (the paper) or "upper".
         shuffle_seed: Seed of the re-upload order.
         w0: Factor inside the sine.
@@ -62,6 +69,7 @@ class QuinrField:
     shuffle_seed: int = 0
     w0: float = 30.0
     frequencies: tuple[float, ...] = (3.5, 6.0)
+    readout: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.stages <= MAX_STAGES:
@@ -72,12 +80,16 @@ class QuinrField:
             )
         if not (math.isfinite(self.w0) and self.w0 > 0):
             raise CircuitError(f"w0: expected a positive number, got {self.w0}")
+        if not 0 <= self.readout <= 2**self.qubits:
+            raise CircuitError(f"readout: expected 0..{2**self.qubits}, got {self.readout}")
+        if not 1 <= self.outputs <= MAX_OUTPUTS:
+            raise CircuitError(f"outputs: expected 1..{MAX_OUTPUTS}, got {self.outputs}")
         _ = self.circuits  # their own checks
 
     @cached_property
     def circuits(self) -> tuple[CircuitSpec, ...]:
         """One circuit a stage; all but the last are read out completely."""
-        read_out = [2**self.qubits] * (self.stages - 1) + [self.outputs]
+        read_out = [2**self.qubits] * (self.stages - 1) + [self.readout or self.outputs]
         return tuple(
             CircuitSpec(
                 qubits=self.qubits,
@@ -90,6 +102,12 @@ class QuinrField:
             )
             for outputs in read_out
         )
+
+    @property
+    def cost(self) -> int:
+        """State updates a sample."""
+        layers = self.stages * self.blocks * (self.entangling_layers + 1)
+        return layers * max(1 << self.qubits, self.features)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -108,7 +126,16 @@ class QuinrField:
             if circuit.pair_list:
                 shapes[f"controlled{stage}"] = circuit.controlled_shape
             inputs = circuit.states
-        return shapes | {"output_scale": (self.outputs,), "output_offset": (self.outputs,)}
+        if self.readout:
+            shapes["readout"] = (self.outputs, self.readout)
+        else:
+            shapes["output_scale"] = (self.outputs,)
+        return shapes | {"output_offset": (self.outputs,)}
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """Scales and offsets, which files keep as float16."""
+        return ("embedding_scale", "output_scale", "output_offset")
 
     @property
     def periods(self) -> dict[str, float]:
@@ -145,8 +172,10 @@ class QuinrField:
                 parameters[name] = uniform(name, 1.5)
             elif name.startswith("embedding_scale"):
                 parameters[name] = torch.full((frames, 1), 1.5)
+            elif name == "readout":
+                parameters[name] = uniform(name, READOUT_BOUND)
             else:
-                start = 1.0 if name == "output_scale" else 0.0
+                start = 1.0 if name == "output_scale" else 0.5 if self.readout else 0.0
                 parameters[name] = torch.full((frames, self.outputs), start)
         return parameters
 
@@ -192,5 +221,11 @@ class QuinrField:
                 controlled = rotations.new_zeros(len(rotations), *circuit.controlled_shape)
             embedding = parameters[f"embedding_scale{stage}"][:, None] * sine
             values = probabilities(circuit, embedding, rotations, controlled)
-        scale, offset = parameters["output_scale"], parameters["output_offset"]
-        return values * scale[:, None] + offset[:, None]
+        return self.read_out(parameters, values)
+
+    def read_out(self, parameters: Parameters, probabilities: Tensor) -> Tensor:
+        """Values [F, P, outputs] from the last circuit's probabilities [F, P, its outputs]."""
+        offset = parameters["output_offset"][:, None]
+        if self.readout:
+            return probabilities @ parameters["readout"].transpose(1, 2) + offset
+        return probabilities * parameters["output_scale"][:, None] + offset

@@ -56,6 +56,8 @@ class RangeImage:
         projection: The projection that made the image, and that puts its points back.
         fill: Maximum measured range in metres (0 for an image without any measured pixel).
         stats: Point counts of the projection; ``None`` for decoded images.
+        interpolated: Whether a field was evaluated on another grid than the scan's: then most
+            pixels were never measured by anything.
 
     Raises:
         GeometryError: shapes, dtypes or values do not fit together.
@@ -66,6 +68,7 @@ class RangeImage:
     projection: SphericalProjection
     fill: float
     stats: ProjectionStats | None = None
+    interpolated: bool = False
 
     def __post_init__(self) -> None:
         expected = (self.projection.height, self.projection.width)

@@ -6,15 +6,20 @@
 namespace quinr {
 
 // Where each tensor of a frame begins: weight [features][inputs], bias [features], embedding
-// scale, rotations, controlled, output scale [outputs], output offset [outputs].
+// scale, rotations, controlled, output scale [channels] (or, where the field mixes the circuit's
+// outputs, [channels][outputs]), output offset [channels].
 struct FieldSpec {
     CircuitSpec circuit;
     int inputs;
     double w0;
+    ReadOut read_out;
 
-    FieldSpec(CircuitSpec circuit, int inputs, double w0)
-        : circuit(std::move(circuit)), inputs(inputs), w0(w0) {
+    FieldSpec(CircuitSpec spec, int inputs, double w0, int channels, bool mixed)
+        : circuit(std::move(spec)), inputs(inputs), w0(w0),
+          read_out{channels, circuit.outputs, mixed} {
         if (inputs < 1 || inputs > 4096) throw std::invalid_argument("inputs: out of range");
+        if (channels < 1 || channels > 4096 || (!mixed && channels != circuit.outputs))
+            throw std::invalid_argument("channels: out of range");
     }
 
     long bias() const { return long(circuit.features) * inputs; }
@@ -22,10 +27,10 @@ struct FieldSpec {
     long rotations() const { return embedding_scale() + 1; }
     long controlled() const { return rotations() + circuit.rotations(); }
     long output_scale() const { return controlled() + circuit.controlled(); }
-    long output_offset() const { return output_scale() + circuit.outputs; }
-    long size() const { return output_offset() + circuit.outputs; }
+    long output_offset() const { return output_scale() + read_out.weights(); }
+    long size() const { return output_offset() + read_out.channels; }
     FieldSumLayout sums() const {
-        return {circuit.sums().size(), circuit.features, inputs, circuit.outputs};
+        return {circuit.sums().size(), circuit.features, inputs, read_out};
     }
 };
 
@@ -45,6 +50,7 @@ template <class T> class FrameField {
     Field<T> field() const {
         const T* p = own_.data();
         return {spec_.inputs,
+                spec_.read_out,
                 p,
                 p + spec_.bias(),
                 p[spec_.embedding_scale()],
@@ -65,7 +71,7 @@ template <class T> class FrameField {
     std::vector<T> own_;  // all parameters, with w0 W in place of W
 };
 
-// Values [frames][samples][outputs] at coordinates [frames or 1][samples][inputs].
+// Values [frames][samples][channels] at coordinates [frames or 1][samples][inputs].
 template <class T> struct ValueArrays {
     long frames, samples;
     bool shared_coordinates;
@@ -78,7 +84,9 @@ void compute_values(const Kernels<T>& kernels, const FieldSpec& spec, const Valu
                     int threads) {
     std::vector<FrameField<T>> fields;
     for (long f = 0; f < a.frames; ++f) fields.emplace_back(spec, a.parameters + f * spec.size());
-    const long bytes = a.frames ? kernels.workspace_bytes(fields[0].circuit(), spec.inputs) : 0;
+    const long bytes = a.frames ? kernels.workspace_bytes(fields[0].circuit(), spec.inputs,
+                                                            spec.read_out)
+                                  : 0;
     for_chunks(a.frames, a.samples, threads, bytes,
                [&](long frame, long first, long last, long, void* space) {
                    const auto& field = fields[std::size_t(frame)];
@@ -86,7 +94,7 @@ void compute_values(const Kernels<T>& kernels, const FieldSpec& spec, const Valu
                    const T* coordinates =
                        a.coordinates + (a.shared_coordinates ? 0 : at * spec.inputs);
                    ValueChunk<T> chunk{coordinates, first, last,
-                                       a.values + at * spec.circuit.outputs};
+                                       a.values + at * spec.read_out.channels};
                    kernels.values(field.circuit(), field.field(), chunk, space);
                });
 }
@@ -101,10 +109,10 @@ template <class T> void field_gradient(const FieldSpec& spec, const double* sums
         gradient[spec.bias() + f] = T(sums[layout.bias(f)]);
     gradient[spec.embedding_scale()] = T(sums[layout.embedding_scale()]);
     angle_gradients(circuit, sums, gradient + spec.rotations(), gradient + spec.controlled());
-    for (int o = 0; o < circuit.outputs; ++o) {
-        gradient[spec.output_scale() + o] = T(sums[layout.output_scale(o)]);
-        gradient[spec.output_offset() + o] = T(sums[layout.output_offset(o)]);
-    }
+    for (int i = 0; i < spec.read_out.weights(); ++i)
+        gradient[spec.output_scale() + i] = T(sums[layout.output_scale(i)]);
+    for (int c = 0; c < spec.read_out.channels; ++c)
+        gradient[spec.output_offset() + c] = T(sums[layout.output_offset(c)]);
 }
 
 }  // namespace quinr

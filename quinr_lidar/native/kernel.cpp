@@ -3,6 +3,7 @@
 // library may be used here: the linker could keep this instruction set's copy for all callers.
 
 #include "circuit.hpp"
+#include "field_layers.hpp"
 
 namespace {
 
@@ -74,7 +75,7 @@ template <class T> QUINR_INLINE SumLayout layout_of(const Circuit<T>& c) {
 }
 
 template <class T> QUINR_INLINE FieldSumLayout layout_of(const Circuit<T>& c, const Field<T>& f) {
-    return {layout_of(c).size(), c.features, f.inputs, c.outputs};
+    return {layout_of(c).size(), c.features, f.inputs, f.read_out};
 }
 
 template <class T> QUINR_INLINE VecOf<T>* cleared(VecOf<T>* sums, int count) {
@@ -149,61 +150,11 @@ void jacobian(const Circuit<T>& c, const JacobianChunk<T>& job, void* space) {
     }
 }
 
-// The sine embedding: angles scale * sin(w0 W x + b). Keeps what the backward pass needs.
-template <class T, int Q> struct Embedding {
-    using V = VecOf<T>;
-    Tile<T, Q>& tile;
-    const Field<T>& field;
-    V* coordinate;  // [inputs]
-    V* sine;        // [M] of the argument
-    V* cosine;      // [M]
-
-    Embedding(Tile<T, Q>& t, const Field<T>& f) : tile(t), field(f) {
-        coordinate = t.rest;
-        sine = coordinate + f.inputs;
-        cosine = sine + t.circuit.features;
-        t.rest = cosine + t.circuit.features;
-    }
-
-    QUINR_INLINE void forward() {
-        const T half_scale = T(0.5) * field.embedding_scale;
-        V largest{};
-        for (int f = 0; f < tile.circuit.features; ++f) {
-            sincos<T>(argument(f), sine[f], cosine[f], largest);
-            sincos<T>(half_scale * sine[f], tile.sine[f], tile.cosine[f], largest);
-        }
-        if (__builtin_expect(beyond_limit<T>(largest), 0)) {
-            for (int f = 0; f < tile.circuit.features; ++f) {
-                any_sincos<T>(argument(f), sine[f], cosine[f]);
-                any_sincos<T>(half_scale * sine[f], tile.sine[f], tile.cosine[f]);
-            }
-        }
-    }
-
-    QUINR_INLINE V argument(int f) const {
-        V x = broadcast<T>(field.bias[f]);
-        for (int d = 0; d < field.inputs; ++d)
-            x += coordinate[d] * field.weight[f * field.inputs + d];
-        return x;
-    }
-
-    QUINR_INLINE void backward(const FieldSumLayout& layout, V* sums) const {
-        V by_scale{};
-        for (int f = 0; f < tile.circuit.features; ++f) {
-            const V gradient = tile.angle_gradient[f];
-            by_scale += gradient * sine[f];
-            const V x = gradient * cosine[f] * field.embedding_scale;
-            sums[layout.bias(f)] += x;
-            for (int d = 0; d < field.inputs; ++d) sums[layout.weight(f) + d] += x * coordinate[d];
-        }
-        sums[layout.embedding_scale()] += by_scale;
-    }
-};
-
 template <class T, int Q>
 void values(const Circuit<T>& c, const Field<T>& field, const ValueChunk<T>& job, void* space) {
     Tile<T, Q> tile(c, space);
     Embedding<T, Q> embedding(tile, field);
+    ReadOutLayer<T> read_out(field, tile.rest);
     for (long pixel = job.first; pixel < job.last; pixel += lanes<T>) {
         const int count = lanes_left<T>(pixel, job.last);
         for (int d = 0; d < field.inputs; ++d)
@@ -211,9 +162,10 @@ void values(const Circuit<T>& c, const Field<T>& field, const ValueChunk<T>& job
                 gather<T>(job.coordinates + pixel * field.inputs + d, field.inputs, count);
         embedding.forward();
         tile.forward(false);
-        for (int o = 0; o < c.outputs; ++o)
-            scatter<T>(tile.probability(o) * field.output_scale[o] + field.output_offset[o],
-                       job.values + pixel * c.outputs + o, c.outputs, count);
+        for (int o = 0; o < c.outputs; ++o) read_out.probability[o] = tile.probability(o);
+        for (int channel = 0; channel < field.read_out.channels; ++channel)
+            scatter<T>(read_out.value(channel), job.values + pixel * field.read_out.channels + channel,
+                       field.read_out.channels, count);
     }
 }
 
@@ -229,6 +181,7 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
     using V = VecOf<T>;
     Tile<T, Q> tile(c, space);
     Embedding<T, Q> embedding(tile, field);
+    ReadOutLayer<T> read_out(field, tile.rest);
     const FieldSumLayout layout = layout_of(c, field);
     V* sums = cleared<T>(tile.rest, layout.size());
     SumSink<T> sink{layout_of(c), sums};
@@ -243,16 +196,20 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
         V present{};
         for (int lane = 0; lane < count; ++lane) present[lane] = 1;
         for (int o = 0; o < c.outputs; ++o) {
-            const V p = tile.probability(o);
-            const V value = p * field.output_scale[o] + field.output_offset[o];
-            const V target = gather_by<T>(job.targets + o, index, c.outputs, count);
+            read_out.probability[o] = tile.probability(o);
+            read_out.by_probability[o] = V{};
+        }
+        const int channels = field.read_out.channels;
+        for (int channel = 0; channel < channels; ++channel) {
+            const V target = gather_by<T>(job.targets + channel, index, channels, count);
             // Clipped as a decoder clips, with a straight-through gradient.
-            const V error = (clamp01<T>(value) - target) * present;
+            const V error = (clamp01<T>(read_out.value(channel)) - target) * present;
             sums[layout.squared_error()] += error * error;
             const V gradient = T(2) * job.weight * error;
-            sums[layout.output_scale(o)] += gradient * p;
-            sums[layout.output_offset(o)] += gradient;
-            const V weight = gradient * field.output_scale[o];
+            read_out.backward(layout, sums, channel, gradient);
+        }
+        for (int o = 0; o < c.outputs; ++o) {
+            const V weight = read_out.by_probability[o];
             tile.seed(o, weight, o == 0);
             for (int q = 0; q < tile.qubits(); ++q)
                 sums[sink.layout.last_t3(q)] += weight * tile.last_rotation(o, q);
@@ -264,10 +221,10 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
     add_lanes<T>(sums, layout.size(), job.sums);
 }
 
-template <class T> long workspace_bytes(const Circuit<T>& c, int inputs) {
-    const FieldSumLayout layout{layout_of(c).size(), c.features, inputs, c.outputs};
+template <class T> long workspace_bytes(const Circuit<T>& c, int inputs, ReadOut read_out) {
+    const FieldSumLayout layout{layout_of(c).size(), c.features, inputs, read_out};
     const long vectors = Tile<T, 0>::vectors(c) + inputs + 2L * c.features + c.states +
-                         layout.size();
+                         2L * c.outputs + layout.size();
     return vectors * QUINR_VECTOR_BYTES;
 }
 

@@ -61,39 +61,51 @@ template <class T> struct JacobianChunk {
     int pair_count;
 };
 
+// Which outputs of the circuit make a channel of the field, and where their weights are: all
+// outputs where the field mixes them, else one each.
+struct ReadOut {
+    int channels, outputs;
+    bool mixed;
+    int first(int channel) const { return mixed ? 0 : channel; }
+    int count() const { return mixed ? outputs : 1; }
+    int weights() const { return channels * count(); }
+};
+
 // A sine embedding in front of the circuit and an affine map behind it: quINR.
 template <class T> struct Field {
     int inputs;
+    ReadOut read_out;
     const T* weight;  // [features][inputs], times w0
     const T* bias;    // [features]
     T embedding_scale;
-    const T* output_scale;   // [outputs]
-    const T* output_offset;  // [outputs]
+    const T* output_scale;   // [channels][ReadOut::count()]
+    const T* output_offset;  // [channels]
 };
 
 // Values at coordinates [samples][inputs].
 template <class T> struct ValueChunk {
     const T* coordinates;
     long first, last;
-    T* values;  // [samples][outputs]
+    T* values;  // [samples][channels]
 };
 
 // Sums over samples behind those of SumLayout.
 struct FieldSumLayout {
-    int begin, features, inputs, outputs;
+    int begin, features, inputs;
+    ReadOut read_out;
     int weight(int f) const { return begin + f * inputs; }  // derivative by w0 W
     int bias(int f) const { return begin + features * inputs + f; }
     int embedding_scale() const { return bias(features); }
-    int output_scale(int o) const { return embedding_scale() + 1 + o; }
-    int output_offset(int o) const { return output_scale(outputs) + o; }
-    int squared_error() const { return output_offset(outputs); }
+    int output_scale(int i) const { return embedding_scale() + 1 + i; }
+    int output_offset(int c) const { return output_scale(read_out.weights()) + c; }
+    int squared_error() const { return output_offset(read_out.channels); }
     int size() const { return squared_error() + 1; }
 };
 
 // Loss and gradient over samples picked by index.
 template <class T> struct LossChunk {
     const T* coordinates;  // [samples][inputs]
-    const T* targets;      // [samples][outputs]
+    const T* targets;      // [samples][channels]
     const int* index;      // [count]: which samples
     long count;
     T weight;              // derivative of the loss by one squared error
@@ -103,7 +115,7 @@ template <class T> struct LossChunk {
 // The same functions compiled for one instruction set. `workspace` holds
 // workspace_bytes() bytes, aligned to 64.
 template <class T> struct Kernels {
-    long (*workspace_bytes)(const Circuit<T>&, int inputs);
+    long (*workspace_bytes)(const Circuit<T>&, int inputs, ReadOut);
     void (*angles)(const Circuit<T>&, const AngleChunk<T>&, void* workspace);
     void (*jacobian)(const Circuit<T>&, const JacobianChunk<T>&, void* workspace);
     void (*values)(const Circuit<T>&, const Field<T>&, const ValueChunk<T>&, void* workspace);

@@ -40,7 +40,7 @@ struct TrainerSettings {
 // Trains the fields of several frames on the same coordinates, each on its own targets.
 class Trainer {
    public:
-    // coordinates [samples][inputs], targets [frames][samples][outputs], parameters
+    // coordinates [samples][inputs], targets [frames][samples][channels], parameters
     // [frames][FieldSpec::size()], factors [FieldSpec::size()] of the learning rate.
     Trainer(const Kernels<float>& kernels, FieldSpec spec, long frames, long samples,
             std::vector<float> coordinates, std::vector<float> targets,
@@ -95,10 +95,11 @@ class Trainer {
         const long slots = spec_.sums().size();
         Team team(useful_threads(settings_.threads, frames_ * chunks));
         Workspaces spaces(team.size(),
-                          kernels_.workspace_bytes(fields_[0].circuit(), spec_.inputs));
+                          kernels_.workspace_bytes(fields_[0].circuit(), spec_.inputs,
+                                                   spec_.read_out));
         std::vector<double> sums(std::size_t(frames_ * chunks * slots));
         std::vector<int> batches(std::size_t(team.size() * size));
-        const auto weight = float(1.0 / double(settings_.batch * spec_.circuit.outputs));
+        const auto weight = float(1.0 / double(settings_.batch * spec_.read_out.channels));
         const std::function<void(long, int)> task = [&](long number, int worker) {
             const long frame = number / chunks, first = number % chunks * size;
             const auto& field = fields_[std::size_t(frame)];
@@ -109,7 +110,7 @@ class Trainer {
                        last, batch);
             const LossChunk<float> chunk{
                 coordinates_.data(),
-                targets_.data() + frame * samples_ * spec_.circuit.outputs,
+                targets_.data() + frame * samples_ * spec_.read_out.channels,
                 batch,
                 last - first,
                 weight,

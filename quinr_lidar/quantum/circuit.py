@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Literal
 
 from quinr_lidar.errors import CircuitError
+from quinr_lidar.quantum.random import split_mix_words
 
 Pairs = Literal["ordered", "upper"]
 
@@ -112,17 +113,10 @@ def _require(name: str, value: int, low: int, high: int) -> None:
 
 
 def _shuffled(count: int, seed: int, block: int) -> tuple[int, ...]:
-    """Fisher-Yates with SplitMix64: part of the file format, so no library's generator."""
+    """Fisher-Yates, the order that a file's seed stands for."""
     order = list(range(count))
-    state = (seed << 32 | block) & _MASK
-    for last in range(count - 1, 0, -1):
-        state = (state + 0x9E3779B97F4A7C15) & _MASK
-        word = state
-        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _MASK
-        other = (word ^ (word >> 31)) % (last + 1)
+    words = split_mix_words(seed << 32 | block, count - 1)
+    for last, word in zip(range(count - 1, 0, -1), words, strict=True):
+        other = word % (last + 1)
         order[last], order[other] = order[other], order[last]
     return tuple(order)
-
-
-_MASK = (1 << 64) - 1

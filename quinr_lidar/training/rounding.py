@@ -61,16 +61,16 @@ class RoundedClass:
     symbols: NDArray[np.int64]
 
 
-def parameter_classes(field: Field, scalars: tuple[str, ...]) -> list[ParameterClass]:
+def parameter_classes(field: Field) -> list[ParameterClass]:
     """The classes of a field, in the order files store them.
 
-    Every tensor is one, except that the first weights have one for each coordinate; tensors
-    whose names begin with ``scalars`` are left out.
+    Every tensor is one, except that weights of coordinates (``weight0``) have one for each
+    coordinate; the field's scalars are left out.
     """
     classes = []
     places = unflatten(field, torch.arange(parameter_count(field))[None])
     for name, tensor in places.items():
-        if name.startswith(scalars):
+        if name.startswith(field.scalars):
             continue
         index = tensor[0].numpy()
         period, wraps = field.periods.get(name), field.wraps(name)

@@ -166,7 +166,7 @@ def test_an_empty_image_is_refused():
 
 def test_too_much_work_is_refused_by_the_encoder():
     image = street(256, 4096)
-    with pytest.raises(ProfileError, match="state updates"):
+    with pytest.raises(ProfileError, match="operations to decode"):
         quinr_lidar.encode(image, qubits=10, blocks=100)
 
 

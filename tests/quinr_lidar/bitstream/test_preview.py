@@ -93,7 +93,7 @@ def test_a_swollen_zstd_stream_is_refused_without_unpacking_it():
     ("payload", "reason"),
     [
         (b"", "flags"),
-        (b"\x40", "unknown flags"),
+        (b"\x80", "unknown flags"),
         (b"\x20\x01\x01\x01\x00\x00", "grids of their own"),
         (b"\x21\x00\x01\x01\x00\x00", "grids of their own"),
         (b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\xff\xff\xff\x7f", "radius"),
@@ -103,13 +103,18 @@ def test_a_swollen_zstd_stream_is_refused_without_unpacking_it():
             b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\x01\x08\x01\x08\x08" + b"\xff" * 2,
             "range",
         ),
-        (b"\x00\x00", "bits"),
+        (b"\x00\x00\x01\x01", "bits"),
         (b"\x00\xf7\x01\x01\x00\x00", "qubits"),
         (b"\x00\x07\x00\x01\x00\x00", "features"),
         (b"\x00\x07\x01\x01\x00\x00", "parameter bytes, got 0"),
         (b"\x01\x07\x01\x01\x00\x00\x08" + bytes(20), "zstd"),
         (b"\x04\x07\x01\x01\x00\x00\x00", "entangling_layers"),
         (b"\x10\x07\x01\x01\x00\x00\x00\x00\x00\x00", "w0"),
+        (b"\x60\x00\x05\x01\x01", "unknown kind"),
+        (b"\x60\x00\x00\x01\x01\x03", "readout"),
+        (b"\x60\x00\x01\xff\x07\xff\x01", "parameters"),
+        (b"\x60\x00\x02\x01\x01\x01\x00\x7c\x00\x7c", "deviations"),
+        (b"\x64\x00\x04\x01\x01\xf1", "stages"),
     ],
 )
 def test_hostile_payloads_are_refused(payload, reason):

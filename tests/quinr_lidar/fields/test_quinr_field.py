@@ -46,6 +46,8 @@ def written_out(field: QuinrField, parameters, point):
             return qml.probs(wires=range(n))
 
         values = torch.as_tensor(node())[-circuit.outputs :]
+    if field.readout:
+        return parameters["readout"][0] @ values + parameters["output_offset"][0]
     return values * parameters["output_scale"][0] + parameters["output_offset"][0]
 
 
@@ -55,6 +57,7 @@ def written_out(field: QuinrField, parameters, point):
         QuinrField(3, 7, 2),
         QuinrField(2, 3, 2, stages=2, pairs="upper", shuffle_seed=9),
         QuinrField(2, 2, 1, entangling_layers=2, outputs=3, w0=10.0),
+        QuinrField(2, 3, 1, stages=2, outputs=5, readout=3),
     ],
 )
 def test_it_is_the_papers_network(field):

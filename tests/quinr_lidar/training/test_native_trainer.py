@@ -21,6 +21,7 @@ FIELDS = [
     QuinrField(1, 2, 1),
     QuinrField(4, 5, 2, entangling_layers=2, pairs="upper"),
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
+    QuinrField(3, 5, 2, outputs=3, readout=6),
 ]
 
 
@@ -40,7 +41,9 @@ def random_axes(field: QuinrField, frames: int, seed: int) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(frames, size, size, generator=generator))[0]
 
 
-@pytest.mark.parametrize("field", FIELDS, ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}")
+@pytest.mark.parametrize(
+    "field", FIELDS, ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}r{f.readout}"
+)
 @pytest.mark.parametrize("isa", native.instruction_sets())
 def test_both_loops_take_the_same_steps(field, isa, monkeypatch):
     monkeypatch.setenv(native.ISA_VARIABLE, isa)

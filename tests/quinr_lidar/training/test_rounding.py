@@ -27,7 +27,7 @@ COORDINATES = pixel_coordinates(12, 24)
 
 
 def test_classes_cover_all_but_scalars_once():
-    classes = parameter_classes(FIELD, SCALARS)
+    classes = parameter_classes(FIELD)
     assert [each.name for each in classes] == [
         "weight0",
         "weight0",
@@ -63,7 +63,7 @@ def problem(seed: int = 0):
 @given(st.floats(1e-3, 4.0), st.integers(0, 50))
 def test_values_lie_on_their_grids(coarseness, seed):
     _, matrix, values = problem(seed)
-    classes = parameter_classes(FIELD, SCALARS)
+    classes = parameter_classes(FIELD)
     codes = choose_codes(classes, matrix, 0.01, coarseness)
     rounded, moved = round_parameters(values, classes, codes, matrix)
     for each, grid in zip(classes, rounded, strict=True):
@@ -81,7 +81,7 @@ def test_values_lie_on_their_grids(coarseness, seed):
 
 def test_fine_steps_change_nothing():
     _, matrix, values = problem()
-    classes = parameter_classes(FIELD, SCALARS)
+    classes = parameter_classes(FIELD)
     codes = choose_codes(classes, matrix, 1e-9, 1e-3)
     _, moved = round_parameters(values, classes, codes, matrix)
     np.testing.assert_allclose(moved, values, atol=1e-2)
@@ -89,7 +89,7 @@ def test_fine_steps_change_nothing():
 
 def test_compensation_loses_less_than_rounding_alone():
     """What the Gauss-Newton matrix says of the loss, over many fields."""
-    classes = parameter_classes(FIELD, SCALARS)
+    classes = parameter_classes(FIELD)
     plain_loss, compensated_loss = 0.0, 0.0
     for seed in range(8):
         _, matrix, values = problem(seed)
@@ -130,7 +130,7 @@ def test_a_controlled_rotation_stays_on_its_side():
 
 def test_what_is_no_number_is_an_error():
     _, matrix, values = problem()
-    classes = parameter_classes(FIELD, SCALARS)
+    classes = parameter_classes(FIELD)
     codes = choose_codes(classes, matrix, 0.01, 1.0)
     for place, value in ((-1, np.nan), (0, np.nan), (0, np.inf), (0, 1e300)):
         bad = values.copy()

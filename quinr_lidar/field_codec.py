@@ -1,0 +1,208 @@
+"""Values on a grid -> a field's section, and back: what range images and pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from quinr_lidar.bitstream import Preview, pack_preview, unpack_preview
+from quinr_lidar.bitstream.rate_control import Rounder
+from quinr_lidar.errors import ProfileError
+from quinr_lidar.fields import Field, Parameters, pixel_coordinates
+from quinr_lidar.metrics import psnr
+from quinr_lidar.profiles import Profile
+from quinr_lidar.training import FitProgress, FitResult, fit
+from quinr_lidar.training.gauss_newton import image_matrix
+
+MAX_WORK = 1 << 32
+"""Pixels x :attr:`Field.cost` of a file: about a minute of simulation."""
+
+_CHUNK_VALUES = 1 << 21
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a grid: rows ``top:bottom`` and columns ``left:right``, in its pixels.
+
+    Raises:
+        ValueError: it is empty or begins before the grid.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
+            raise ValueError(
+                "window: expected 0 <= top < bottom and 0 <= left < right, got "
+                f"{self.top}, {self.bottom}, {self.left}, {self.right}"
+            )
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedValues:
+    """A trained and rounded field.
+
+    Attributes:
+        payload: From a threshold (``None`` without a mask) to the preview section.
+        fit: Course and result of the training.
+        parameters: Trained parameters before quantisation.
+        values: What a decoder will see, float64 [H, W, C] in [0, 1].
+        float_psnr: Of the values before quantisation, dB of peak 1, over all pixels.
+        psnr: And after.
+    """
+
+    payload: Callable[[float | None], bytes]
+    fit: FitResult
+    parameters: Parameters
+    values: NDArray[np.float64]
+    float_psnr: float
+    psnr: float
+
+
+def fit_values(
+    values: NDArray[np.float32],
+    field: Field,
+    settings: Profile,
+    framing: int,
+    *,
+    masked: bool,
+    start: Parameters | None = None,
+    progress: Callable[[FitProgress], None] | None = None,
+) -> FittedValues:
+    """Train a field on an image and round its parameters as a profile says.
+
+    Args:
+        values: [H, W, C] in [0, 1].
+        field: Of two inputs and C outputs.
+        settings: Of training and rounding; their field does not count.
+        framing: Bytes of the file around the section, for ``target_bytes``.
+        masked: Whether the section has a threshold.
+        start: Parameters to start from; the profile's settings of a warm start then apply.
+        progress: Called now and then while it trains.
+
+    Raises:
+        ProfileError: decoding would take too much work.
+        TrainingError: training diverged, or the field does not fit into ``target_bytes``.
+    """
+    height, width, channels = values.shape
+    work = height * width * field.cost
+    if work > MAX_WORK:
+        raise ProfileError(
+            f"profile {settings.name}: a {height} x {width} image with this field takes "
+            f"{work:.3g} operations to decode, expected at most {MAX_WORK:.3g}"
+        )
+    targets = torch.from_numpy(np.ascontiguousarray(values)).view(1, -1, channels)
+    coordinates = pixel_coordinates(height, width)
+    training = settings.fit_settings(warm=start is not None)
+    fitted = fit(field, coordinates, targets, training, start=start, progress=progress)
+    payload = _quantised(
+        settings, field, fitted.parameters, targets[0], coordinates, framing, masked
+    )
+    # Written once to learn what a decoder will see, which is what a threshold must suit.
+    rounded = unpack_preview(payload(0.0 if masked else None), masked=masked)
+    decoded = evaluate_grid(rounded.field, rounded.parameters, height, width)
+    before = evaluate_grid(field, fitted.parameters, height, width)
+    return FittedValues(
+        payload=payload,
+        fit=fitted,
+        parameters=fitted.parameters,
+        values=decoded,
+        float_psnr=psnr(values, before, max_value=1.0),
+        psnr=psnr(values, decoded, max_value=1.0),
+    )
+
+
+def evaluate_grid(
+    field: Field,
+    parameters: Parameters,
+    height: int,
+    width: int,
+    window: Window | None = None,
+) -> NDArray[np.float64]:
+    """A field's values clipped to [0, 1] at the pixel centres of a grid: float64 [H, W, C].
+
+    In float64 whatever the parameters' dtype: what two machines compute then differs by about
+    1e-13, far below what float32 ranges resolve. In chunks, so that memory stays within some
+    100 MB whatever the image.
+
+    Args:
+        field: Of two inputs.
+        parameters: Of one frame.
+        height: Rows of the whole grid.
+        width: Columns of the whole grid.
+        window: The part that is wanted; all of it by default.
+
+    Raises:
+        ValueError: the window reaches beyond the grid.
+    """
+    window = window or Window(0, height, 0, width)
+    if window.bottom > height or window.right > width:
+        raise ValueError(
+            f"window: expected rows up to {height} and columns up to {width}, "
+            f"got {window.bottom} and {window.right}"
+        )
+    rows, columns = window.bottom - window.top, window.right - window.left
+    coordinates = pixel_coordinates(height, width, torch.float64).view(height, width, 2)
+    inside = coordinates[window.slices].reshape(-1, 2)
+    values = evaluate_at(field, parameters, inside)
+    return values.view(rows, columns, field.outputs).numpy()
+
+
+def evaluate_at(field: Field, parameters: Parameters, coordinates: Tensor) -> Tensor:
+    """A field's values clipped to [0, 1] at float64 coordinates [P, 2]: float64 [P, C]."""
+    doubles = {name: tensor.double() for name, tensor in parameters.items()}
+    widest = max(max(shape) for shape in field.shapes.values())
+    chunk = max(1, _CHUNK_VALUES // max(widest, _states(field)))
+    with torch.no_grad():
+        parts = [
+            field.evaluate(doubles, part[None]).clamp_(0, 1)[0] for part in coordinates.split(chunk)
+        ]
+    # A hostile file can make values overflow; such pixels count as unmeasured.
+    return torch.nan_to_num(torch.cat(parts), nan=1.0)
+
+
+def check_work(preview: Preview, height: int, width: int) -> str | None:
+    """Why a file asks for too much, or ``None``."""
+    work = height * width * preview.field.cost
+    return f"takes {work:.3g} operations, at most {MAX_WORK:.3g}" if work > MAX_WORK else None
+
+
+def _states(field: Field) -> int:
+    return 1 << getattr(field, "qubits", 0)
+
+
+def _quantised(
+    settings: Profile,
+    field: Field,
+    parameters: Parameters,
+    targets: Tensor,
+    coordinates: Tensor,
+    framing: int,
+    masked: bool,
+) -> Callable[[float | None], bytes]:
+    """From a threshold to the preview section, parameters rounded as the profile says."""
+    if settings.quantization == "uniform":
+        return lambda threshold: pack_preview(field, parameters, settings.bits, threshold)
+
+    def error(tensors: Parameters) -> float:
+        values = field.evaluate(tensors, coordinates[None])[0].clamp(0, 1)
+        return (values - targets).square().mean().item()
+
+    matrix = image_matrix(field, parameters, coordinates, settings.seed)
+    rounder = Rounder(field, parameters, matrix, error(parameters), masked=masked)
+    budget = None if settings.target_bytes is None else settings.target_bytes - framing
+    candidates = rounder.candidates(settings.coarseness, budget)
+    return min(candidates, key=lambda rounded: error(rounded.parameters())).payload
