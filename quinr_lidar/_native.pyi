@@ -29,7 +29,13 @@ class CircuitSpec:
 
 class FieldSpec:
     def __init__(
-        self, circuit: CircuitSpec, inputs: int, w0: float, channels: int, mixed: bool
+        self,
+        circuit: CircuitSpec,
+        inputs: int,
+        sine_layers: int,
+        w0: float,
+        channels: int,
+        mixed: bool,
     ) -> None:
         """``mixed``: a channel is a mixture of all outputs of the circuit, else of one each."""
     @property

@@ -29,6 +29,7 @@ class Profile(BaseModel):
         description="controlled rotations of control < target, or all ordered pairs (the paper's, "
         "which can do no more)",
     )
+    sine_layers: int = Field(default=1, ge=1, le=15, description="of the embedding; paper: 1")
     readout: int = Field(
         default=0,
         ge=0,
@@ -156,6 +157,7 @@ _FIELD_SETTINGS = (
     "w0",
     "frequencies",
     "readout",
+    "sine_layers",
 )
 
 

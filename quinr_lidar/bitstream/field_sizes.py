@@ -34,6 +34,7 @@ class _Sizes:
     kind: int = 0
     outputs: int = 1
     readout: int = 0
+    sine_layers: int = 1
     qubits: int = 1
     features: int = 1
     blocks: int = 1
@@ -65,7 +66,7 @@ def pack_field(field: Field, coding: int, bits: int) -> bytes:
     if field.inputs != 2:
         raise TrainingError(f"a file holds fields of two coordinates, got {field.inputs}")
     sizes = _sizes(field)
-    plain = (sizes.kind, sizes.outputs, sizes.readout) == (0, 1, 0)
+    plain = (sizes.kind, sizes.outputs, sizes.readout, sizes.sine_layers) == (0, 1, 0, 1)
     iterated = (sizes.stages, sizes.entangling_layers) != (1, 1)
     flags = coding | (_UPPER if sizes.upper else 0) | (_ITERATED if iterated else 0)
     flags |= (_SEED if sizes.seed else 0) | (_W0 if sizes.w0 != _DEFAULT_W0 else 0)
@@ -124,7 +125,7 @@ def unpack_field(reader: ByteReader) -> tuple[Field, int, int]:
 
 def _pack_extras(sizes: _Sizes) -> bytes:
     if sizes.kind == 0:
-        return varint(sizes.readout)
+        return varint(sizes.readout) + bytes((sizes.sine_layers,))
     if sizes.deviations:
         return varint(sizes.width) + struct.pack("<2e", *sizes.deviations)
     return b""
@@ -133,6 +134,7 @@ def _pack_extras(sizes: _Sizes) -> bytes:
 def _unpack_extras(reader: ByteReader, sizes: _Sizes) -> None:
     if sizes.kind == 0:
         sizes.readout = reader.varint("readout")
+        sizes.sine_layers = reader.byte("sine layers")
     elif KINDS[sizes.kind].startswith("fourier"):
         sizes.width = reader.varint("width")
         sizes.deviations = tuple(reader.number("e", "deviation") for _ in range(2))
@@ -144,6 +146,7 @@ def _sizes(field: Field) -> _Sizes:
             return _Sizes(
                 outputs=field.outputs,
                 readout=field.readout,
+                sine_layers=field.sine_layers,
                 qubits=field.qubits,
                 features=field.features,
                 blocks=field.blocks,
@@ -192,6 +195,7 @@ def _field(sizes: _Sizes) -> Field:
                 shuffle_seed=sizes.seed,
                 w0=sizes.w0,
                 readout=sizes.readout,
+                sine_layers=sizes.sine_layers,
                 **common,
             )
         case "siren":

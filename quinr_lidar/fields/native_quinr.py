@@ -27,7 +27,7 @@ def native_field(field: QuinrField) -> Any:
     """The field as the kernel wants it."""
     circuit = native.native_spec(field.circuits[0])
     return native.load_kernel().FieldSpec(
-        circuit, field.inputs, field.w0, field.outputs, field.readout > 0
+        circuit, field.inputs, field.sine_layers, field.w0, field.outputs, field.readout > 0
     )
 
 
@@ -50,31 +50,45 @@ def jacobian(
 ) -> tuple[Tensor, Tensor]:
     """As :func:`quinr_lidar.fields.jacobian.jacobian`, from the kernel's derivatives."""
     samples, circuit = len(coordinates), field.circuits[0]
-    weight, bias = parameters["weight0"][0], parameters["bias0"][0, :, None]
     scale = parameters["embedding_scale0"][0]
-    argument = field.w0 * (weight @ coordinates.T) + bias  # [M, P]
-    sine = argument.sin()
+    sines, cosines = [coordinates.T], []  # of every layer, [M, P]; the first "sine" is the input
+    for weight, bias in _sine_layers(field, parameters):
+        argument = field.w0 * (weight @ sines[-1]) + bias[:, None]
+        sines.append(argument.sin())
+        cosines.append(argument.cos())
     rotations = parameters["rotations0"]
     controlled = parameters.get("controlled0")
     if controlled is None:
         controlled = rotations.new_zeros(1, *circuit.controlled_shape)
-    embedding = (scale * sine).T[None].contiguous()
+    embedding = (scale * sines[-1]).T[None].contiguous()
     found = native.jacobian(circuit, embedding, rotations, controlled)
     probabilities, by_angle = found.probabilities[0], found.embedding[0]
-    by_argument = by_angle * (scale * argument.cos())  # [O, M, P]
-    by_weight = by_argument[:, :, None] * (field.w0 * coordinates.T)
+    by_layers: list[Tensor] = []
+    by_sine = by_angle * scale  # [O, M, P]
+    for (weight, _), before, cosine in zip(
+        reversed(_sine_layers(field, parameters)), sines[-2::-1], reversed(cosines), strict=True
+    ):
+        by_bias = by_sine * cosine
+        by_weight = by_bias[:, :, None] * (field.w0 * before)
+        by_layers = [by_weight.reshape(circuit.outputs, -1, samples), by_bias, *by_layers]
+        by_sine = torch.einsum("omp,mk->okp", by_bias, field.w0 * weight)
     by_angles = [
-        by_weight.reshape(circuit.outputs, -1, samples),
-        by_argument,
-        (by_angle * sine).sum(1, keepdim=True),
+        *by_layers,
+        (by_angle * sines[-1]).sum(1, keepdim=True),
         found.rotations.reshape(circuit.outputs, -1, samples),
         found.controlled.reshape(circuit.outputs, -1, samples),
     ]
     through, by_scale = _through_read_out(field, parameters, by_angles, probabilities)
-    ones = torch.eye(field.outputs).to(weight)[:, :, None]
+    ones = torch.eye(field.outputs).to(probabilities)[:, :, None]
     derivatives = torch.cat([*through, by_scale, ones.expand(-1, -1, samples)], 1)
     values = field.read_out(parameters, probabilities.T[None])[0].T
     return values, derivatives
+
+
+def _sine_layers(field: QuinrField, parameters: Parameters) -> list[tuple[Tensor, Tensor]]:
+    return [
+        (parameters[weight][0], parameters[bias][0]) for weight, bias in field.sine_names(stage=0)
+    ]
 
 
 def _through_read_out(

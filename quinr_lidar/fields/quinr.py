@@ -5,9 +5,11 @@ circuit; the probabilities of the last basis states, passed through QReLU (the i
 probabilities), a learned scale and an offset, are the values. Stages may be stacked: the next
 stage's input is the 2^n probabilities of the one before.
 
-Two things go beyond the paper. ``h`` is multiplied by one learned *embedding scale* a stage (1 in
-the paper), which trains better at the same size. And values may be mixtures of the last r states'
-probabilities by a learned *read-out* matrix, without which colours train badly.
+Three things go beyond the paper. The embedding may have several sine layers, each
+``h' = sin(w0 W' h + b')``, as SIREN has: depth buys far more than width or blocks do. ``h`` is
+multiplied by one learned *embedding scale* a stage (1 in the paper), which trains better at the
+same size. And values may be mixtures of the last r states' probabilities by a learned *read-out*
+matrix, without which colours train badly.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
 
 MAX_STAGES = 4
 MAX_OUTPUTS = 16
+MAX_SINE_LAYERS = 15
 READOUT_BOUND = 1.0
 """Initial entries of a read-out matrix lie within it."""
 
 WEIGHT_RATE = 2.0
-"""The sine embedding's weights train at this multiple of the learning rate."""
+"""Weights of a single sine layer train at this multiple of AdamW's learning rate."""
+
+BIAS_RATE = 10.0
+"""And biases of several sine layers, whose weights w0 makes faster, at this one."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class QuinrField:
         stages: Circuits in a row.
         inputs: Coordinates of a sample.
         outputs: Values of a sample; at most 2^n without a read-out matrix.
+        sine_layers: Of a stage's embedding; 1 in the paper.
         readout: r, basis states that every value is a mixture of; 0 gives each value a basis state
             of its own, as the paper does.
         pairs: Controlled rotations, "ordered" (the paper) or "upper".
@@ -70,6 +77,7 @@ class QuinrField:
     w0: float = 30.0
     frequencies: tuple[float, ...] = (3.5, 6.0)
     readout: int = 0
+    sine_layers: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.stages <= MAX_STAGES:
@@ -80,6 +88,10 @@ class QuinrField:
             )
         if not (math.isfinite(self.w0) and self.w0 > 0):
             raise CircuitError(f"w0: expected a positive number, got {self.w0}")
+        if not 1 <= self.sine_layers <= MAX_SINE_LAYERS:
+            raise CircuitError(
+                f"sine_layers: expected 1..{MAX_SINE_LAYERS}, got {self.sine_layers}"
+            )
         if not 0 <= self.readout <= 2**self.qubits:
             raise CircuitError(f"readout: expected 0..{2**self.qubits}, got {self.readout}")
         if not 1 <= self.outputs <= MAX_OUTPUTS:
@@ -107,7 +119,8 @@ class QuinrField:
     def cost(self) -> int:
         """State updates a sample."""
         layers = self.stages * self.blocks * (self.entangling_layers + 1)
-        return layers * max(1 << self.qubits, self.features)
+        sines = self.stages * (self.sine_layers - 1) * self.features**2
+        return layers * max(1 << self.qubits, self.features) + sines
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -119,8 +132,10 @@ class QuinrField:
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = self.inputs
         for stage, circuit in enumerate(self.circuits):
-            shapes[f"weight{stage}"] = (self.features, inputs)
-            shapes[f"bias{stage}"] = (self.features,)
+            for weight, bias in self.sine_names(stage):
+                shapes[weight] = (self.features, inputs)
+                shapes[bias] = (self.features,)
+                inputs = self.features
             shapes[f"embedding_scale{stage}"] = (1,)
             shapes[f"rotations{stage}"] = circuit.rotation_shape
             if circuit.pair_list:
@@ -137,6 +152,11 @@ class QuinrField:
         """Scales and offsets, which files keep as float16."""
         return ("embedding_scale", "output_scale", "output_offset")
 
+    def sine_names(self, stage: int) -> list[tuple[str, str]]:
+        """Names of the weight and bias of each sine layer of a stage."""
+        later = [f"{stage}_{layer}" for layer in range(1, self.sine_layers)]
+        return [(f"weight{name}", f"bias{name}") for name in (str(stage), *later)]
+
     @property
     def periods(self) -> dict[str, float]:
         """Every angle has period 2 pi; see :meth:`canonical` for controlled rotations."""
@@ -149,8 +169,9 @@ class QuinrField:
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """The sine embedding's weights train faster than the angles."""
-        return {name: WEIGHT_RATE for name in self.shapes if name.startswith("weight")}
+        """Those of the sine embedding."""
+        name, rate = ("weight", WEIGHT_RATE) if self.sine_layers == 1 else ("bias", BIAS_RATE)
+        return {full: rate for full in self.shapes if full.startswith(name)}
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
         """Random float32 parameters on the CPU, independent for each frame."""
@@ -165,7 +186,8 @@ class QuinrField:
                 bounds = torch.tensor(self.frequencies) / self.w0
                 parameters[name] = uniform(name, 1.0) * bounds
             elif name.startswith("weight"):
-                parameters[name] = uniform(name, math.sqrt(6 / self.circuits[0].states) / self.w0)
+                inputs = self.shapes[name][1]
+                parameters[name] = uniform(name, math.sqrt(6 / inputs) / self.w0)
             elif name.startswith("bias"):
                 parameters[name] = uniform(name, math.pi)
             elif name.startswith(("rotations", "controlled")):
@@ -213,8 +235,10 @@ class QuinrField:
             return native_quinr.values(self, parameters, coordinates)
         values = coordinates
         for stage, circuit in enumerate(self.circuits):
-            weight, bias = parameters[f"weight{stage}"], parameters[f"bias{stage}"]
-            sine = torch.sin(self.w0 * (values @ weight.transpose(1, 2)) + bias[:, None])
+            sine = values
+            for weight, bias in self.sine_names(stage):
+                linear = self.w0 * (sine @ parameters[weight].transpose(1, 2))
+                sine = torch.sin(linear + parameters[bias][:, None])
             rotations = parameters[f"rotations{stage}"]
             controlled = parameters.get(f"controlled{stage}")
             if controlled is None:

@@ -125,8 +125,8 @@ void values(const FieldSpec& spec, In<T> parameters, In<T> coordinates, Out<T> o
     const long f = axis("parameters", parameters, 0), p = axis("coordinates", coordinates, 1);
     const long sets = axis("coordinates", coordinates, 0);
     require("parameters", parameters, {f, spec.size()});
-    require("coordinates", coordinates, {sets == 1 ? 1 : f, p, spec.inputs});
-    require("out", out, {f, p, spec.read_out.channels});
+    require("coordinates", coordinates, {sets == 1 ? 1 : f, p, spec.sizes.inputs});
+    require("out", out, {f, p, spec.sizes.read_out.channels});
     const ValueArrays<T> arrays{f, p, sets == 1, parameters.data(), coordinates.data(), out.data()};
     const auto& chosen = kernels<T>(isa);
     nb::gil_scoped_release release;
@@ -142,8 +142,8 @@ std::unique_ptr<Trainer> make_trainer(const FieldSpec& spec, In<float> coordinat
                      double beta1, double beta2, std::uint64_t seed, int threads,
                      const std::string& isa) {
     const long f = axis("targets", targets, 0), p = axis("coordinates", coordinates, 0);
-    require("coordinates", coordinates, {p, spec.inputs});
-    require("targets", targets, {f, p, spec.read_out.channels});
+    require("coordinates", coordinates, {p, spec.sizes.inputs});
+    require("targets", targets, {f, p, spec.sizes.read_out.channels});
     require("parameters", parameters, {f, spec.size()});
     require("factors", factors, {spec.size()});
     if (f < 1 || p < 1 || p > 0x7fffffff || batch < 1)
@@ -212,8 +212,8 @@ NB_MODULE(_native, m) {
         .def(nb::init<int, int, int, int, int, std::vector<int>, std::vector<int>>(), "qubits"_a,
              "features"_a, "blocks"_a, "layers"_a, "outputs"_a, "order"_a, "pairs"_a);
     nb::class_<FieldSpec>(m, "FieldSpec")
-        .def(nb::init<CircuitSpec, int, double, int, bool>(), "circuit"_a, "inputs"_a, "w0"_a,
-             "channels"_a, "mixed"_a)
+        .def(nb::init<CircuitSpec, int, int, double, int, bool>(), "circuit"_a, "inputs"_a,
+             "sine_layers"_a, "w0"_a, "channels"_a, "mixed"_a)
         .def_prop_ro("size", &FieldSpec::size);
     nb::class_<Trainer>(m, "Trainer")
         .def("run", run, "rates"_a)

@@ -58,7 +58,7 @@ void compute_angles(const Kernels<T>& kernels, const CircuitSpec& spec, const An
     const bool backward = a.cotangent != nullptr;
     std::vector<double> sums(backward ? std::size_t(a.frames * chunks * slots) : 0);
     const long m = spec.features, o = spec.outputs;
-    const long bytes = a.frames ? kernels.workspace_bytes(circuits[0].view(), 0, {}) : 0;
+    const long bytes = a.frames ? kernels.workspace_bytes(circuits[0].view(), {}) : 0;
     for_chunks(a.frames, a.pixels, threads, bytes,
                [&](long frame, long first, long last, long task, void* space) {
                    const long at = frame * a.pixels;
@@ -94,7 +94,7 @@ void compute_jacobian(const Kernels<T>& kernels, const CircuitSpec& spec,
                       const JacobianArrays<T>& a, int threads) {
     const auto circuits = frame_circuits(spec, a.frames, a.rotations, a.controlled);
     const long o = spec.outputs;
-    const long bytes = a.frames ? kernels.workspace_bytes(circuits[0].view(), 0, {}) : 0;
+    const long bytes = a.frames ? kernels.workspace_bytes(circuits[0].view(), {}) : 0;
     for_chunks(a.frames, a.pixels, threads, bytes,
                [&](long frame, long first, long last, long, void* space) {
                    const long at = frame * a.pixels;

@@ -75,7 +75,7 @@ template <class T> QUINR_INLINE SumLayout layout_of(const Circuit<T>& c) {
 }
 
 template <class T> QUINR_INLINE FieldSumLayout layout_of(const Circuit<T>& c, const Field<T>& f) {
-    return {layout_of(c).size(), c.features, f.inputs, f.read_out};
+    return {layout_of(c).size(), c.features, f.sizes};
 }
 
 template <class T> QUINR_INLINE VecOf<T>* cleared(VecOf<T>* sums, int count) {
@@ -157,15 +157,15 @@ void values(const Circuit<T>& c, const Field<T>& field, const ValueChunk<T>& job
     ReadOutLayer<T> read_out(field, tile.rest);
     for (long pixel = job.first; pixel < job.last; pixel += lanes<T>) {
         const int count = lanes_left<T>(pixel, job.last);
-        for (int d = 0; d < field.inputs; ++d)
+        for (int d = 0; d < field.sizes.inputs; ++d)
             embedding.coordinate[d] =
-                gather<T>(job.coordinates + pixel * field.inputs + d, field.inputs, count);
+                gather<T>(job.coordinates + pixel * field.sizes.inputs + d, field.sizes.inputs, count);
         embedding.forward();
         tile.forward(false);
         for (int o = 0; o < c.outputs; ++o) read_out.probability[o] = tile.probability(o);
-        for (int channel = 0; channel < field.read_out.channels; ++channel)
-            scatter<T>(read_out.value(channel), job.values + pixel * field.read_out.channels + channel,
-                       field.read_out.channels, count);
+        for (int channel = 0; channel < field.sizes.read_out.channels; ++channel)
+            scatter<T>(read_out.value(channel), job.values + pixel * field.sizes.read_out.channels + channel,
+                       field.sizes.read_out.channels, count);
     }
 }
 
@@ -188,9 +188,9 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
     for (long sample = 0; sample < job.count; sample += lanes<T>) {
         const int count = lanes_left<T>(sample, job.count);
         const int* index = job.index + sample;
-        for (int d = 0; d < field.inputs; ++d)
+        for (int d = 0; d < field.sizes.inputs; ++d)
             embedding.coordinate[d] =
-                gather_by<T>(job.coordinates + d, index, field.inputs, count);
+                gather_by<T>(job.coordinates + d, index, field.sizes.inputs, count);
         embedding.forward();
         tile.forward(true);
         V present{};
@@ -199,7 +199,7 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
             read_out.probability[o] = tile.probability(o);
             read_out.by_probability[o] = V{};
         }
-        const int channels = field.read_out.channels;
+        const int channels = field.sizes.read_out.channels;
         for (int channel = 0; channel < channels; ++channel) {
             const V target = gather_by<T>(job.targets + channel, index, channels, count);
             // Clipped as a decoder clips, with a straight-through gradient.
@@ -221,10 +221,11 @@ void loss(const Circuit<T>& c, const Field<T>& field, const LossChunk<T>& job, v
     add_lanes<T>(sums, layout.size(), job.sums);
 }
 
-template <class T> long workspace_bytes(const Circuit<T>& c, int inputs, ReadOut read_out) {
-    const FieldSumLayout layout{layout_of(c).size(), c.features, inputs, read_out};
-    const long vectors = Tile<T, 0>::vectors(c) + inputs + 2L * c.features + c.states +
-                         2L * c.outputs + layout.size();
+template <class T> long workspace_bytes(const Circuit<T>& c, const FieldSizes& sizes) {
+    const FieldSumLayout layout{layout_of(c).size(), c.features, sizes};
+    const long vectors = Tile<T, 0>::vectors(c) + sizes.inputs +
+                         2L * (sizes.sine_layers + 1) * c.features + c.states + 2L * c.outputs +
+                         layout.size();
     return vectors * QUINR_VECTOR_BYTES;
 }
 

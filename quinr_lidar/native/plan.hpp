@@ -64,19 +64,25 @@ template <class T> struct JacobianChunk {
 // Which outputs of the circuit make a channel of the field, and where their weights are: all
 // outputs where the field mixes them, else one each.
 struct ReadOut {
-    int channels, outputs;
-    bool mixed;
+    int channels = 0, outputs = 0;
+    bool mixed = false;
     int first(int channel) const { return mixed ? 0 : channel; }
     int count() const { return mixed ? outputs : 1; }
     int weights() const { return channels * count(); }
 };
 
-// A sine embedding in front of the circuit and an affine map behind it: quINR.
+// What a field is beside its circuit.
+struct FieldSizes {
+    int inputs = 0, sine_layers = 1;
+    ReadOut read_out{};
+};
+
+// Sine layers in front of the circuit and an affine map behind it: quINR.
 template <class T> struct Field {
-    int inputs;
-    ReadOut read_out;
+    FieldSizes sizes;
     const T* weight;  // [features][inputs], times w0
     const T* bias;    // [features]
+    const T* hidden;  // [sine layers - 1]: weight [features][features], times w0; bias [features]
     T embedding_scale;
     const T* output_scale;   // [channels][ReadOut::count()]
     const T* output_offset;  // [channels]
@@ -91,14 +97,18 @@ template <class T> struct ValueChunk {
 
 // Sums over samples behind those of SumLayout.
 struct FieldSumLayout {
-    int begin, features, inputs;
-    ReadOut read_out;
-    int weight(int f) const { return begin + f * inputs; }  // derivative by w0 W
-    int bias(int f) const { return begin + features * inputs + f; }
-    int embedding_scale() const { return bias(features); }
+    int begin, features;
+    FieldSizes sizes;
+    int weight(int f) const { return begin + f * sizes.inputs; }  // derivative by w0 W
+    int bias(int f) const { return begin + features * sizes.inputs + f; }
+    int hidden_weight(int k, int f) const {  // k = 1 .. sine layers - 1
+        return bias(features) + (k - 1) * features * (features + 1) + f * features;
+    }
+    int hidden_bias(int k, int f) const { return hidden_weight(k, features) + f; }
+    int embedding_scale() const { return hidden_weight(sizes.sine_layers, 0); }
     int output_scale(int i) const { return embedding_scale() + 1 + i; }
-    int output_offset(int c) const { return output_scale(read_out.weights()) + c; }
-    int squared_error() const { return output_offset(read_out.channels); }
+    int output_offset(int c) const { return output_scale(sizes.read_out.weights()) + c; }
+    int squared_error() const { return output_offset(sizes.read_out.channels); }
     int size() const { return squared_error() + 1; }
 };
 
@@ -115,7 +125,7 @@ template <class T> struct LossChunk {
 // The same functions compiled for one instruction set. `workspace` holds
 // workspace_bytes() bytes, aligned to 64.
 template <class T> struct Kernels {
-    long (*workspace_bytes)(const Circuit<T>&, int inputs, ReadOut);
+    long (*workspace_bytes)(const Circuit<T>&, const FieldSizes&);
     void (*angles)(const Circuit<T>&, const AngleChunk<T>&, void* workspace);
     void (*jacobian)(const Circuit<T>&, const JacobianChunk<T>&, void* workspace);
     void (*values)(const Circuit<T>&, const Field<T>&, const ValueChunk<T>&, void* workspace);

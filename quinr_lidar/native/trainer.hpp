@@ -95,11 +95,10 @@ class Trainer {
         const long slots = spec_.sums().size();
         Team team(useful_threads(settings_.threads, frames_ * chunks));
         Workspaces spaces(team.size(),
-                          kernels_.workspace_bytes(fields_[0].circuit(), spec_.inputs,
-                                                   spec_.read_out));
+                          kernels_.workspace_bytes(fields_[0].circuit(), spec_.sizes));
         std::vector<double> sums(std::size_t(frames_ * chunks * slots));
         std::vector<int> batches(std::size_t(team.size() * size));
-        const auto weight = float(1.0 / double(settings_.batch * spec_.read_out.channels));
+        const auto weight = float(1.0 / double(settings_.batch * spec_.sizes.read_out.channels));
         const std::function<void(long, int)> task = [&](long number, int worker) {
             const long frame = number / chunks, first = number % chunks * size;
             const auto& field = fields_[std::size_t(frame)];
@@ -110,7 +109,7 @@ class Trainer {
                        last, batch);
             const LossChunk<float> chunk{
                 coordinates_.data(),
-                targets_.data() + frame * samples_ * spec_.read_out.channels,
+                targets_.data() + frame * samples_ * spec_.sizes.read_out.channels,
                 batch,
                 last - first,
                 weight,

@@ -32,7 +32,7 @@ void train(int qubits) {
             pairs.push_back(i);
             pairs.push_back(j);
         }
-    const FieldSpec spec(CircuitSpec(qubits, features, blocks, 1, 1, order, pairs), 2, 30.0, 1, false);
+    const FieldSpec spec(CircuitSpec(qubits, features, blocks, 1, 1, order, pairs), 2, 1, 30.0, 1, false);
     const long samples = 1000;
     const std::vector<float> factors(static_cast<std::size_t>(spec.size()), 1.0f);
     const auto coordinates = random_numbers(2 * samples);

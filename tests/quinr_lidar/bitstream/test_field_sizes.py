@@ -18,6 +18,7 @@ sizes = st.integers(1, 6)
 fields = st.one_of(
     st.builds(QuinrField, st.just(3), sizes, sizes, outputs=sizes, readout=st.integers(1, 8)),
     st.builds(QuinrField, st.just(2), sizes, sizes, outputs=st.integers(1, 4)),
+    st.builds(QuinrField, st.just(2), sizes, sizes, sine_layers=st.integers(1, 15)),
     st.builds(SirenField, sizes, sizes, outputs=sizes, w0=st.sampled_from([30.0, 8.5])),
     st.builds(
         FourierField,

@@ -15,6 +15,8 @@ FIELDS = [
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
     QuinrField(3, 5, 2, outputs=3, readout=5),
     QuinrField(2, 4, 2, outputs=5, readout=1),
+    QuinrField(3, 4, 2, sine_layers=3, w0=20.0),
+    QuinrField(2, 3, 1, outputs=2, readout=4, sine_layers=2),
 ]
 
 

@@ -21,9 +21,12 @@ def written_out(field: QuinrField, parameters, point):
     """The paper's field, gate by gate in PennyLane, for one coordinate pair."""
     values = point
     for stage, circuit in enumerate(field.circuits):
-        weight, bias = parameters[f"weight{stage}"][0], parameters[f"bias{stage}"][0]
         scale = parameters[f"embedding_scale{stage}"][0, 0]
-        angles = scale * torch.sin(field.w0 * (weight @ values) + bias)
+        for layer in range(field.sine_layers):
+            name = f"{stage}_{layer}" if layer else f"{stage}"
+            weight, bias = parameters[f"weight{name}"][0], parameters[f"bias{name}"][0]
+            values = torch.sin(field.w0 * (weight @ values) + bias)
+        angles = scale * values
         rotations = parameters[f"rotations{stage}"][0]
         controlled = parameters[f"controlled{stage}"][0]
         n = field.qubits
@@ -58,6 +61,8 @@ def written_out(field: QuinrField, parameters, point):
         QuinrField(2, 3, 2, stages=2, pairs="upper", shuffle_seed=9),
         QuinrField(2, 2, 1, entangling_layers=2, outputs=3, w0=10.0),
         QuinrField(2, 3, 1, stages=2, outputs=5, readout=3),
+        QuinrField(3, 4, 2, sine_layers=3),
+        QuinrField(2, 3, 1, stages=2, sine_layers=2),
     ],
 )
 def test_it_is_the_papers_network(field):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -88,18 +89,14 @@ def test_the_loop_looks_once_a_period():
 def test_it_needs_fewer_steps_than_adamw():
     x, y = COORDINATES.unbind(1)
     targets = (0.5 + 0.3 * torch.sin(4 * x + y) * torch.cos(3 * y - x))[None, :, None]
-    loss = {
-        optimizer: fit(
-            FIELD,
-            COORDINATES,
-            targets,
-            FitSettings(optimizer=optimizer, steps=600, batch_size=256, learning_rate=2e-2),
-        )
-        .losses[-50:]
-        .mean()
-        for optimizer in ("adamw", "gn-adam")
-    }
-    assert loss["gn-adam"] < 0.7 * loss["adamw"]
+
+    def loss(optimizer, seed: int) -> float:
+        settings = FitSettings(optimizer, 600, 256, learning_rate=2e-2, seed=seed)
+        return float(fit(FIELD, COORDINATES, targets, settings).losses[-50:].mean())
+
+    # A training is chaotic: the last bit of a sum decides where a single one ends.
+    losses = {name: [loss(name, seed) for seed in range(5)] for name in ("adamw", "gn-adam")}
+    assert np.median(losses["gn-adam"]) < 0.7 * np.median(losses["adamw"])
 
 
 def test_derivatives_that_are_no_numbers_are_an_error():

@@ -22,6 +22,7 @@ FIELDS = [
     QuinrField(4, 5, 2, entangling_layers=2, pairs="upper"),
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
     QuinrField(3, 5, 2, outputs=3, readout=6),
+    QuinrField(3, 4, 2, sine_layers=3, w0=10.0),
 ]
 
 
@@ -42,7 +43,9 @@ def random_axes(field: QuinrField, frames: int, seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "field", FIELDS, ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}r{f.readout}"
+    "field",
+    FIELDS,
+    ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}r{f.readout}D{f.sine_layers}",
 )
 @pytest.mark.parametrize("isa", native.instruction_sets())
 def test_both_loops_take_the_same_steps(field, isa, monkeypatch):
