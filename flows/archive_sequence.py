@@ -13,9 +13,9 @@ from prefect.client.schemas.objects import State
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.datasets import open_dataset
 from pipeline.frames import archive_frame
+from pipeline.profile_files import find_profile
 from pipeline.records import write_record
 from pipeline.sequences import archive_jobs, table_rows, write_results
-from quinr_lidar.profiles import get_profile
 
 MAX_ARTIFACT_ROWS = 500
 
@@ -60,7 +60,7 @@ def archive_sequence(
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is the folder.
     """
-    settings = get_profile(profile).with_overrides(**(overrides or {}))
+    settings = find_profile(profile).with_overrides(**(overrides or {}))
     dataset = open_dataset(source, sequence)
     folder = Path(out) / dataset.name
     frames = archive_jobs(dataset, Path(out), settings, limit=limit, resume=resume)

@@ -23,9 +23,9 @@ from pipeline.console import (
     run_app,
 )
 from pipeline.datasets import open_dataset
+from pipeline.profile_files import find_profile
 from pipeline.records import read_record
 from pipeline.sequences import archive_jobs, restore_jobs, table_rows
-from quinr_lidar.profiles import get_profile
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
@@ -66,7 +66,7 @@ def archive(
     """
     # Bad input ends the command before a server starts for the flow.
     overrides = parse_settings(settings)
-    chosen = get_profile(profile).with_overrides(**overrides)
+    chosen = find_profile(profile).with_overrides(**overrides)
     dataset = open_dataset(source, sequence)
 
     from flows.archive_sequence import archive_sequence

@@ -29,6 +29,7 @@ from pipeline.datasets import parse_velodyne
 from pipeline.evaluate import evaluate_archive, evaluate_file
 from pipeline.files import read_bytes, write_atomically
 from pipeline.frames import decode_file, named
+from pipeline.search.cli import rd_search
 from pipeline.sequences import table_rows
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, ScanError
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 app.add_typer(bench_app, name="bench")
+app.command(name="rd-search")(rd_search)
 
 
 def _version(shown: bool) -> None:

@@ -18,7 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Settings = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Change a setting; repeatable.")
 ]
-ProfileName = Annotated[str, typer.Option(help="Named settings of the encoder.")]
+ProfileName = Annotated[
+    str, typer.Option(help="Named settings of the encoder, or a preset file (.json).")
+]
 
 EXIT_PARTIAL = 1
 EXIT_BAD_INPUT = 2

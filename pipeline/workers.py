@@ -167,11 +167,12 @@ def _lost(job: ArchiveJob | RestoreJob, error: str) -> FrameRecord:
 
 def _new_pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=_initialise
+        processes, mp_context=multiprocessing.get_context("spawn"), initializer=initialise_worker
     )
 
 
-def _initialise() -> None:
+def initialise_worker() -> None:
+    """One thread, and no answer to Ctrl-C: both are the parent's."""
     import signal
 
     import torch

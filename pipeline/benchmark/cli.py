@@ -10,18 +10,20 @@ import typer
 from tqdm import tqdm
 
 from pipeline.benchmark.kernel import bench_kernel
+from pipeline.benchmark.shots_cli import shots
 from pipeline.benchmark.training import FitBench
 from pipeline.console import Json, ProfileName, Settings, parse_settings, print_json, print_table
 from pipeline.datasets import open_dataset, read_velodyne
 from pipeline.files import write_json_atomically
+from pipeline.profile_files import find_profile
 from pipeline.workers import available_cores
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import DatasetError
-from quinr_lidar.profiles import get_profile
 from quinr_lidar.quantum import CircuitSpec
 from quinr_lidar.quantum.circuit import Pairs
 
 app = typer.Typer(help="Measure the software on this machine.", no_args_is_help=True)
+app.command()(shots)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]
 
@@ -103,7 +105,7 @@ def bench_fit(
     Cold and warm, by each optimiser, on one thread; takes minutes.
     Example: `quinr bench fit kitti/odometry --sequence 00 --set pairs=upper`
     """
-    chosen = get_profile(profile).with_overrides(**parse_settings(settings))
+    chosen = find_profile(profile).with_overrides(**parse_settings(settings))
     images = _two_frames(source, sequence)
     with tqdm(desc="bench fit", unit="length", disable=json) as bar:
 

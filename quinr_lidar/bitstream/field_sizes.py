@@ -15,9 +15,8 @@ from quinr_lidar.errors import CircuitError, TrainingError
 from quinr_lidar.fields import Field, FourierField, QirenField, QuinrField, SirenField
 from quinr_lidar.fields.field import parameter_count
 
-ZSTD, GRIDS = 1, 32
+ZSTD, GRIDS, MODELLED = 1, 32, 128
 _UPPER, _ITERATED, _SEED, _W0, _KIND = 2, 4, 8, 16, 64
-_KNOWN_FLAGS = ZSTD | _UPPER | _ITERATED | _SEED | _W0 | GRIDS | _KIND
 _DEFAULT_W0 = 30.0
 
 MAX_PARAMETERS = 1 << 22
@@ -57,7 +56,8 @@ def pack_field(field: Field, coding: int, bits: int) -> bytes:
 
     Args:
         field: Of two inputs.
-        coding: :data:`ZSTD` or :data:`GRIDS`, or 0: how parameters follow.
+        coding: How parameters follow: :data:`ZSTD`, :data:`GRIDS`, the latter with
+            :data:`MODELLED`, or 0.
         bits: Of a symbol, 1..16.
 
     Raises:
@@ -93,8 +93,6 @@ def unpack_field(reader: ByteReader) -> tuple[Field, int, int]:
         BitstreamError: the bytes describe no field.
     """
     flags = reader.byte("flags")
-    if flags & ~_KNOWN_FLAGS:
-        raise reader.error(f"unknown flags 0x{flags:02x}; a newer quinr-lidar may read it")
     packed = reader.byte("qubits and bits")
     sizes = _Sizes(qubits=(packed >> 4) + 1, upper=bool(flags & _UPPER))
     if flags & _KIND:
@@ -120,7 +118,7 @@ def unpack_field(reader: ByteReader) -> tuple[Field, int, int]:
         raise reader.error(
             f"expected at most {MAX_PARAMETERS} parameters, got {parameter_count(field)}"
         )
-    return field, flags & (ZSTD | GRIDS), (packed & 0x0F) + 1
+    return field, flags & (ZSTD | GRIDS | MODELLED), (packed & 0x0F) + 1
 
 
 def _pack_extras(sizes: _Sizes) -> bytes:

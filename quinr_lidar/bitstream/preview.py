@@ -17,8 +17,8 @@ import torch
 import zstandard
 from numpy.typing import NDArray
 
-from quinr_lidar.bitstream.field_sizes import GRIDS, ZSTD, pack_field, unpack_field
-from quinr_lidar.bitstream.grids import pack_classes, unpack_classes
+from quinr_lidar.bitstream.field_sizes import GRIDS, MODELLED, ZSTD, pack_field, unpack_field
+from quinr_lidar.bitstream.grids import can_be_modelled, pack_classes, unpack_classes
 from quinr_lidar.bitstream.primitives import ByteReader, pack_bits, unpack_bits
 from quinr_lidar.errors import BitstreamError, TrainingError
 from quinr_lidar.fields import Field, Parameters
@@ -96,8 +96,11 @@ def pack_rounded_preview(
         for name, tensor in unflatten(field, torch.from_numpy(values)[None]).items()
         if name.startswith(field.scalars)
     )
-    body = scalars + pack_classes(parameter_classes(field), rounded)
-    return pack_field(field, GRIDS, 1) + _pack_threshold(threshold) + body
+    classes = parameter_classes(field)
+    modelled = can_be_modelled(classes)
+    body = scalars + pack_classes(classes, rounded, modelled=modelled)
+    coding = GRIDS | MODELLED if modelled else GRIDS
+    return pack_field(field, coding, 1) + _pack_threshold(threshold) + body
 
 
 def _pack_threshold(threshold: float | None) -> bytes:
@@ -119,11 +122,13 @@ def unpack_preview(payload: bytes, start: int = 0, *, masked: bool = True) -> Pr
     field, coding, bits = unpack_field(reader)
     if coding & GRIDS and (bits != 1 or coding & ZSTD):
         raise reader.error("classes have grids of their own, but a width or zstd is given")
+    if coding & MODELLED and not coding & GRIDS:
+        raise reader.error("symbols are modelled, but classes have no grids")
     if not coding & GRIDS and bits < MIN_BITS:
         raise reader.error(f"bits: expected {MIN_BITS}..{MAX_BITS}, got {bits}")
     threshold = reader.number("H", "threshold") / THRESHOLD_STEPS if masked else None
     if coding & GRIDS:
-        parameters, mean_bits = _unpack_rounded(reader, field)
+        parameters, mean_bits = _unpack_rounded(reader, field, modelled=bool(coding & MODELLED))
         return Preview(field, parameters, mean_bits, threshold)
     parameters = _unpack_parameters(reader, field, bits, compressed=bool(coding & ZSTD))
     return Preview(field, parameters, bits, threshold)
@@ -187,12 +192,14 @@ def _unpack_scalars(body: ByteReader, shapes: dict[str, tuple[int, ...]]) -> Par
     return parameters
 
 
-def _unpack_rounded(reader: ByteReader, field: Field) -> tuple[Parameters, float]:
+def _unpack_rounded(
+    reader: ByteReader, field: Field, *, modelled: bool
+) -> tuple[Parameters, float]:
     """Parameters on grids of their classes, and the mean bits of one."""
     shapes = {n: s for n, s in field.shapes.items() if n.startswith(field.scalars)}
     scalars = _unpack_scalars(reader, shapes)
     classes = parameter_classes(field)
-    values, mean_bits = unpack_classes(reader, classes)
+    values, mean_bits = unpack_classes(reader, classes, modelled=modelled)
     if reader.remaining:
         raise reader.error(f"{reader.remaining} bytes are left after the parameters")
     flat = np.zeros((1, parameter_count(field)))

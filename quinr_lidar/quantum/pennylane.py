@@ -22,6 +22,7 @@ def build_qnode(
     *,
     shots: int | None = None,
     diff_method: str = "best",
+    noise: Any = None,
 ) -> Circuit:
     """A function that runs the circuit in PennyLane.
 
@@ -30,6 +31,7 @@ def build_qnode(
         device: A PennyLane device, or the name of one.
         shots: Measurements per evaluation; exact probabilities when ``None``.
         diff_method: How PennyLane differentiates ("backprop", "adjoint", "parameter-shift").
+        noise: A ``qml.NoiseModel`` of errors after gates, for a device that simulates them.
 
     Returns:
         ``circuit(embedding [P, M] or [M], rotations [L, E, 4, n], controlled [L, E, pairs])``
@@ -44,7 +46,9 @@ def build_qnode(
         apply_circuit(spec, embedding, rotations, controlled)
         return qml.probs(wires=range(spec.qubits))
 
-    node = qml.set_shots(circuit, shots) if shots else circuit
+    node: Any = qml.set_shots(circuit, shots) if shots else circuit
+    if noise is not None:
+        node = qml.noise.add_noise(node, noise)
 
     def probabilities(embedding: Any, rotations: Any, controlled: Any) -> Any:
         return node(embedding, rotations, controlled)[..., spec.states - spec.outputs :]

@@ -93,7 +93,7 @@ def test_a_swollen_zstd_stream_is_refused_without_unpacking_it():
     ("payload", "reason"),
     [
         (b"", "flags"),
-        (b"\x80", "unknown flags"),
+        (b"\x80\x00\x01\x01", "no grids"),
         (b"\x20\x01\x01\x01\x00\x00", "grids of their own"),
         (b"\x21\x00\x01\x01\x00\x00", "grids of their own"),
         (b"\x20\x00\x01\x01\x00\x00" + bytes(6) + b"\x08\xff\xff\xff\x7f", "radius"),

@@ -1,0 +1,1 @@
+"""Architecture search: which field gives the best picture in so many bytes."""

@@ -1,0 +1,175 @@
+"""Successive halving (Jamieson and Talwalkar 2016): short trainings for many, long ones for few.
+
+Every outcome is a line of a journal as soon as it is known, so that a search that was stopped
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pipeline.search.trials import Outcome, Trial, run_trial
+from pipeline.workers import initialise_worker
+from quinr_lidar.errors import StorageError
+
+FACTOR = 3
+"""A rung keeps one in so many, and trains them so many times as long."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate and its mean PSNR at the last rung it reached, dB."""
+
+    settings: dict[str, Any]
+    psnr_db: float
+    steps: int
+
+
+class Journal:
+    """Outcomes on disk, a JSON line each.
+
+    Args:
+        path: Made where it does not exist; a last line cut short by a crash is ignored.
+
+    Raises:
+        StorageError: the file cannot be read or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Outcome] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            text = path.read_text() if path.exists() else ""
+            self._file = path.open("a")
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}") from error
+        if text and not text.endswith("\n"):
+            self._file.write("\n")
+        for line in text.splitlines():
+            try:
+                outcome = Outcome(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self._known[outcome.key] = outcome
+
+    def find(self, trial: Trial) -> Outcome | None:
+        """The outcome of a trial that was done before."""
+        return self._known.get(trial.key)
+
+    def add(self, outcome: Outcome) -> None:
+        """Write an outcome down.
+
+        Raises:
+            StorageError: the disk is full, say.
+        """
+        self._known[outcome.key] = outcome
+        try:
+            self._file.write(json.dumps(outcome.as_dict()) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror}") from error
+
+
+def halve(
+    candidates: Sequence[dict[str, Any]],
+    sources: Sequence[Path],
+    journal: Journal,
+    *,
+    steps: int,
+    seeds: int,
+    workers: int,
+    progress: Callable[[str], None] | None = None,
+) -> list[Ranked]:
+    """Rank candidates, the best first.
+
+    Args:
+        candidates: Settings of profiles.
+        sources: What they encode; means count.
+        journal: Of outcomes.
+        steps: Of the last rung's trainings, and of the preset.
+        seeds: Of the last rung; earlier ones have one.
+        workers: Processes.
+        progress: Called with a line for each trial and rung.
+
+    Returns:
+        The candidates of the last rung, then those of the rung before, and so on.
+
+    Raises:
+        QuinrError: a source cannot be read, or the journal not be written.
+    """
+    say = progress or (lambda _: None)
+    rungs = _rungs(len(candidates))
+    order: list[Ranked] = []
+    dropped: list[Ranked] = []
+    keep = 0
+    alive = list(candidates)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=initialise_worker) as pool:
+        for rung in range(rungs):
+            last = rung == rungs - 1
+            length = max(1, steps // FACTOR ** (rungs - 1 - rung))
+            numbers = range(seeds if last else 1)
+            trials = {
+                index: [Trial(source, one, length, seed) for source in sources for seed in numbers]
+                for index, one in enumerate(alive)
+            }
+            say(f"rung {rung + 1} of {rungs}: {len(alive)} candidates, {length} steps")
+            done = _run(pool, [t for some in trials.values() for t in some], journal, say)
+            order = sorted(
+                (
+                    Ranked(alive[index], _mean([done[trial.key] for trial in some]), length)
+                    for index, some in trials.items()
+                ),
+                key=lambda one: -one.psnr_db,
+            )
+            keep = len(order) if last else max(1, len(order) // FACTOR)
+            dropped = order[keep:] + dropped
+            alive = [one.settings for one in order[:keep]]
+    return order[:keep] + dropped
+
+
+def _rungs(candidates: int) -> int:
+    rungs = 1
+    while candidates >= 2 * FACTOR and rungs < 4:
+        candidates //= FACTOR
+        rungs += 1
+    return rungs
+
+
+def _run(
+    pool: ProcessPoolExecutor, trials: list[Trial], journal: Journal, say: Callable[[str], None]
+) -> dict[str, Outcome]:
+    found = {trial.key: journal.find(trial) for trial in trials}
+    waiting = {pool.submit(run_trial, t): t for t in trials if found[t.key] is None}
+    for future in as_completed(waiting):
+        outcome = future.result()
+        journal.add(outcome)
+        found[outcome.key] = outcome
+        say(_line(waiting[future], outcome))
+    return {key: outcome for key, outcome in found.items() if outcome is not None}
+
+
+def _mean(outcomes: list[Outcome]) -> float:
+    """A candidate that failed once is no use."""
+    values = [outcome.psnr_db for outcome in outcomes]
+    return fmean(value if value is not None else float("-inf") for value in values)
+
+
+def _line(trial: Trial, outcome: Outcome) -> str:
+    sizes = " ".join(
+        f"{name}={trial.settings[name]}"
+        for name in ("qubits", "features", "sine_layers", "blocks", "readout", "learning_rate")
+        if name in trial.settings
+    )
+    result = outcome.error or f"{outcome.psnr_db:.3f} dB, {outcome.bytes} B"
+    return f"{trial.source.name} {sizes} steps={trial.steps} seed={trial.seed}: {result}"
