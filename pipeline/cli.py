@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from tqdm import tqdm
 
 import quinr_lidar
 from pipeline.benchmark.cli import app as bench_app
-from pipeline.clouds import cloud_bytes
+from pipeline.codec_cli import decode, encode
 from pipeline.console import (
     EXIT_PARTIAL,
     Json,
-    ProfileName,
-    Settings,
     bar_to,
-    parse_settings,
     print_json,
     print_table,
     run_app,
 )
-from pipeline.datasets import parse_velodyne
 from pipeline.evaluate import evaluate_archive, evaluate_file
-from pipeline.files import read_bytes, write_atomically
-from pipeline.frames import decode_file, named
+from pipeline.files import read_bytes
+from pipeline.frames import named
 from pipeline.search.cli import rd_search
 from pipeline.sequences import table_rows
-from quinr_lidar import SphericalProjection, codec
-from quinr_lidar.errors import BitstreamError, ScanError
-from quinr_lidar.profiles import get_profile
-from quinr_lidar.training import FitProgress
+from quinr_lidar import codec
+from quinr_lidar.errors import BitstreamError
 
 app = typer.Typer(
     help="Archive LiDAR scans as tiny quantum-inspired neural fields.",
@@ -44,6 +36,8 @@ app = typer.Typer(
 )
 
 app.add_typer(bench_app, name="bench")
+app.command()(encode)
+app.command()(decode)
 app.command(name="rd-search")(rd_search)
 
 
@@ -60,76 +54,6 @@ def _options(
     ] = False,
 ) -> None:
     """Archive LiDAR scans as tiny quantum-inspired neural fields."""
-
-
-@app.command()
-def encode(
-    scan: Annotated[Path, typer.Argument(help="A KITTI velodyne scan (.bin).")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Compressed file; SCAN.quinr by default.")
-    ] = None,
-    profile: ProfileName = "paper",
-    settings: Settings = [],  # noqa: B006 (typer copies it)
-    seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
-    height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
-    width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
-    fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
-    fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
-    json: Json = False,
-) -> None:
-    """Compress a scan.
-
-    Example: `quinr encode 000000.bin -o 000000.quinr --set target_bytes=200`
-    """
-    out = out or scan.with_suffix(".quinr")
-    chosen = get_profile(profile).with_overrides(**({"seed": seed} | parse_settings(settings)))
-    data = read_bytes(scan)
-    projection = SphericalProjection(height, width, fov_up, fov_down)
-    image = projection.project(parse_velodyne(data, str(scan)))
-    if not image.measured.any():
-        raise ScanError(f"{scan}: no point with a range above 0 m, nothing to encode")
-    # As the workers that archive sequences do: the sums of matrix products depend on threads.
-    torch.set_num_threads(1)
-    with tqdm(total=chosen.steps, desc=scan.name, unit="step", disable=json) as bar:
-        encoded = codec.encode_frame(image, chosen, progress=_advance(bar))
-    write_atomically(out, encoded.data)
-    figures = {
-        "file": str(out),
-        "bytes": len(encoded.data),
-        "bpp": round(8 * len(encoded.data) / (height * width), 5),
-        "ratio_raw": round(len(data) / len(encoded.data), 1),
-        "psnr_db": round(encoded.psnr, 3),
-        "psnr_before_quantisation_db": round(encoded.float_psnr, 3),
-        "seconds": round(encoded.fit.seconds, 2),
-        "backend": encoded.fit.backend,
-        "optimizer": encoded.fit.optimizer,
-        "steps": encoded.fit.steps,
-        "stop_reason": encoded.fit.stop_reason,
-    }
-    if json:
-        print_json(figures)
-    else:
-        print_table([{"": key, "value": value} for key, value in figures.items()], "encoded")
-
-
-@app.command()
-def decode(
-    file: Annotated[Path, typer.Argument(help="A .quinr file.")],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Cloud .bin or .ply, or range image .npy."),
-    ] = None,
-    layers: Annotated[int | None, typer.Option(help="Stop after this many layers.", min=1)] = None,
-) -> None:
-    """Decompress a file to a point cloud, or to a range image.
-
-    Example: `quinr decode 000000.quinr -o cloud.ply`
-    """
-    out = out or file.with_suffix(".bin")
-    encoder = cloud_bytes(out)
-    image = decode_file(read_bytes(file), file, layers)
-    write_atomically(out, encoder(image))
-    print(f"{out}: {image.measured_count:,} points")
 
 
 @app.command()
@@ -210,14 +134,6 @@ def synth(
 def main() -> None:
     """Entry point of the ``quinr`` command."""
     run_app(app, "quinr")
-
-
-def _advance(bar: tqdm) -> Callable[[FitProgress], None]:
-    def advance(progress: FitProgress) -> None:
-        bar.set_postfix(loss=f"{progress.loss:.5f}", refresh=False)
-        bar_to(bar, progress.step)
-
-    return advance
 
 
 if __name__ == "__main__":

@@ -32,8 +32,9 @@ def _velodyne(image: RangeImage) -> bytes:
 def _ply(image: RangeImage) -> bytes:
     """Binary PLY with float32 coordinates."""
     points = image.projection.back_project(image).astype("<f4")
+    comment = "comment interpolated: not the sensor's own rows\n" if image.interpolated else ""
     head = (
-        "ply\nformat binary_little_endian 1.0\n"
+        f"ply\nformat binary_little_endian 1.0\n{comment}"
         f"element vertex {len(points)}\n"
         "property float x\nproperty float y\nproperty float z\nend_header\n"
     )

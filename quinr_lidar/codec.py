@@ -25,6 +25,7 @@ from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.field_codec import Window, check_work, evaluate_grid, fit_values
 from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.fields.field import parameter_count
+from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.geometry import RangeImage
 from quinr_lidar.profiles import Profile, get_profile
 from quinr_lidar.training import FitProgress, FitResult
@@ -162,6 +163,7 @@ def decode(
     height: int | None = None,
     width: int | None = None,
     window: Window | None = None,
+    simulate: Simulator | None = None,
 ) -> RangeImage:
     """Reconstruct a range image from the bytes of a ``.quinr`` file.
 
@@ -172,6 +174,8 @@ def decode(
             ``interpolated``: the field of view is the same, its rows lie elsewhere.
         width: Columns, likewise.
         window: Evaluate this part only; pixels outside are unmeasured and hold ``fill``.
+        simulate: Runs the circuits instead of the backend, see
+            :func:`quinr_lidar.quantum.devices.device_probabilities`.
 
     Returns:
         The image. ``ranges`` holds the field's value in every pixel, so that the paper's
@@ -180,6 +184,7 @@ def decode(
     Raises:
         BitstreamError: the bytes are not an intact file of a known version, or hold a picture.
         GeometryError: a size is out of range.
+        BackendError: the simulator cannot run the file's circuits.
         ValueError: ``layers`` is not positive, or the window reaches beyond the image.
     """
     if layers is not None and layers < 1:
@@ -195,7 +200,12 @@ def decode(
     values = np.ones((projection.height, projection.width))
     inside = window.slices if window else (slice(None), slice(None))
     values[inside] = evaluate_grid(
-        preview.field, preview.parameters, projection.height, projection.width, window
+        preview.field,
+        preview.parameters,
+        projection.height,
+        projection.width,
+        window,
+        simulate,
     )[..., 0]
     return RangeImage(
         ranges=(values * header.fill).astype(np.float32),

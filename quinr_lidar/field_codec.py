@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from torch import Tensor
 
 from quinr_lidar.bitstream import Preview, pack_preview, unpack_preview
 from quinr_lidar.bitstream.rate_control import Rounder
-from quinr_lidar.errors import ProfileError
-from quinr_lidar.fields import Field, Parameters, pixel_coordinates
+from quinr_lidar.errors import BackendError, ProfileError
+from quinr_lidar.fields import Field, Parameters, QuinrField, pixel_coordinates
+from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.metrics import psnr
 from quinr_lidar.profiles import Profile
 from quinr_lidar.training import FitProgress, FitResult, fit
 from quinr_lidar.training.gauss_newton import image_matrix
+from quinr_lidar.training.refit import Refitter
 
 MAX_WORK = 1 << 32
 """Pixels x :attr:`Field.cost` of a file: about a minute of simulation."""
@@ -105,24 +108,65 @@ def fit_values(
             f"{work:.3g} operations to decode, expected at most {MAX_WORK:.3g}"
         )
     targets = torch.from_numpy(np.ascontiguousarray(values)).view(1, -1, channels)
-    coordinates = pixel_coordinates(height, width)
-    training = settings.fit_settings(warm=start is not None)
-    fitted = fit(field, coordinates, targets, training, start=start, progress=progress)
-    payload = _quantised(
-        settings, field, fitted.parameters, targets[0], coordinates, framing, masked
-    )
-    # Written once to learn what a decoder will see, which is what a threshold must suit.
-    rounded = unpack_preview(payload(0.0 if masked else None), masked=masked)
+    samples = _Samples(pixel_coordinates(height, width), targets[0])
+    attempts = []
+    for fitted in _trainings(field, samples, settings, start, progress):
+        payload = _quantised(settings, field, fitted.parameters, samples, framing, masked)
+        # Written once to learn what a decoder will see, which is what a threshold must suit, and
+        # what counts: the best training may be the one that rounding hurts most.
+        rounded = unpack_preview(payload(0.0 if masked else None), masked=masked)
+        attempts.append((samples.error(field, rounded.parameters), fitted, payload, rounded))
+    _, fitted, payload, rounded = min(attempts, key=lambda attempt: attempt[0])
     decoded = evaluate_grid(rounded.field, rounded.parameters, height, width)
     before = evaluate_grid(field, fitted.parameters, height, width)
     return FittedValues(
         payload=payload,
-        fit=fitted,
+        fit=replace(
+            fitted,
+            steps=sum(one.steps for _, one, _, _ in attempts),
+            seconds=sum(one.seconds for _, one, _, _ in attempts),
+        ),
         parameters=fitted.parameters,
         values=decoded,
         float_psnr=psnr(values, before, max_value=1.0),
         psnr=psnr(values, decoded, max_value=1.0),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """An image's pixels: coordinates [P, 2] and targets [P, C]."""
+
+    coordinates: Tensor
+    targets: Tensor
+
+    def error(self, field: Field, parameters: Parameters) -> float:
+        """Mean squared error of the clipped values."""
+        single = {name: tensor.to(self.targets) for name, tensor in parameters.items()}
+        with torch.no_grad():
+            values = field.evaluate(single, self.coordinates[None])[0].clamp(0, 1)
+        return torch.nan_to_num(values - self.targets, nan=1.0).square().mean().item()
+
+
+def _trainings(
+    field: Field,
+    samples: _Samples,
+    settings: Profile,
+    start: Parameters | None,
+    progress: Callable[[FitProgress], None] | None,
+) -> Iterator[FitResult]:
+    """One from each of as many seeds as the profile restarts; a warm start has one."""
+    training = settings.fit_settings(warm=start is not None)
+    count = settings.restarts if start is None else 1
+    for number in range(count):
+
+        def advance(one: FitProgress, done: int = number * training.steps) -> None:
+            if progress:
+                progress(FitProgress(done + one.step, count * training.steps, one.loss))
+
+        own = replace(training, seed=training.seed + number)
+        targets = samples.targets[None]
+        yield fit(field, samples.coordinates, targets, own, start=start, progress=advance)
 
 
 def evaluate_grid(
@@ -131,6 +175,7 @@ def evaluate_grid(
     height: int,
     width: int,
     window: Window | None = None,
+    simulate: Simulator | None = None,
 ) -> NDArray[np.float64]:
     """A field's values clipped to [0, 1] at the pixel centres of a grid: float64 [H, W, C].
 
@@ -144,9 +189,11 @@ def evaluate_grid(
         height: Rows of the whole grid.
         width: Columns of the whole grid.
         window: The part that is wanted; all of it by default.
+        simulate: Runs a quINR's circuits instead of the backend.
 
     Raises:
         ValueError: the window reaches beyond the grid.
+        BackendError: the simulator cannot do it, or the field has no circuit to simulate.
     """
     window = window or Window(0, height, 0, width)
     if window.bottom > height or window.right > width:
@@ -157,19 +204,28 @@ def evaluate_grid(
     rows, columns = window.bottom - window.top, window.right - window.left
     coordinates = pixel_coordinates(height, width, torch.float64).view(height, width, 2)
     inside = coordinates[window.slices].reshape(-1, 2)
-    values = evaluate_at(field, parameters, inside)
+    values = evaluate_at(field, parameters, inside, simulate)
     return values.view(rows, columns, field.outputs).numpy()
 
 
-def evaluate_at(field: Field, parameters: Parameters, coordinates: Tensor) -> Tensor:
-    """A field's values clipped to [0, 1] at float64 coordinates [P, 2]: float64 [P, C]."""
+def evaluate_at(
+    field: Field, parameters: Parameters, coordinates: Tensor, simulate: Simulator | None = None
+) -> Tensor:
+    """A field's values clipped to [0, 1] at float64 coordinates [P, 2]: float64 [P, C].
+
+    Raises:
+        BackendError: as :func:`evaluate_grid`.
+    """
+    evaluate = field.evaluate
+    if simulate is not None:
+        if not isinstance(field, QuinrField):
+            raise BackendError(f"a {type(field).__name__} has no circuit to simulate")
+        evaluate = partial(field.evaluate, simulate=simulate)
     doubles = {name: tensor.double() for name, tensor in parameters.items()}
     widest = max(max(shape) for shape in field.shapes.values())
     chunk = max(1, _CHUNK_VALUES // max(widest, _states(field)))
     with torch.no_grad():
-        parts = [
-            field.evaluate(doubles, part[None]).clamp_(0, 1)[0] for part in coordinates.split(chunk)
-        ]
+        parts = [evaluate(doubles, part[None]).clamp(0, 1)[0] for part in coordinates.split(chunk)]
     # A hostile file can make values overflow; such pixels count as unmeasured.
     return torch.nan_to_num(torch.cat(parts), nan=1.0)
 
@@ -188,21 +244,31 @@ def _quantised(
     settings: Profile,
     field: Field,
     parameters: Parameters,
-    targets: Tensor,
-    coordinates: Tensor,
+    samples: _Samples,
     framing: int,
     masked: bool,
 ) -> Callable[[float | None], bytes]:
     """From a threshold to the preview section, parameters rounded as the profile says."""
     if settings.quantization == "uniform":
         return lambda threshold: pack_preview(field, parameters, settings.bits, threshold)
-
-    def error(tensors: Parameters) -> float:
-        values = field.evaluate(tensors, coordinates[None])[0].clamp(0, 1)
-        return (values - targets).square().mean().item()
-
-    matrix = image_matrix(field, parameters, coordinates, settings.seed)
-    rounder = Rounder(field, parameters, matrix, error(parameters), masked=masked)
+    refit = None
+    if settings.refit_groups > 1:
+        refit = Refitter(
+            field,
+            samples.coordinates,
+            samples.targets,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        )
+    rounder = Rounder(
+        field,
+        parameters,
+        image_matrix(field, parameters, samples.coordinates, settings.seed),
+        samples.error(field, parameters),
+        masked=masked,
+        refit=refit,
+        groups=settings.refit_groups,
+    )
     budget = None if settings.target_bytes is None else settings.target_bytes - framing
     candidates = rounder.candidates(settings.coarseness, budget)
-    return min(candidates, key=lambda rounded: error(rounded.parameters())).payload
+    return min(candidates, key=lambda one: samples.error(field, one.parameters())).payload

@@ -14,6 +14,7 @@ from quinr_lidar.codec import framing_bytes, parse
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.field_codec import Window, check_work, evaluate_grid, fit_values
 from quinr_lidar.fields import Field, Parameters
+from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.profiles import Profile, get_profile
 from quinr_lidar.training import FitProgress, FitResult
 
@@ -91,6 +92,7 @@ def decode_image(
     height: int | None = None,
     width: int | None = None,
     window: Window | None = None,
+    simulate: Simulator | None = None,
 ) -> NDArray[np.uint8]:
     """Reconstruct a picture from the bytes of a ``.quinr`` file.
 
@@ -99,6 +101,8 @@ def decode_image(
         height: Rows to evaluate the field at, instead of the original's.
         width: Columns, likewise.
         window: The part that is wanted.
+        simulate: Runs the circuits instead of the backend, see
+            :func:`quinr_lidar.quantum.devices.device_probabilities`.
 
     Returns:
         uint8 [H, W] or [H, W, 3], of the window where one is given.
@@ -106,6 +110,7 @@ def decode_image(
     Raises:
         BitstreamError: the bytes are not an intact file of a known version, or hold a scan.
         GeometryError: a size is out of range.
+        BackendError: the simulator cannot run the file's circuits.
         ValueError: the window reaches beyond the picture.
     """
     container, preview = parse(data)
@@ -122,7 +127,7 @@ def decode_image(
         raise GeometryError(f"image: {error}") from error
     if (reason := check_work(preview, *size.size)) is not None:
         raise GeometryError(f"{size.height} x {size.width} pixels: {reason}")
-    values = evaluate_grid(preview.field, preview.parameters, *size.size, window)
+    values = evaluate_grid(preview.field, preview.parameters, *size.size, window, simulate)
     image = np.rint(values * 255).astype(np.uint8)
     return image[..., 0] if image.shape[-1] == 1 else image
 

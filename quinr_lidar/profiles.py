@@ -55,6 +55,13 @@ class Profile(BaseModel):
         ge=32,
         description="size of a file, instead of coarseness; files are at most so large",
     )
+    refit_groups: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="groups in which parameters are rounded, the rest being trained in between; "
+        "1 = all at once",
+    )
     bits: int = Field(default=8, ge=2, le=16, description="of a parameter, if uniform")
 
     optimizer: Optimizer = Field(default="gn-adam", description="see FitSettings.optimizer")
@@ -66,7 +73,10 @@ class Profile(BaseModel):
     patience: int = Field(default=600, ge=1, description="steps without progress that end it")
     plateau: float = Field(default=2e-3, ge=0, lt=1, description="relative fall that is progress")
     cooldown: float = Field(default=0.1, gt=0, le=1, description="share of the steps")
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**62)
+    restarts: int = Field(
+        default=1, ge=1, le=1000, description="trainings from different seeds; the best one counts"
+    )
 
     run_length: int = Field(
         default=16,
@@ -86,8 +96,9 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _budgets_need_weights(self) -> Profile:
-        if self.target_bytes is not None and self.quantization == "uniform":
-            raise ValueError("target_bytes needs weighted quantization")
+        for name, default in (("target_bytes", None), ("refit_groups", 1)):
+            if getattr(self, name) != default and self.quantization == "uniform":
+                raise ValueError(f"{name} needs weighted quantization")
         return self
 
     def with_overrides(self, **overrides: Any) -> Profile:

@@ -127,16 +127,9 @@ class DecodedPixels:
 
     def run(self, simulator: devices.Probabilities) -> Tensor:
         """Probabilities of the states that are read: [1, P, outputs]."""
-        circuit, parameters = self.field.circuits[0], self.parameters
-        sine = self.coordinates[None]
-        for weight, bias in self.field.sine_names(0):
-            linear = self.field.w0 * (sine @ parameters[weight].mT)
-            sine = torch.sin(linear + parameters[bias][:, None])
-        embedding = parameters["embedding_scale0"][:, None] * sine
-        rotations = parameters["rotations0"]
-        no_pairs = rotations.new_zeros(1, *circuit.controlled_shape)
-        controlled = parameters.get("controlled0", no_pairs)
-        return simulator(circuit, embedding, rotations, controlled)
+        embedding = self.field.embed(self.parameters, 0, self.coordinates[None])
+        angles = self.field.angles(self.parameters, 0)
+        return simulator(self.field.circuits[0], embedding, *angles)
 
     def read(self, measured: Tensor) -> Tensor:
         """Values from probabilities or frequencies, as the decoder makes them: [1, P, 1]."""

@@ -16,6 +16,7 @@ from quinr_lidar.fields.field import flatten, unflatten
 from quinr_lidar.training.rounding import (
     DAMPINGS,
     ParameterClass,
+    Refit,
     RoundedClass,
     choose_codes,
     parameter_classes,
@@ -25,6 +26,8 @@ from quinr_lidar.training.rounding import (
 
 FINEST, COARSEST = 1e-3, 64.0
 """Beyond these nothing is gained, or nothing is left."""
+
+REFIT_DAMPING = 1e-2
 
 _TRIES = 100
 
@@ -63,6 +66,9 @@ class Rounder:
         matrix: Gauss-Newton matrix of a pixel at these parameters, [S, S].
         error: Mean squared error before rounding.
         masked: Whether the section has a threshold.
+        refit: Trains what is not rounded yet; see
+            :func:`~quinr_lidar.training.rounding.round_parameters`.
+        groups: Into which rounding falls where there is a refit.
     """
 
     def __init__(
@@ -73,7 +79,10 @@ class Rounder:
         error: float,
         *,
         masked: bool = True,
+        refit: Refit | None = None,
+        groups: int = 1,
     ) -> None:
+        self._refit, self._groups = refit, groups
         self._threshold = 0.0 if masked else None  # any will do: it is always as long
         self._field, self._matrix, self._error = field, matrix, error
         canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
@@ -88,7 +97,8 @@ class Rounder:
         """
         found, reason = [], None
         start = coarseness if budget is None else self._coarseness_for(budget)
-        for damping in DAMPINGS:
+        # Refits take seconds, and leave little for damping to choose.
+        for damping in DAMPINGS if self._refit is None else (REFIT_DAMPING,):
             try:
                 if budget is None:
                     rounded = self.round(start, damping)
@@ -110,7 +120,13 @@ class Rounder:
         """
         codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
         rounded, values = round_parameters(
-            self._values, self._classes, codes, self._matrix, damping
+            self._values,
+            self._classes,
+            codes,
+            self._matrix,
+            damping,
+            refit=self._refit,
+            groups=self._groups,
         )
         return RoundedField(self._field, values, rounded, coarseness)
 
@@ -135,11 +151,14 @@ class Rounder:
 
     def _fitting(self, budget: int, start: float, damping: float) -> RoundedField:
         smallest = self._estimate(COARSEST)
-        # Compensation moves parameters, and so perhaps the largest symbol of a class.
-        for attempt in range(_TRIES if smallest <= budget else 0):
-            rounded = self.round(start * 1.01**attempt, damping)
-            if len(rounded.payload(self._threshold)) <= budget:
+        coarseness = start
+        # Compensation moves parameters, and so what their symbols cost.
+        for _ in range(_TRIES if smallest <= budget else 0):
+            rounded = self.round(coarseness, damping)
+            excess = len(rounded.payload(self._threshold)) - budget
+            if excess <= 0:
                 return rounded
+            coarseness *= 1.01 * 2 ** (4 * excess / len(self._values))
         missing = max(1, smallest - budget)
         raise TrainingError(
             f"target_bytes: {len(self._values)} parameters take {missing:.0f} bytes more at their "

@@ -15,6 +15,7 @@ matrix, without which colours train badly.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +27,9 @@ from quinr_lidar.fields import native_quinr
 from quinr_lidar.fields.field import Parameters
 from quinr_lidar.quantum import probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
+
+Simulator = Callable[[CircuitSpec, Tensor, Tensor, Tensor], Tensor]
+"""As :func:`quinr_lidar.quantum.probabilities`."""
 
 MAX_STAGES = 4
 MAX_OUTPUTS = 16
@@ -223,29 +227,50 @@ class QuinrField:
             canonical[name] = canonical[name] - 2 * math.pi * turns
         return canonical
 
-    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+    def evaluate(
+        self,
+        parameters: Parameters,
+        coordinates: Tensor,
+        *,
+        simulate: Simulator | None = None,
+    ) -> Tensor:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs].
 
         The dtype and device are those of the parameters, which the coordinates must share.
         Differentiable where a parameter requires it; otherwise one call of the kernel does all.
+
+        Args:
+            parameters: [F, ...].
+            coordinates: Where.
+            simulate: Runs the circuits instead of the backend, for instance on a PennyLane device.
         """
         tensors = (coordinates, *parameters.values())
         graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        if not graph and native_quinr.is_supported(self, coordinates.device, coordinates.dtype):
+        kernel = native_quinr.is_supported(self, coordinates.device, coordinates.dtype)
+        if kernel and not graph and simulate is None:
             return native_quinr.values(self, parameters, coordinates)
+        run = simulate or probabilities
         values = coordinates
         for stage, circuit in enumerate(self.circuits):
-            sine = values
-            for weight, bias in self.sine_names(stage):
-                linear = self.w0 * (sine @ parameters[weight].transpose(1, 2))
-                sine = torch.sin(linear + parameters[bias][:, None])
-            rotations = parameters[f"rotations{stage}"]
-            controlled = parameters.get(f"controlled{stage}")
-            if controlled is None:
-                controlled = rotations.new_zeros(len(rotations), *circuit.controlled_shape)
-            embedding = parameters[f"embedding_scale{stage}"][:, None] * sine
-            values = probabilities(circuit, embedding, rotations, controlled)
+            embedding = self.embed(parameters, stage, values)
+            values = run(circuit, embedding, *self.angles(parameters, stage))
         return self.read_out(parameters, values)
+
+    def embed(self, parameters: Parameters, stage: int, values: Tensor) -> Tensor:
+        """The angles [F, P, M] that a stage embeds of its inputs [F or 1, P, ...]."""
+        for weight, bias in self.sine_names(stage):
+            linear = self.w0 * (values @ parameters[weight].transpose(1, 2))
+            values = torch.sin(linear + parameters[bias][:, None])
+        return parameters[f"embedding_scale{stage}"][:, None] * values
+
+    def angles(self, parameters: Parameters, stage: int) -> tuple[Tensor, Tensor]:
+        """A stage's rotations and controlled rotations; a single qubit has none of the latter."""
+        rotations = parameters[f"rotations{stage}"]
+        controlled = parameters.get(f"controlled{stage}")
+        if controlled is None:
+            shape = self.circuits[stage].controlled_shape
+            controlled = rotations.new_zeros(len(rotations), *shape)
+        return rotations, controlled
 
     def read_out(self, parameters: Parameters, probabilities: Tensor) -> Tensor:
         """Values [F, P, outputs] from the last circuit's probabilities [F, P, its outputs]."""

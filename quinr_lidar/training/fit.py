@@ -15,7 +15,7 @@ from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, native_quinr
-from quinr_lidar.fields.field import Field, Parameters, flatten, parameter_count
+from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
 from quinr_lidar.quantum import choose_backend
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
 from quinr_lidar.training.levenberg_marquardt import LevenbergMarquardt
@@ -177,14 +177,11 @@ def _make_loop(
         return LevenbergMarquardt(field, start, coordinates, targets, seed=settings.seed)
     rotated = optimizer == "gn-adam"
     # Rotated axes have lengths of their own.
-    rates = {} if rotated else field.learning_rates
-    factors = {
-        name: torch.full((1, *shape), rates.get(name, 1.0)) for name, shape in field.shapes.items()
-    }
-    loop = _adam_loop(
+    factors = torch.ones(parameter_count(field)) if rotated else rate_factors(field)
+    loop = adam_loop(
         field,
         start,
-        flatten(field, factors)[0],
+        factors,
         coordinates,
         targets,
         LoopSettings(settings.batch_size, settings.weight_decay, BETAS[optimizer], settings.seed),
@@ -192,7 +189,16 @@ def _make_loop(
     return RotatedLoop(loop, EigenAxes(field, coordinates, settings.seed)) if rotated else loop
 
 
-def _adam_loop(
+def rate_factors(field: Field) -> Tensor:
+    """Each parameter's factor of the learning rate, [S]."""
+    parts = [
+        torch.full((size,), field.learning_rates.get(name, 1.0))
+        for name, size in zip(field.shapes, tensor_sizes(field), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def adam_loop(
     field: Field,
     start: Parameters,
     factors: Tensor,

@@ -138,15 +138,20 @@ def gauss_newton_matrices(field: Field, parameters: Parameters, coordinates: Ten
 
 
 def image_matrix(
-    field: Field, parameters: Parameters, coordinates: Tensor, seed: int
+    field: Field,
+    parameters: Parameters,
+    coordinates: Tensor,
+    seed: int,
+    samples: int = IMAGE_SAMPLES,
 ) -> NDArray[np.float64]:
-    """The Gauss-Newton matrix of one frame, from up to :data:`IMAGE_SAMPLES` pixels.
+    """The Gauss-Newton matrix of one frame, from a sample of the pixels.
 
     Args:
         field: Any.
         parameters: Of one frame, [1, ...].
         coordinates: [P, inputs] of all samples.
         seed: Of those that are looked at.
+        samples: How many are looked at, at most.
 
     Returns:
         [S, S], of a pixel.
@@ -154,8 +159,8 @@ def image_matrix(
     Raises:
         TrainingError: derivatives are not finite.
     """
-    samples = len(coordinates)
-    picked = draw_batch(seed, 0, samples, min(samples, IMAGE_SAMPLES))
+    count = len(coordinates)
+    picked = draw_batch(seed, 0, count, min(count, samples))
     # In parts, as the derivatives of all at once may take hundreds of MB.
     parts = np.array_split(picked, -(-len(picked) // SAMPLES))
     matrices = [

@@ -10,7 +10,9 @@ quantisation known as GPTQ (Frantar et al. 2022).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,12 +119,19 @@ def choose_codes(
     return codes
 
 
+Refit = Callable[[NDArray[np.float64], NDArray[np.bool_]], tuple[NDArray[np.float64], Any]]
+"""From values [S] and which are still free [S] to better values of these and a new matrix."""
+
+
 def round_parameters(
     values: NDArray[np.float64],
     classes: list[ParameterClass],
     codes: list[int],
     matrix: NDArray[np.float64],
     damping: float = DAMPINGS[0],
+    *,
+    refit: Refit | None = None,
+    groups: int = 1,
 ) -> tuple[list[RoundedClass], NDArray[np.float64]]:
     """Round one after the other, the most harmful first, and compensate.
 
@@ -132,6 +141,9 @@ def round_parameters(
         codes: A step byte for each class.
         matrix: Gauss-Newton matrix of a pixel, [S, S].
         damping: Of compensation, relative to the matrix's diagonal.
+        refit: Trains what is not rounded yet, between groups: the coarser the steps, the less the
+            matrix knows of what they do.
+        groups: How many times rounding pauses for it.
 
     Returns:
         The classes on their grids, and all values [S]: rounded ones and, for what belongs to no
@@ -140,41 +152,63 @@ def round_parameters(
     Raises:
         TrainingError: a parameter is not finite, or has become very large.
     """
-    values = values.copy()
-    steps = np.zeros(len(values))
-    lowest, highest = np.full(len(values), -np.inf), np.full(len(values), np.inf)
-    for each, code in zip(classes, codes, strict=True):
-        steps[each.index] = step_of(each, code)
-        if each.period is not None and not each.wraps:
-            lowest[each.index] = -(levels(code) // 2)
-            highest[each.index] = (levels(code) - 1) // 2
-    diagonal = np.diag(matrix)
-    damped = matrix + np.diag(damping * (diagonal + 1e-3 * diagonal.mean()) + 1e-30)
-    # By torch, whose threads the caller has set; NumPy would start as many as there are cores.
-    inverse = torch.linalg.inv(torch.from_numpy(damped)).numpy()
-    symbols = np.zeros(len(values), dtype=np.int64)
-    places = np.flatnonzero(steps)
-    harm = diagonal[places] * steps[places] ** 2
-    for place in places[np.argsort(-harm, kind="stable")]:
-        step = steps[place]
-        symbol = np.clip(np.rint(values[place] / step), lowest[place], highest[place])
-        if not abs(symbol) < MAX_SYMBOL:
-            raise TrainingError(f"rounding: expected a finite parameter, got {values[place]:g}")
-        error = symbol * step - values[place]
-        column = inverse[:, place].copy()
-        values += error / column[place] * column
-        values[place] = symbol * step
-        symbols[place] = int(symbol)
-        inverse -= np.outer(column, column) / column[place]
-        # This parameter has its value; the rest must not move it again.
-        inverse[place], inverse[:, place] = 0, 0
-    if not np.isfinite(values).all():
+    rounding = _Rounding(values, classes, codes)
+    harm = np.diag(matrix) * rounding.steps**2
+    places = np.flatnonzero(rounding.steps)
+    order = places[np.argsort(-harm[places], kind="stable")]
+    for group in np.array_split(order, groups):
+        rounding.round(group, matrix, damping)
+        if refit is not None and rounding.free.any():
+            rounding.values, matrix = refit(rounding.values, rounding.free)
+    if not np.isfinite(rounding.values).all():
         raise TrainingError("rounding: a parameter is not finite")
     rounded = [
-        RoundedClass(code, _in_turn(symbols[each.index], each, code))
+        RoundedClass(code, _in_turn(rounding.symbols[each.index], each, code))
         for each, code in zip(classes, codes, strict=True)
     ]
-    return rounded, values
+    return rounded, rounding.values
+
+
+class _Rounding:
+    """Values of which more and more are on their grids."""
+
+    def __init__(
+        self, values: NDArray[np.float64], classes: list[ParameterClass], codes: list[int]
+    ) -> None:
+        self.values = values.copy()
+        self.steps = np.zeros(len(values))
+        self.symbols = np.zeros(len(values), dtype=np.int64)
+        self.free = np.ones(len(values), dtype=np.bool_)
+        self._lowest, self._highest = np.full(len(values), -np.inf), np.full(len(values), np.inf)
+        for each, code in zip(classes, codes, strict=True):
+            self.steps[each.index] = step_of(each, code)
+            if each.period is not None and not each.wraps:
+                self._lowest[each.index] = -(levels(code) // 2)
+                self._highest[each.index] = (levels(code) - 1) // 2
+
+    def round(self, places: NDArray[np.int64], matrix: NDArray[np.float64], damping: float) -> None:
+        """Round these places in their order, and make up for it with all that are free."""
+        diagonal = np.diag(matrix)
+        damped = matrix + np.diag(damping * (diagonal + 1e-3 * diagonal.mean()) + 1e-30)
+        free = np.flatnonzero(self.free)
+        rows = {int(place): row for row, place in enumerate(free)}
+        # By torch, whose threads the caller has set; NumPy would start as many as there are cores.
+        inverse = torch.linalg.inv(torch.from_numpy(damped[np.ix_(free, free)])).numpy()
+        values = self.values[free]
+        for place in places:
+            row, step = rows[int(place)], self.steps[place]
+            symbol = np.clip(np.rint(values[row] / step), self._lowest[place], self._highest[place])
+            if not abs(symbol) < MAX_SYMBOL:
+                raise TrainingError(f"rounding: expected a finite parameter, got {values[row]:g}")
+            column = inverse[:, row].copy()
+            values += (symbol * step - values[row]) / column[row] * column
+            values[row] = symbol * step
+            self.symbols[place] = int(symbol)
+            inverse -= np.outer(column, column) / column[row]
+            # This parameter has its value; the rest must not move it again.
+            inverse[row], inverse[:, row] = 0, 0
+        self.values[free] = values
+        self.free[places] = False
 
 
 def _in_turn(symbols: NDArray[np.int64], each: ParameterClass, code: int) -> NDArray[np.int64]:

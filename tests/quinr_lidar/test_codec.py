@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.bitstream.threshold import best_threshold
-from quinr_lidar.errors import BitstreamError, GeometryError, ProfileError, TrainingError
-from quinr_lidar.fields import pixel_coordinates
+from quinr_lidar.errors import (
+    BackendError,
+    BitstreamError,
+    GeometryError,
+    ProfileError,
+    TrainingError,
+)
+from quinr_lidar.fields import SirenField, pixel_coordinates
 
 TINY = {"qubits": 3, "features": 6, "blocks": 2, "steps": 300, "batch_size": 256}
 
@@ -219,3 +225,61 @@ def test_a_layer_this_version_cannot_read_is_refused(encoded):
     data = pack(container.header, [*container.sections, Section("mask", b"x")])
     with pytest.raises(BitstreamError, match="layer 2 cannot be read by this version"):
         quinr_lidar.decode(data)
+
+
+def test_restarts_keep_the_best_file():
+    singles = [codec.encode_frame(street(), **TINY | {"seed": seed}) for seed in range(3)]
+    best = codec.encode_frame(street(), **TINY, restarts=3)
+    assert best.psnr == max(one.psnr for one in singles)
+    assert best.data == max(singles, key=lambda one: one.psnr).data
+    assert best.fit.steps == sum(one.fit.steps for one in singles)
+
+
+def test_rounding_with_refits_loses_less():
+    settings = TINY | {"sine_layers": 2, "steps": 1500, "optimizer": "adamw", "target_bytes": 92}
+    plain = codec.encode_frame(street(), **settings)
+    refitted = codec.encode_frame(street(), **settings, refit_groups=6)
+    assert refitted.psnr > plain.psnr
+    assert len(refitted.data) <= 92
+    with pytest.raises(ProfileError, match="refit_groups"):
+        codec.encode_frame(street(), quantization="uniform", refit_groups=2)
+
+
+def test_other_grids_and_windows(encoded):
+    whole = quinr_lidar.decode(encoded.data)
+    assert not whole.interpolated
+    dense = quinr_lidar.decode(encoded.data, height=32, width=128)
+    assert dense.interpolated
+    assert dense.projection == SphericalProjection(32, 128)
+    # A pixel is about the mean of the four that share its place.
+    coarse = dense.ranges.reshape(16, 2, 64, 2).mean((1, 3))
+    assert np.abs(coarse - whole.ranges).mean() < 0.1
+    assert dense.measured_count > 3 * whole.measured_count
+
+    window = codec.Window(4, 9, 10, 30)
+    part = quinr_lidar.decode(encoded.data, window=window)
+    inside = np.zeros(whole.shape, bool)
+    inside[window.slices] = True
+    np.testing.assert_array_equal(part.ranges[inside], whole.ranges[inside])
+    assert not part.measured[~inside].any()
+    with pytest.raises(ValueError, match="window"):
+        quinr_lidar.decode(encoded.data, window=codec.Window(0, 17, 0, 5))
+    with pytest.raises(ValueError, match="window"):
+        codec.Window(3, 3, 0, 5)
+    with pytest.raises(GeometryError, match="height"):
+        quinr_lidar.decode(encoded.data, height=70_000)
+
+
+def test_decoding_on_a_device(encoded):
+    from quinr_lidar.quantum.devices import DeviceRun, device_probabilities
+
+    exact = quinr_lidar.decode(encoded.data, height=4, width=8)
+    run = device_probabilities(DeviceRun("default.qubit"))
+    device = quinr_lidar.decode(encoded.data, height=4, width=8, simulate=run)
+    np.testing.assert_allclose(device.ranges, exact.ranges, atol=1e-4)
+    few = device_probabilities(DeviceRun("default.qubit", shots=100))
+    noisy = quinr_lidar.decode(encoded.data, height=4, width=8, simulate=few)
+    assert 0 < np.abs(noisy.ranges - exact.ranges).mean() < 10
+    other = codec.encode_frame(street(), field=SirenField(4, 1), **TINY).data
+    with pytest.raises(BackendError, match="SirenField"):
+        quinr_lidar.decode(other, simulate=run)
