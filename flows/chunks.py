@@ -1,4 +1,4 @@
-"""What both flows share: frames in chunks, one Prefect task a chunk, and the final state.
+"""What the flows share: frames in chunks, one Prefect task a chunk, and the final state.
 
 A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
 chunk of whole runs (frames that start from each other's results); its frames run in worker
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -37,6 +37,20 @@ CHUNKS_IN_FLIGHT = 32
 
 A run keeps one worker busy, so this many chunks must hold a run for every worker.
 """
+
+
+class Outcome(Protocol):
+    """What a final state needs to know of a record."""
+
+    @property
+    def status(self) -> str:
+        """Either "ok" or "failed"."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed."""
+        ...
 
 
 def chunk_runner() -> Any:
@@ -71,8 +85,12 @@ def run_chunk(
     jobs: Any,
     first: str,  # noqa: ARG001 (Prefect reads it for the run's name)
     last: str,  # noqa: ARG001
-) -> list[FrameRecord]:
-    """Run one chunk of frames; ``first`` and ``last`` only name it in the UI."""
+) -> list[Any]:
+    """Run one chunk of frames; ``first`` and ``last`` only name it in the UI.
+
+    Returns:
+        The records of ``workers.run(function, jobs)``.
+    """
     return workers.run(function, jobs)
 
 
@@ -158,12 +176,21 @@ def default_chunk(frames: int, processes: int, run_length: int = 1) -> int:
     return max(1, even, math.ceil(frames / MAX_TASKS), runs * run_length)
 
 
-def final_state(records: Sequence[FrameRecord], max_failed_share: float, data: Any) -> State:
-    """Completed, Completed with failures, or Failed above a share of failed frames."""
+def final_state(
+    records: Sequence[Outcome], max_failed_share: float, data: Any, unit: str = "frames"
+) -> State:
+    """Completed, Completed with failures, or Failed above a share of failed frames.
+
+    Args:
+        records: All of a flow.
+        max_failed_share: Share of failed ones above which the flow itself fails.
+        data: The state's.
+        unit: What the records are of, in the plural.
+    """
     failed = [record for record in records if record.status == "failed"]
-    message = f"{len(failed)}/{len(records)} frames failed"
+    message = f"{len(failed)}/{len(records)} {unit} failed"
     if not failed:
-        return Completed(message=f"{len(records)} frames", data=data)
+        return Completed(message=f"{len(records)} {unit}", data=data)
     if len(failed) > max_failed_share * len(records):
         return Failed(name="TooManyFailures", message=f"{message}; first: {failed[0].error}")
     return Completed(name="CompletedWithFailures", message=message, data=data)

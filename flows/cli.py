@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 app = typer.Typer(
-    help="Archive and restore whole sequences as Prefect flows. No server needs to run.",
+    help="Sequences of scans and folders of pictures, as Prefect flows. No server needs to run.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -116,6 +116,60 @@ def restore(
 
 
 @app.command()
+def kodak(
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures (.png, .jpg, ...).")],
+    out: Annotated[Path, typer.Argument(help="Folder for files, decoded pictures and results.")],
+    profile: ProfileName = "kodak-400",
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+    jobs: Jobs = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--overwrite", help="Skip finished pictures, or do all again.")
+    ] = True,
+    max_failed_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of failed pictures above which the flow fails."),
+    ] = 0.5,
+    json: Json = False,
+) -> None:
+    """Compress a folder of pictures, decode them, and report bpp, PSNR and SSIM.
+
+    Run it again to go on where it stopped.
+    Example: `quinr-flows kodak kodak out --profile kodak-400 --jobs 4`
+    """
+    # scikit-image takes long to import, and only this command needs it.
+    from pipeline.picture_results import CONTACT_SHEET, mean_row, picture_rows
+    from pipeline.pictures import picture_jobs, read_picture_record
+
+    # Bad input ends the command before a server starts for the flow.
+    overrides = parse_settings(settings)
+    chosen = find_profile(profile).with_overrides(**overrides)
+    pictures = picture_jobs(folder, out, chosen)
+
+    from flows.kodak_track import kodak_track
+
+    state = kodak_track(
+        str(folder),
+        str(out),
+        profile=profile,
+        overrides=overrides,
+        jobs=jobs,
+        resume=resume,
+        max_failed_share=max_failed_share,
+        return_state=True,
+    )
+    records = [record for job in pictures if (record := read_picture_record(job))]
+    rows, mean = picture_rows(records), mean_row(records)
+    if json:
+        shown = {name: mean[name] for name in mean if name not in ("file", "status", "error")}
+        print_json({"state": state.name, "message": state.message, "pictures": rows, "mean": shown})
+    else:
+        print_table([*rows, mean], f"{folder}, profile {chosen.name}")
+        if (sheet := out / CONTACT_SHEET).is_file():
+            print(f"contact sheet  {sheet}")
+    _finish(state, quiet=json)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path("data/demo"),
     frames: Annotated[int, typer.Option(min=1, help="Scans of the synthetic drive.")] = 10,
@@ -139,7 +193,7 @@ def main() -> None:
 
 
 def _finish(state: State, *, quiet: bool = False) -> None:
-    """Say how the flow ended; exit 0 complete, 1 some frames failed, 2 the flow failed."""
+    """Say how the flow ended; exit 0 complete, 1 some failed, 2 the flow failed."""
     if not quiet:
         print(f"{state.name}: {state.message or ''}")
     if not state.is_completed():
