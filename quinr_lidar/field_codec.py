@@ -82,6 +82,7 @@ def fit_values(
     framing: int,
     *,
     masked: bool,
+    counted: NDArray[np.bool_] | None = None,
     start: Parameters | None = None,
     progress: Callable[[FitProgress], None] | None = None,
 ) -> FittedValues:
@@ -93,6 +94,7 @@ def fit_values(
         settings: Of training and rounding; their field does not count.
         framing: Bytes of the file around the section, for ``target_bytes``.
         masked: Whether the section has a threshold.
+        counted: [H, W], pixels that are trained on; all by default.
         start: Parameters to start from; the profile's settings of a warm start then apply.
         progress: Called now and then while it trains.
 
@@ -109,6 +111,9 @@ def fit_values(
         )
     targets = torch.from_numpy(np.ascontiguousarray(values)).view(1, -1, channels)
     samples = _Samples(pixel_coordinates(height, width), targets[0])
+    if counted is not None:
+        chosen = torch.from_numpy(np.ascontiguousarray(counted)).view(-1)
+        samples = _Samples(samples.coordinates[chosen], samples.targets[chosen])
     attempts = []
     for fitted in _trainings(field, samples, settings, start, progress):
         payload = _quantised(settings, field, fitted.parameters, samples, framing, masked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib import resources
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -139,7 +140,15 @@ class Profile(BaseModel):
         return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 
-PROFILES: dict[str, Profile] = {"paper": Profile(name="paper")}
+def _presets() -> dict[str, Profile]:
+    folder = resources.files("quinr_lidar") / "presets"
+    texts = [entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".json")]
+    profiles = [Profile.model_validate_json(text) for text in texts]
+    return {profile.name: profile for profile in profiles}
+
+
+PROFILES: dict[str, Profile] = _presets()
+"""The files of ``quinr_lidar/presets``, as ``quinr rd-search`` writes them."""
 
 
 def get_profile(profile: str | Profile) -> Profile:

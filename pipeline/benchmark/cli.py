@@ -10,7 +10,9 @@ import typer
 from tqdm import tqdm
 
 from pipeline.benchmark.kernel import bench_kernel
+from pipeline.benchmark.paper.cli import paper
 from pipeline.benchmark.shots_cli import shots
+from pipeline.benchmark.small_images_cli import small_images
 from pipeline.benchmark.training import FitBench
 from pipeline.console import Json, ProfileName, Settings, parse_settings, print_json, print_table
 from pipeline.datasets import open_dataset, read_velodyne
@@ -24,6 +26,8 @@ from quinr_lidar.quantum.circuit import Pairs
 
 app = typer.Typer(help="Measure the software on this machine.", no_args_is_help=True)
 app.command()(shots)
+app.command()(paper)
+app.command(name="small-images")(small_images)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]
 

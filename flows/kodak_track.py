@@ -1,0 +1,159 @@
+"""The Kodak track: a folder of pictures encoded, decoded, measured and shown side by side."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture, wait
+from prefect.utilities.annotations import quote
+from tqdm import tqdm
+
+from flows.chunks import chunk_runner, default_chunk, final_state, run_chunk
+from pipeline.picture_results import (
+    RESULTS,
+    mean_row,
+    picture_rows,
+    write_contact_sheet,
+    write_picture_results,
+)
+from pipeline.picture_workers import PictureWorkers
+from pipeline.pictures import (
+    PictureJob,
+    PictureRecord,
+    encode_picture,
+    failed_picture,
+    picture_jobs,
+    write_picture_record,
+)
+from pipeline.profile_files import find_profile
+
+MAX_ARTIFACT_ROWS = 500
+
+
+@flow(
+    name="kodak-track",
+    flow_run_name="kodak {source}",
+    task_runner=chunk_runner(),
+    validate_parameters=True,
+)
+def kodak_track(
+    source: str,
+    out: str,
+    profile: str = "kodak-400",
+    overrides: dict[str, Any] | None = None,
+    jobs: int | None = None,
+    resume: bool = True,
+    max_failed_share: float = 0.5,
+) -> State:
+    """Encode every picture of a folder; write results and a contact sheet.
+
+    Pictures finished earlier (same source, settings and software, intact file) are skipped. A
+    picture that fails is recorded and reported, the rest go on. The files depend neither on the
+    number of workers nor on interruptions.
+
+    Args:
+        source: A folder of pictures; those in folders below it do not count.
+        out: Folder of ``<stem>.quinr``, ``decoded/``, ``records/``, ``results.json`` and
+            ``contact_sheet.png``.
+        profile: Name of the encoder's settings.
+        overrides: Settings to change.
+        jobs: Worker processes; as many as cores when left out.
+        resume: Skip what is done; otherwise do everything again.
+        max_failed_share: Share of failed pictures above which the flow itself fails.
+
+    Returns:
+        A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
+    """
+    settings = find_profile(profile).with_overrides(**(overrides or {}))
+    pictures = picture_jobs(Path(source), Path(out), settings, resume=resume)
+    records = _run(pictures, jobs)
+    for job, record in zip(pictures, records, strict=True):
+        # Where a whole task failed, its pictures have none yet.
+        if record.status == "failed":
+            write_picture_record(job, record)
+    shown = {"source": source, "profile": settings.model_dump(mode="json")}
+    write_picture_results(Path(out), records, shown)
+    sheet = write_contact_sheet(Path(out), pictures, records)
+    _publish(Path(out), records, sheet)
+    return final_state(records, max_failed_share, out, "pictures")
+
+
+def _run(jobs: Sequence[PictureJob], processes: int | None) -> list[PictureRecord]:
+    """All pictures in chunks, a task each, with a progress bar; records in job order."""
+    task = run_chunk.with_options(name="pictures", task_run_name="pictures {first} to {last}")
+    with tqdm(total=len(jobs), desc="pictures", unit="picture") as bar:
+        failed = 0
+
+        def on_picture(record: PictureRecord) -> None:
+            nonlocal failed
+            if record.status == "failed":
+                failed += 1
+                tqdm.write(record.error or record.stem, file=sys.stderr)
+            bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+        with PictureWorkers(processes, on_picture) as workers:
+            size = default_chunk(len(jobs), workers.processes)
+            chunks = [jobs[begin : begin + size] for begin in range(0, len(jobs), size)]
+            futures = [
+                task.submit(
+                    quote(workers),
+                    quote(encode_picture),
+                    quote(chunk),
+                    first=chunk[0].stem,
+                    last=chunk[-1].stem,
+                )
+                for chunk in chunks
+            ]
+            wait(futures)
+            return [
+                record
+                for future, chunk in zip(futures, chunks, strict=True)
+                for record in _records(future, chunk)
+            ]
+
+
+def _records(future: PrefectFuture[list[Any]], chunk: Sequence[PictureJob]) -> list[PictureRecord]:
+    """A chunk's records; if its task itself failed, that is the failure of these pictures only."""
+    try:
+        return future.result()
+    except Exception as error:
+        return [failed_picture(job, f"{type(error).__name__}: {error}") for job in chunk]
+
+
+def _publish(out: Path, records: Sequence[PictureRecord], sheet: Path | None) -> None:
+    """Show table and sheet in Prefect's UI; the results are on disk already, so it may fail."""
+    name = out.resolve().name
+    key = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"kodak-{name}".lower())
+    key = key[:200].strip("-")
+    try:
+        create_table_artifact(
+            key=key,
+            table=[*picture_rows(records)[:MAX_ARTIFACT_ROWS], mean_row(records)],
+            description=f"Pictures of {name} (first {MAX_ARTIFACT_ROWS} at most) and the mean of "
+            "all",
+        )
+        create_markdown_artifact(
+            key=f"{key}-sheet",
+            markdown=_markdown(out, records, sheet),
+            description=f"Contact sheet of {name}",
+        )
+    except Exception:
+        logging.getLogger(__name__).warning("the artifacts were not stored", exc_info=True)
+
+
+def _markdown(out: Path, records: Sequence[PictureRecord], sheet: Path | None) -> str:
+    failed = [record for record in records if record.status == "failed"]
+    lines = [f"# {len(records) - len(failed)} of {len(records)} pictures", ""]
+    if sheet is not None:
+        address = sheet.resolve().as_uri()
+        lines += [f"[Contact sheet]({address}) (original, decoded, error)", ""]
+    lines += [f"[Results]({(out / RESULTS).resolve().as_uri()})", ""]
+    return "\n".join(lines + [f"- failed: {record.error}" for record in failed[:50]])

@@ -1,0 +1,162 @@
+"""All points of a comparison, in worker processes, resumable."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.benchmark.paper.contestants import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
+from pipeline.benchmark.paper.points import Point, PointJob, run_point
+from pipeline.sources import is_picture
+from pipeline.workers import initialise_worker
+from quinr_lidar.errors import DatasetError, StorageError
+
+SCAN_CODECS = ("jpeg2000-8", "jpeg2000-16", "jpeg-xl")
+PICTURE_CODECS = ("jpeg2000-8", "jpeg", "jpeg-xl", "webp")
+CODEC_EXTRA = (2500, 5000)
+"""Sizes beyond the fields', where codecs come into their own."""
+
+MAIN = ("quinr", "quinr-1", "siren")
+"""Who has several seeds and all pictures; the rest, far behind, one seed and one picture."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        sources: Scans and pictures.
+        seeds: Of each field.
+        share: Of the trainings' steps.
+        sizes: Only these; all by default.
+        names: Only these contestants; all by default.
+        codecs: Whether codecs take part.
+    """
+
+    sources: tuple[Path, ...]
+    seeds: int = 3
+    share: float = 1.0
+    sizes: tuple[int, ...] | None = None
+    names: tuple[str, ...] | None = None
+    codecs: bool = True
+
+    def jobs(self) -> list[PointJob]:
+        """Every point, the quick ones first.
+
+        Raises:
+            DatasetError: a contestant is unknown.
+        """
+        unknown = set(self.names or ()) - set(CONTESTANTS)
+        if unknown:
+            known = ", ".join(CONTESTANTS)
+            raise DatasetError(f"contestants: expected some of {known}, got {', '.join(unknown)}")
+        found = [job for source in self.sources for job in self._of(source)]
+        return sorted(found, key=lambda job: (job.size, job.seed))
+
+    @property
+    def _further_pictures(self) -> list[Path]:
+        return [source for source in self.sources if is_picture(source)][1:]
+
+    def _of(self, source: Path) -> Iterable[PointJob]:
+        picture = is_picture(source)
+        sizes = PICTURE_SIZES if picture else SCAN_SIZES
+        for size in sizes if self.sizes is None else self.sizes:
+            for name, contestant in CONTESTANTS.items():
+                if (self.names is not None and name not in self.names) or (
+                    contestant.split and picture
+                ):
+                    continue
+                if name not in MAIN and source in self._further_pictures:
+                    continue
+                seeds = self.seeds if name in MAIN else 1
+                entries = contestant.enter(size, 3 if picture else 1)
+                for entry in range(len(entries)):
+                    for seed in range(seeds):
+                        yield PointJob(source, name, size, entry, seed, self.share)
+        if self.codecs:
+            for name in PICTURE_CODECS if picture else SCAN_CODECS:
+                for size in (*(sizes if self.sizes is None else self.sizes), *CODEC_EXTRA):
+                    yield PointJob(source, f"codec:{name}", size)
+
+
+def run_plan(
+    plan: Plan,
+    journal: Path,
+    workers: int,
+    progress: Callable[[str], None] | None = None,
+    *,
+    only_known: bool = False,
+) -> list[Point]:
+    """Run what the journal does not know yet; a line of it for each point, as soon as it is done.
+
+    Args:
+        plan: What is compared.
+        journal: Of points, JSON lines.
+        workers: Processes.
+        progress: Called with a line for each point.
+        only_known: Run nothing.
+
+    Raises:
+        DatasetError: a contestant is unknown.
+        QuinrError: a source cannot be read, or the journal not be written.
+    """
+    say = progress or (lambda _: None)
+    jobs = plan.jobs()
+    known = read_points(journal)
+    found = [known[job.key] for job in jobs if job.key in known]
+    waiting = [job for job in jobs if job.key not in known]
+    for point in found:
+        say(f"known: {_line(point)}")
+    if only_known or not waiting:
+        return found
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=initialise_worker) as pool:
+        futures = [pool.submit(run_point, job) for job in waiting]
+        for future in as_completed(futures):
+            point = future.result()
+            _append(journal, point)
+            found.append(point)
+            say(_line(point))
+    return found
+
+
+def read_points(journal: Path) -> dict[str, Point]:
+    """Points of earlier runs by their keys; a line cut short by a crash is ignored.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+    try:
+        text = journal.read_text() if journal.exists() else ""
+    except OSError as error:
+        raise StorageError(f"{journal}: {error.strerror}") from error
+    points = {}
+    for line in text.splitlines():
+        try:
+            point = Point(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        points[point.key] = point
+    return points
+
+
+def _append(journal: Path, point: Point) -> None:
+    try:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        cut_short = journal.exists() and not journal.read_bytes().endswith(b"\n")
+        with journal.open("a") as file:
+            file.write(("\n" if cut_short else "") + json.dumps(point.as_dict()) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StorageError(f"{journal}: {error.strerror}") from error
+
+
+def _line(point: Point) -> str:
+    result = point.error or f"{point.psnr_db:.3f} dB, {point.bytes} B"
+    return f"{point.source} {point.name} {point.label} {point.size} seed {point.seed}: {result}"
