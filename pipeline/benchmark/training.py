@@ -28,10 +28,10 @@ SHARES = (0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 4.0)
 ADAMW_RATE = 2.5e-2
 """The best of AdamW's (its axes are not the profile's, so it has a rate of its own)."""
 
-LM_SHARE = 1 / 16
-"""Iterations of Levenberg-Marquardt for a step of Adam, at about equal time."""
+STEP_SHARES: dict[Optimizer, float] = {"lm": 1 / 16, "lbfgs": 1 / 150}
+"""Steps of these for one of Adam, at about equal time."""
 
-OPTIMIZERS: tuple[Optimizer, ...] = ("gn-adam", "lm", "adamw")
+OPTIMIZERS: tuple[Optimizer, ...] = ("gn-adam", "lm", "lbfgs", "adamw")
 
 Start = Literal["cold", "warm"]
 
@@ -153,7 +153,7 @@ class FitBench:
 
     def _settings(self, settings: FitSettings, optimizer: Optimizer, share: float) -> FitSettings:
         """The profile's training by another optimiser and of another length."""
-        share = share * LM_SHARE if optimizer == "lm" else share
+        share = share * STEP_SHARES.get(optimizer, 1.0)
         rate = ADAMW_RATE if optimizer == "adamw" else settings.learning_rate
         return replace(
             settings,

@@ -18,11 +18,12 @@ from quinr_lidar.fields import QuinrField, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
 from quinr_lidar.quantum import choose_backend
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
+from quinr_lidar.training.lbfgs import Lbfgs
 from quinr_lidar.training.levenberg_marquardt import LevenbergMarquardt
 from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
 
 StopReason = Literal["steps", "plateau"]
-Optimizer = Literal["adamw", "gn-adam", "lm"]
+Optimizer = Literal["adamw", "gn-adam", "lm", "lbfgs"]
 
 SECOND_ORDER_LIMIT = 2500
 """Parameters of a frame up to which second-order steps were found to gain more than they cost."""
@@ -40,13 +41,13 @@ class FitSettings:
 
     Attributes:
         optimizer: "adamw"; "gn-adam", Adam along the eigenvectors of the Gauss-Newton matrix; or
-            "lm", Levenberg-Marquardt. The last two give way to AdamW above
+            "lm", Levenberg-Marquardt; or "lbfgs". "gn-adam" and "lm" give way to AdamW above
             :data:`SECOND_ORDER_LIMIT` parameters.
         steps: Optimiser steps at most.
-        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`; "lm"
-            chooses its own.
+        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`; "lm" and
+            "lbfgs" choose their own.
         learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows; "lm"
-            has none.
+            and "lbfgs" have none.
         warmup: Share of the steps spent warming up.
         weight_decay: AdamW's.
         patience: Steps without progress after which training cools down and stops.
@@ -162,7 +163,9 @@ def fit(
 
 def choose_optimizer(field: Field, wanted: Optimizer) -> Optimizer:
     """The optimiser for a field: the one that is wanted, unless the field is too large for it."""
-    return wanted if parameter_count(field) <= SECOND_ORDER_LIMIT else "adamw"
+    if wanted in ("gn-adam", "lm") and parameter_count(field) > SECOND_ORDER_LIMIT:
+        return "adamw"
+    return wanted
 
 
 def _make_loop(
@@ -175,6 +178,8 @@ def _make_loop(
 ) -> Loop:
     if optimizer == "lm":
         return LevenbergMarquardt(field, start, coordinates, targets, seed=settings.seed)
+    if optimizer == "lbfgs":
+        return Lbfgs(field, start, coordinates, targets, seed=settings.seed)
     rotated = optimizer == "gn-adam"
     # Rotated axes have lengths of their own.
     factors = torch.ones(parameter_count(field)) if rotated else rate_factors(field)

@@ -29,8 +29,9 @@ SOURCES = (
     "kodak/kodim15.png",
     "kodak/kodim23.png",
 )
-QUICK_SIZES = (100, 200, 400)
-QUICK_NAMES = ("quinr", "quinr-1", "siren", "fourier-tanh")
+QUICK_SIZES = (200, 400)
+QUICK_NAMES = ("quinr", "siren", "fourier-tanh")
+QUICK_CODECS = ("jpeg2000-8",)
 
 
 def paper(
@@ -103,8 +104,9 @@ def _plan(
         first = [p for p in found if p.suffix == ".bin"][:1] + [
             p for p in found if p.suffix != ".bin"
         ][:1]
-        return Plan(tuple(first), 1, 0.15, chosen or QUICK_SIZES, names or QUICK_NAMES, codecs)
-    return Plan(found, seeds, 1.0, chosen, names, codecs)
+        few = QUICK_CODECS if codecs else ()
+        return Plan(tuple(first), 1, 0.1, chosen or QUICK_SIZES, names or QUICK_NAMES, few)
+    return Plan(found, seeds, 1.0, chosen, names, None if codecs else ())
 
 
 def _papers_sources() -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from quinr_lidar.fields import Field, FourierField, QirenField, QuinrField, SirenField
 from quinr_lidar.fields.field import parameter_count
@@ -26,6 +26,9 @@ TUNED: dict[str, Any] = {
     "refit_groups": 8,
 }
 """Training and rounding of every baseline, as of quINR."""
+
+
+Mask = Literal["value", "field", "given"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class Contestant:
         name: Its key.
         title: For people.
         enter: From a size in bytes and channels to its entries; none where it cannot.
-        split: Whether mask and ranges have a field each (scans only).
+        mask: Where unmeasured pixels come from: "value", the field's own values; "field", another
+            field (scans only); or "given", for nothing, as a layer of its own will (scans only).
     """
 
     name: str
     title: str
     enter: Callable[[int, int], list[Entry]]
-    split: bool = False
+    mask: Mask = "value"
 
 
 def entry_of(size: int, channels: int) -> Entry | None:
@@ -225,8 +229,10 @@ CONTESTANTS = {
         Contestant("fourier-relu", "Fourier features, ReLU", _fourier("relu")),
         Contestant("fourier-tanh", "Fourier features, tanh", _fourier("tanh")),
         Contestant("qiren", "QIREN", _qiren),
-        Contestant("quinr-split", "quINR, mask + depth", _quinr, split=True),
-        Contestant("siren-split", "SIREN, mask + depth", _siren, split=True),
+        Contestant("quinr-split", "quINR, mask + depth", _quinr, mask="field"),
+        Contestant("siren-split", "SIREN, mask + depth", _siren, mask="field"),
+        Contestant("quinr-depth", "quINR, the mask given", _quinr, mask="given"),
+        Contestant("siren-depth", "SIREN, the mask given", _siren, mask="given"),
         Contestant("quinr-literal", "quINR, the paper's letter", _literal(_literal_quinr)),
         Contestant("coin-literal", "COIN, the paper's letter", _literal(_literal_coin)),
     )

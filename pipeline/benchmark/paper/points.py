@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.paper.contestants import CONTESTANTS, Entry
+from pipeline.benchmark.paper.contestants import CONTESTANTS, Entry, Mask
 from pipeline.sources import read_source
 from quinr_lidar import Profile, RangeImage
 from quinr_lidar.bitstream import Header, ImageHeader, Section, pack
@@ -111,8 +112,7 @@ def run_point(job: PointJob) -> Point:
         entered = contestant.enter(job.size, values.shape[-1])[job.entry]
         found = {"label": entered.label}
         try:
-            encode = _encode_split if contestant.split else _encode
-            found |= encode(content, values, entered, job)
+            found |= _ENCODERS[contestant.mask](content, values, entered, job)
         except QuinrError as error:
             found["error"] = str(error)
     if found.get("bytes"):
@@ -172,6 +172,31 @@ def _encode_split(
     size = len(_file(header, fitted_mask)) + len(_file(header, fitted)) - shared
     quality = psnr(values, decoded, max_value=1.0)
     return _figures(size, quality, None, fitted_mask.fit.seconds + fitted.fit.seconds)
+
+
+def _encode_depth(
+    content: RangeImage, values: NDArray[np.float32], entered: Entry, job: PointJob
+) -> Any:
+    """A field of the measured pixels only; the mask costs nothing here."""
+    header = Header(content.projection, content.fill)
+    fitted = fit_values(
+        values,
+        entered.field,
+        settings_of(entered, job, job.size),
+        framing_bytes(header, job.size),
+        masked=True,
+        counted=content.measured,
+    )
+    decoded = np.where(content.measured[..., None], fitted.values, 1.0)
+    quality = psnr(values, decoded, max_value=1.0)
+    return _figures(len(_file(header, fitted)), quality, None, fitted.fit.seconds)
+
+
+_ENCODERS: dict[Mask, Callable[[Any, NDArray[np.float32], Entry, PointJob], Any]] = {
+    "value": _encode,
+    "field": _encode_split,
+    "given": _encode_depth,
+}
 
 
 def _smaller(job: PointJob, size: int) -> Entry:

@@ -35,7 +35,7 @@ class Plan:
         share: Of the trainings' steps.
         sizes: Only these; all by default.
         names: Only these contestants; all by default.
-        codecs: Whether codecs take part.
+        codecs: Only these; all by default.
     """
 
     sources: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Plan:
     share: float = 1.0
     sizes: tuple[int, ...] | None = None
     names: tuple[str, ...] | None = None
-    codecs: bool = True
+    codecs: tuple[str, ...] | None = None
 
     def jobs(self) -> list[PointJob]:
         """Every point, the quick ones first.
@@ -68,7 +68,7 @@ class Plan:
         for size in sizes if self.sizes is None else self.sizes:
             for name, contestant in CONTESTANTS.items():
                 if (self.names is not None and name not in self.names) or (
-                    contestant.split and picture
+                    contestant.mask != "value" and picture
                 ):
                     continue
                 if name not in MAIN and source in self._further_pictures:
@@ -78,8 +78,8 @@ class Plan:
                 for entry in range(len(entries)):
                     for seed in range(seeds):
                         yield PointJob(source, name, size, entry, seed, self.share)
-        if self.codecs:
-            for name in PICTURE_CODECS if picture else SCAN_CODECS:
+        for name in PICTURE_CODECS if picture else SCAN_CODECS:
+            if self.codecs is None or name in self.codecs:
                 for size in (*(sizes if self.sizes is None else self.sizes), *CODEC_EXTRA):
                     yield PointJob(source, f"codec:{name}", size)
 

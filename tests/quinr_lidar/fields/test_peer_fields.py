@@ -135,12 +135,12 @@ def test_shapes_and_derivatives(field):
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=repr)
-@pytest.mark.parametrize("optimizer", ["adamw", "gn-adam", "lm"])
+@pytest.mark.parametrize("optimizer", ["adamw", "gn-adam", "lm", "lbfgs"])
 def test_training_lowers_the_error(field, optimizer):
     coordinates = pixel_coordinates(12, 24)
     wave = 0.5 + 0.4 * torch.sin(2 * coordinates.sum(1))
     targets = wave[None, :, None].expand(1, -1, field.outputs)
-    steps = 10 if optimizer == "lm" else 100
+    steps = {"lm": 10, "lbfgs": 3}.get(optimizer, 100)
     result = fit(
         field, coordinates, targets, FitSettings(optimizer, steps, 128, 1e-2, patience=10**6)
     )
