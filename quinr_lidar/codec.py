@@ -90,7 +90,8 @@ class FileInfo:
     def as_dict(self) -> dict[str, Any]:
         """All of it in one flat dictionary (sections apart), ready for JSON."""
         flat = asdict(self)
-        return flat | flat.pop("scan") | flat.pop("field")
+        scan, field = flat.pop("scan"), flat.pop("field")
+        return flat | scan | field
 
 
 def encode(range_image: RangeImage, profile: str | Profile = "paper", **overrides: Any) -> bytes:

@@ -60,8 +60,8 @@ class Profile(BaseModel):
         default=1,
         ge=1,
         le=64,
-        description="groups in which parameters are rounded, the rest being trained in between; "
-        "1 = all at once",
+        description="groups in which weighted steps round parameters, the rest being trained in "
+        "between; 1 = all at once",
     )
     bits: int = Field(default=8, ge=2, le=16, description="of a parameter, if uniform")
 
@@ -97,9 +97,8 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _budgets_need_weights(self) -> Profile:
-        for name, default in (("target_bytes", None), ("refit_groups", 1)):
-            if getattr(self, name) != default and self.quantization == "uniform":
-                raise ValueError(f"{name} needs weighted quantization")
+        if self.target_bytes is not None and self.quantization == "uniform":
+            raise ValueError("target_bytes needs weighted quantization")
         return self
 
     def with_overrides(self, **overrides: Any) -> Profile:
@@ -184,5 +183,7 @@ _FIELD_SETTINGS = (
 def _readable(error: ValidationError) -> str:
     return "; ".join(
         f"{'.'.join(map(str, item['loc']))}: {item['msg'].lower()}, got {item['input']!r}"
+        if item["loc"]
+        else item["msg"].lower()
         for item in error.errors()
     )

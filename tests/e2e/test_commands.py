@@ -14,6 +14,7 @@ import pytest
 from pipeline.datasets import encode_velodyne
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=5"]
+TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
 
 
 def run(*arguments: object, module: str = "pipeline.cli") -> subprocess.CompletedProcess[str]:
@@ -179,7 +180,7 @@ def test_synth_then_evaluate_folder(tmp_path):
 def test_ctrl_c_leaves_no_partial_file(scan, tmp_path):
     target = tmp_path / "a.quinr"
     command = [sys.executable, "-m", "pipeline.cli", "encode", str(scan), "-o", str(target)]
-    command += ["--set", "steps=900000", "--set", "patience=900000"]
+    command += ["--set", "steps=900000", "--set", "patience=900000", "--restarts", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         while "/900000" not in process.stderr.read(20):

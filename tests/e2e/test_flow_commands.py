@@ -13,6 +13,7 @@ import pytest
 from pipeline.datasets import encode_velodyne, open_dataset
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=3"]
+TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
 from pipeline.records import FrameRecord
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
+TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 
 
 @pytest.fixture

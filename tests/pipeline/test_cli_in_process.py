@@ -13,6 +13,7 @@ from pipeline import cli
 from pipeline.files import StorageError
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
+TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
 SMALL = ["--height", "16", "--width", "64"]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import SphericalProjection, codec
-from quinr_lidar.bitstream import Header, Section, pack, unpack
+from quinr_lidar.bitstream import Header, Section, pack, unpack, unpack_preview
+from quinr_lidar.bitstream.field_sizes import GRIDS, pack_field
 from quinr_lidar.errors import BitstreamError
 
 
@@ -78,7 +79,9 @@ def test_damage_with_a_valid_checksum_is_still_handled(data):
 def test_values_that_overflow_decode_to_an_image(data):
     container = unpack(data)
     payload = bytearray(container.sections[0].payload)
-    payload[6:12] = struct.pack("<eee", 6e4, -6e4, 6e4)
+    field = unpack_preview(bytes(payload)).field
+    scalars = len(pack_field(field, GRIDS, 1)) + len(b"th")
+    payload[scalars : scalars + 6] = struct.pack("<eee", 6e4, -6e4, 6e4)
     decoded = quinr_lidar.decode(pack(container.header, [Section("preview", bytes(payload))]))
     assert np.isfinite(decoded.ranges).all()
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import quinr_lidar
+from quinr_lidar.images import decode_image, encode_image
 
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = {
@@ -31,6 +32,16 @@ SETTINGS = {
         "blocks": 9,
         "entangling_layers": 2,
         "coarseness": 0.8,
+        "steps": 40,
+    },
+    "v1-sine-layers": {
+        "qubits": 3,
+        "features": 9,
+        "blocks": 2,
+        "sine_layers": 3,
+        "readout": 5,
+        "learning_rate": 5e-3,
+        "refit_groups": 2,
         "steps": 40,
     },
     "v1-every-option": {
@@ -60,6 +71,24 @@ def test_golden_file_decodes_to_the_frozen_image(name):
     assert list(decoded.shape) == frozen["shape"].tolist()
 
 
+def test_golden_picture_decodes_to_the_frozen_one():
+    decoded = decode_image((GOLDEN / "v1-picture.quinr").read_bytes())
+    frozen = np.load(GOLDEN / "v1-picture.npz")["image"]
+    # A value may lie on the edge between two of 256.
+    assert np.abs(decoded.astype(int) - frozen).max() <= 1
+    assert np.mean(decoded != frozen) < 1e-3
+
+
+def write_picture() -> None:
+    y, x = np.mgrid[0:1:48j, 0:1:72j]
+    values = np.stack((0.5 + 0.4 * np.sin(3 * x + y), x, 1 - 0.8 * y * x), -1)
+    settings = {"qubits": 3, "features": 8, "blocks": 2, "sine_layers": 2, "readout": 6}
+    image = np.rint(255 * values).astype(np.uint8)
+    data = encode_image(image, "paper", **settings, steps=200).data
+    (GOLDEN / "v1-picture.quinr").write_bytes(data)
+    np.savez_compressed(GOLDEN / "v1-picture.npz", image=decode_image(data))
+
+
 def write(name: str) -> None:
     points = np.random.default_rng(7).normal(scale=(25, 15, 1.5), size=(60_000, 3))
     default = name != "v1-every-option"
@@ -81,4 +110,7 @@ def write(name: str) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1])
+    if sys.argv[1] == "v1-picture":
+        write_picture()
+    else:
+        write(sys.argv[1])

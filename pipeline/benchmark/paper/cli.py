@@ -21,6 +21,7 @@ from pipeline.workers import available_cores
 from quinr_lidar.errors import DatasetError
 
 DATA_VARIABLE = "QUINR_DATA"
+FIGURE = "rate-distortion.svg"
 SOURCES = (
     "kitti/odometry/sequences/00/velodyne/000000.bin",
     "kitti/object/training/velodyne/000000.bin",
@@ -42,8 +43,9 @@ def paper(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder of results.md, results.json, figure.")
-    ] = Path("data/paper"),
+        Path,
+        typer.Option("--out", "-o", help="Folder of points, JSON and figure; OUT.md is the page."),
+    ] = Path("data/results"),
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every field.")] = 3,
     sizes: Annotated[str | None, typer.Option(help="Only these bytes, e.g. 100,200.")] = None,
     contestants: Annotated[str | None, typer.Option(help="Only these, e.g. quinr,siren.")] = None,
@@ -85,7 +87,7 @@ def paper(
     if json:
         print_json([curve.as_dict() for curve in curves])
     else:
-        print_table(_rows(curves), str(out / "results.md"))
+        print_table(_rows(curves), str(_page_of(out)))
 
 
 def _plan(
@@ -125,7 +127,7 @@ def _write(out: Path, curves: list[Curve], plan: Plan) -> None:
     from pipeline.benchmark.paper.figure import draw_curves
 
     claims = judge(curves, {name: _other(out, name) for name in ("shots", "small-images")})
-    write_atomically(out / "rate-distortion.svg", draw_curves(curves))
+    write_atomically(out / FIGURE, draw_curves(curves))
     write_json_atomically(
         out / "results.json",
         {
@@ -137,8 +139,12 @@ def _write(out: Path, curves: list[Curve], plan: Plan) -> None:
         },
     )
     command = "quinr bench paper" + (" --quick" if plan.share < 1 else f" --seeds {plan.seeds}")
-    page = write_page(curves, claims, Path("rate-distortion.svg"), command)
-    write_atomically(out / "results.md", page.encode())
+    page = write_page(curves, claims, Path(out.name) / FIGURE, command)
+    write_atomically(_page_of(out), page.encode())
+
+
+def _page_of(out: Path) -> Path:
+    return out.with_name(out.name + ".md")
 
 
 def _other(out: Path, name: str) -> dict[str, Any] | None:

@@ -102,7 +102,8 @@ def _single_layer(size: int, channels: int) -> list[Entry]:
 
 def _siren(size: int, channels: int) -> list[Entry]:
     depths = (2, 3) if size <= 150 else (3, 4) if size <= 400 else (4, 5) if size <= 700 else (5, 6)
-    rate = 1e-2 if size <= 400 else 5e-3 if size <= 700 else 3e-3
+    # Above these rates trainings of such depths collapse.
+    rate = 1e-2 if size <= 200 else 5e-3 if size <= 400 else 3e-3 if size <= 700 else 2e-3
     frequencies = (3.5, 6.0) if channels == 1 else (7.0, 7.0)
     entries = []
     for depth in depths:

@@ -48,9 +48,15 @@ class PointJob:
     share: float = 1.0
 
     @property
+    def label(self) -> str:
+        """The source for people: all KITTI scans are called alike, so their sequence counts."""
+        in_sequence = self.source.parent.name.startswith("velodyne")
+        return "/".join(self.source.parts[-3:]) if in_sequence else self.source.name
+
+    @property
     def key(self) -> str:
         """Of this job with these settings, the same in every run: 16 hexadecimal digits."""
-        described: list[Any] = [self.source.name, *list(asdict(self).values())[1:]]
+        described: list[Any] = [self.label, *list(asdict(self).values())[1:]]
         if not self.name.startswith("codec:"):
             channels = 1 if self.source.suffix == ".bin" else 3
             entered = CONTESTANTS[self.name].enter(self.size, channels)[self.entry]
@@ -64,7 +70,7 @@ class Point:
 
     Attributes:
         key: Of the job.
-        source: Name of the file.
+        source: See :attr:`PointJob.label`.
         name: Of the contestant.
         label: Of its field.
         size: Bytes asked for.
@@ -103,7 +109,7 @@ def run_point(job: PointJob) -> Point:
     """
     content = _content(job.source)
     values = _values(content)
-    base = {"key": job.key, "source": job.source.name, "name": job.name}
+    base = {"key": job.key, "source": job.label, "name": job.name}
     base |= {"size": job.size, "seed": job.seed}
     if job.name.startswith("codec:"):
         found: dict[str, Any] = {"label": ""} | _codec_point(job, values)

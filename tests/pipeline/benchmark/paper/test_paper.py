@@ -179,11 +179,11 @@ def test_the_command_writes_page_figure_and_json(picture, tmp_path):
     finished = CliRunner().invoke(app, [*arguments, "--json"])
     assert finished.exit_code == 0, finished.output
     assert {curve["name"] for curve in json.loads(finished.stdout)} == {"quinr", "siren"}
-    assert "# Results" in (out / "results.md").read_text()
+    assert "# Results" in (tmp_path / "out.md").read_text()
     assert (out / "rate-distortion.svg").read_bytes().startswith(b"<?xml")
     document = json.loads((out / "results.json").read_text())
     assert len(document["claims"]) == 9
-    (out / "results.md").unlink()
+    (tmp_path / "out.md").unlink()
     again = CliRunner().invoke(app, [*arguments, "--report"])
     assert again.exit_code == 0, again.output
-    assert (out / "results.md").exists()
+    assert (tmp_path / "out.md").exists()
