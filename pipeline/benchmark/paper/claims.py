@@ -9,6 +9,8 @@ from typing import Any
 from pipeline.benchmark.paper.contestants import PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.curves import Curve, mean_gain
 
+TIE_DB = 0.1
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -46,15 +48,18 @@ def _against(curves: Sequence[Curve], what: str, other: str, sizes: Sequence[int
     gains = {size: mean_gain(curves, "quinr", other, size) for size in sizes}
     known = {size: gain for size, gain in gains.items() if gain is not None}
     measured = ", ".join(f"{gain:+.2f} dB at {size} B" for size, gain in known.items())
-    won = [size for size, gain in known.items() if gain > 0]
+    won = [size for size, gain in known.items() if gain > TIE_DB]
+    lost = [size for size, gain in known.items() if gain < -TIE_DB]
     if not known:
         judgement = "not measured"
     elif len(won) == len(known):
         judgement = "holds at every size measured"
     elif won:
         judgement = f"holds at {', '.join(map(str, won))} B only"
-    else:
+    elif lost:
         judgement = "does not hold"
+    else:
+        judgement = f"a tie at every size measured: within {TIE_DB} dB, as seeds are"
     return Claim(f"quINR is better than {what}; up to 1.2 dB", measured or "-", judgement)
 
 
@@ -92,7 +97,7 @@ def _shots(result: dict[str, Any] | None) -> Claim:
     growth = (result or {}).get("growth")
     if not growth:
         return Claim(claim, "`quinr bench shots --out docs/results/shots.json`", "not measured")
-    slope, error = growth["slope"], growth["slope_error"]
+    slope, error = growth["slope"], growth["standard_error"]
     judgement = (
         "about right over the qubits measured: what counts is the learned output scale, which "
         "makes up for probabilities of 2^-n until it stops doubling"

@@ -52,7 +52,8 @@ def _table(curves: Sequence[Curve]) -> str:
         rows.append(f"| {curve.title} | " + " | ".join(cells) + " |\n")
     note = (
         "\nPSNR in dB, mean over seeds with half the distance of the worst from the best; bytes "
-        "where they differ by more than 2 % from what was asked for.\n"
+        "where they differ by more than 2 % from what was asked for. What is empty was not run, or "
+        "cannot be written.\n"
     )
     return "".join(rows) + note
 
