@@ -50,6 +50,9 @@ def encode(
     restarts: Annotated[
         int | None, typer.Option(min=1, help="Trainings from different seeds; the best one counts.")
     ] = None,
+    bpp: Annotated[
+        float | None, typer.Option(help="Size of the file in bits a pixel, as target_bytes.")
+    ] = None,
     height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
     width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
     fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
@@ -63,7 +66,9 @@ def encode(
     out = out or source.with_suffix(".quinr")
     read = read_source(source, SphericalProjection(height, width, fov_up, fov_down))
     scan = isinstance(read.content, RangeImage)
-    overrides = {"seed": seed} | ({"restarts": restarts} if restarts else {})
+    overrides: dict[str, Any] = {"seed": seed} | ({"restarts": restarts} if restarts else {})
+    if bpp is not None:
+        overrides["target_bytes"] = int(bpp * read.pixels / 8)
     chosen = find_profile(profile or (DEFAULT_PROFILE if scan else PICTURE_PROFILE))
     chosen = chosen.with_overrides(**(overrides | parse_settings(settings)))
     # As the workers that archive sequences do: the sums of matrix products depend on threads.

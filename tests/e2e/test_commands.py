@@ -48,6 +48,12 @@ def test_encode_shows_progress_and_figures(scan, tmp_path):
     assert "psnr_db" in result.stdout
 
 
+def test_encode_to_bits_a_pixel(scan, tmp_path):
+    result = run("encode", scan, "-o", tmp_path / "a.quinr", *TINY, "--bpp", "0.01", "--json")
+    assert json.loads(result.stdout)["bytes"] == (tmp_path / "a.quinr").stat().st_size
+    assert 0.9 * 81 <= json.loads(result.stdout)["bytes"] <= 81  # 0.01 bits x 65,536 pixels
+
+
 def test_info(compressed):
     shown = json.loads(run("info", compressed, "--json").stdout)
     assert (shown["qubits"], shown["features"]) == (2, 4)
