@@ -10,14 +10,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.datasets import open_dataset
 from pipeline.frames import archive_frame
 from pipeline.profile_files import find_profile
-from pipeline.records import write_record
 from pipeline.sequences import archive_jobs, table_rows, write_results
-
-MAX_ARTIFACT_ROWS = 500
 
 
 @flow(
@@ -71,10 +69,6 @@ def archive_sequence(
         chunk_size=chunk_size,
         title=f"archive {dataset.name}",
     )
-    for record in records:
-        # Where a whole task failed, its frames have none yet.
-        if record.status == "failed":
-            write_record(folder, record)
     write_results(folder, records, {"source": source, "profile": settings.model_dump(mode="json")})
     _publish(dataset.name, table_rows(records))
     return final_state(records, max_failed_share, str(folder))
@@ -82,10 +76,9 @@ def archive_sequence(
 
 def _publish(name: str, rows: list[dict[str, Any]]) -> None:
     """Show the table in Prefect's UI; the results are on disk already, so it may fail."""
-    key = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
     try:
         create_table_artifact(
-            key=f"archive-{key}"[:200].strip("-"),
+            key=artifact_key("archive", name),
             table=rows[:MAX_ARTIFACT_ROWS],
             description=f"Frames of {name} (first {MAX_ARTIFACT_ROWS} at most)",
         )

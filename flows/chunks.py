@@ -1,7 +1,7 @@
-"""What the flows share: frames in chunks, one Prefect task a chunk, and the final state.
+"""What the flows share: jobs in chunks, one Prefect task a chunk, and the final state.
 
 A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
-chunk of whole runs (frames that start from each other's results); its frames run in worker
+chunk of whole runs (frames that start from each other's results); its jobs run in worker
 processes that know nothing of Prefect.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -21,13 +22,12 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
-from pipeline.frames import failed_record
-from pipeline.records import FrameRecord
-from pipeline.workers import FrameWorkers, Job, runs_of
+from pipeline.jobs import Record, RecordT
+from pipeline.workers import JobT, Workers, runs_of
 from quinr_lidar.errors import QuinrError
 
 MAX_CHUNK = 32
-"""Frames a task, where a run or the number of tasks asks for no more."""
+"""Jobs a task, where a run or the number of tasks asks for no more."""
 
 MAX_TASKS = 300
 """Task runs of a flow that Prefect's own server takes without falling behind."""
@@ -39,27 +39,13 @@ A run keeps one worker busy, so this many chunks must hold a run for every worke
 """
 
 
-class Outcome(Protocol):
-    """What a final state needs to know of a record."""
-
-    @property
-    def status(self) -> str:
-        """Either "ok" or "failed"."""
-        ...
-
-    @property
-    def error(self) -> str | None:
-        """Why it failed."""
-        ...
-
-
 def chunk_runner() -> Any:
     """The task runner of flows that use :func:`run_in_chunks`."""
     return ThreadPoolTaskRunner(max_workers=CHUNKS_IN_FLIGHT)
 
 
 def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
-    """A corrupt frame stays corrupt: only errors that are not ours are tried again."""
+    """A corrupt file stays corrupt: only errors that are not ours are tried again."""
     try:
         state.result()
     except QuinrError:
@@ -70,8 +56,6 @@ def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
 
 
 @task(
-    name="frames",
-    task_run_name="frames {first} to {last}",
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=is_worth_retrying,
@@ -86,7 +70,7 @@ def run_chunk(
     first: str,  # noqa: ARG001 (Prefect reads it for the run's name)
     last: str,  # noqa: ARG001
 ) -> list[Any]:
-    """Run one chunk of frames; ``first`` and ``last`` only name it in the UI.
+    """Run one chunk of jobs; ``first`` and ``last`` only name it in the UI.
 
     Returns:
         The records of ``workers.run(function, jobs)``.
@@ -95,68 +79,95 @@ def run_chunk(
 
 
 def run_in_chunks(
-    function: Callable[[Job], FrameRecord],
-    jobs: Sequence[Job],
+    function: Callable[[JobT], RecordT],
+    jobs: Sequence[JobT],
     *,
     processes: int | None,
-    chunk_size: int | None,
     title: str,
-) -> list[FrameRecord]:
-    """Run all jobs through :func:`run_chunk`, with a progress bar; records in job order.
+    chunk_size: int | None = None,
+    unit: str = "frame",
+) -> list[RecordT]:
+    """Run all jobs through :func:`run_chunk`, with a progress bar.
 
     Must be called inside a flow, whose task runner decides how many chunks are in flight.
+
+    Args:
+        function: Makes a job's record, in a worker process.
+        jobs: Those of a run one after the other.
+        processes: Worker processes; as many as cores when ``None``.
+        title: Of the progress bar.
+        chunk_size: Jobs a task, see :func:`chunks_of`.
+        unit: What a job is of, in the singular.
+
+    Returns:
+        Records in the order of the jobs; those of failed jobs are kept on disk as well.
+
+    Raises:
+        StorageError: a failed job's record cannot be written.
     """
-    with tqdm(total=len(jobs), desc=title, unit="frame") as bar:
+    task = run_chunk.with_options(name=f"{unit}s", task_run_name=f"{unit}s {{first}} to {{last}}")
+    with _progress_bar(len(jobs), title, unit) as report, Workers(processes, report) as workers:
+        chunks = chunks_of(jobs, workers.processes, chunk_size)
+        futures = [
+            task.submit(
+                quote(workers),
+                quote(function),
+                quote(chunk),
+                first=chunk[0].name,
+                last=chunk[-1].name,
+            )
+            for chunk in chunks
+        ]
+        wait(futures)
+        records = [
+            record
+            for future, chunk in zip(futures, chunks, strict=True)
+            for record in _records(future, chunk)
+        ]
+    for job, record in zip(jobs, records, strict=True):
+        # Where a whole task failed, its jobs have left none yet.
+        if record.status == "failed":
+            job.keep(record)
+    return records
+
+
+@contextmanager
+def _progress_bar(total: int, title: str, unit: str) -> Iterator[Callable[[Record], None]]:
+    """A bar that counts failed jobs and prints their errors; yields what reports a record."""
+    with tqdm(total=total, desc=title, unit=unit) as bar:
         failed = 0
 
-        def on_frame(record: FrameRecord) -> None:
+        def report(record: Record) -> None:
             nonlocal failed
             if record.status == "failed":
                 failed += 1
-                tqdm.write(record.error or record.frame_id, file=sys.stderr)
+                tqdm.write(record.error or "failed", file=sys.stderr)
             bar.set_postfix(failed=failed, refresh=False)
             bar.update()
 
-        with FrameWorkers(processes, on_frame) as workers:
-            chunks = chunks_of(jobs, workers.processes, chunk_size)
-            futures = [
-                run_chunk.submit(
-                    quote(workers),
-                    quote(function),
-                    quote(chunk),
-                    first=chunk[0].frame_id,
-                    last=chunk[-1].frame_id,
-                )
-                for chunk in chunks
-            ]
-            wait(futures)
-            return [
-                record
-                for future, chunk in zip(futures, chunks, strict=True)
-                for record in _records(future, chunk)
-            ]
+        yield report
 
 
-def _records(future: PrefectFuture[list[FrameRecord]], chunk: Sequence[Job]) -> list[FrameRecord]:
-    """A chunk's records; if its task itself failed, that is the failure of these frames only."""
+def _records(future: PrefectFuture[list[RecordT]], chunk: Sequence[JobT]) -> list[RecordT]:
+    """A chunk's records; if its task itself failed, that is the failure of these jobs only."""
     try:
         return future.result()
     except Exception as error:
-        return [failed_record(job, f"{type(error).__name__}: {error}") for job in chunk]
+        return [job.failed(f"{type(error).__name__}: {error}") for job in chunk]
 
 
-def chunks_of(jobs: Sequence[Job], processes: int, frames: int | None = None) -> list[list[Job]]:
+def chunks_of(jobs: Sequence[JobT], processes: int, wanted: int | None = None) -> list[list[JobT]]:
     """Jobs in chunks of whole runs, in order.
 
     Args:
         jobs: All of a flow.
         processes: Number of workers.
-        frames: Jobs a chunk, rounded up to whole runs; :func:`default_chunk` when ``None``.
+        wanted: Jobs a chunk, rounded up to whole runs; :func:`default_chunk` when ``None``.
     """
     runs = runs_of(jobs)
     longest = max((len(run) for run in runs), default=1)
-    size = frames or default_chunk(len(jobs), processes, longest)
-    chunks: list[list[Job]] = []
+    size = wanted or default_chunk(len(jobs), processes, longest)
+    chunks: list[list[JobT]] = []
     for run in runs:
         if chunks and len(chunks[-1]) < size:
             chunks[-1] += run
@@ -165,21 +176,21 @@ def chunks_of(jobs: Sequence[Job], processes: int, frames: int | None = None) ->
     return chunks
 
 
-def default_chunk(frames: int, processes: int, run_length: int = 1) -> int:
-    """Frames a task, before rounding up to whole runs.
+def default_chunk(jobs: int, processes: int, run_length: int = 1) -> int:
+    """Jobs a task, before rounding up to whole runs.
 
     Two chunks a worker, up to :data:`MAX_CHUNK`; more where there would be above
     :data:`MAX_TASKS` of them, or where those in flight would leave workers idle.
     """
-    even = min(MAX_CHUNK, frames // (2 * processes))
+    even = min(MAX_CHUNK, jobs // (2 * processes))
     runs = math.ceil(processes / CHUNKS_IN_FLIGHT)
-    return max(1, even, math.ceil(frames / MAX_TASKS), runs * run_length)
+    return max(1, even, math.ceil(jobs / MAX_TASKS), runs * run_length)
 
 
 def final_state(
-    records: Sequence[Outcome], max_failed_share: float, data: Any, unit: str = "frames"
+    records: Sequence[Record], max_failed_share: float, data: Any, unit: str = "frames"
 ) -> State:
-    """Completed, Completed with failures, or Failed above a share of failed frames.
+    """Completed, Completed with failures, or Failed above a share of failed jobs.
 
     Args:
         records: All of a flow.

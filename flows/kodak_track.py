@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture, wait
-from prefect.utilities.annotations import quote
-from tqdm import tqdm
 
-from flows.chunks import chunk_runner, default_chunk, final_state, run_chunk
+from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
+from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.picture_results import (
     RESULTS,
     mean_row,
@@ -23,18 +20,8 @@ from pipeline.picture_results import (
     write_contact_sheet,
     write_picture_results,
 )
-from pipeline.picture_workers import PictureWorkers
-from pipeline.pictures import (
-    PictureJob,
-    PictureRecord,
-    encode_picture,
-    failed_picture,
-    picture_jobs,
-    write_picture_record,
-)
+from pipeline.pictures import PictureRecord, encode_picture, picture_jobs
 from pipeline.profile_files import find_profile
-
-MAX_ARTIFACT_ROWS = 500
 
 
 @flow(
@@ -73,11 +60,9 @@ def kodak_track(
     """
     settings = find_profile(profile).with_overrides(**(overrides or {}))
     pictures = picture_jobs(Path(source), Path(out), settings, resume=resume)
-    records = _run(pictures, jobs)
-    for job, record in zip(pictures, records, strict=True):
-        # Where a whole task failed, its pictures have none yet.
-        if record.status == "failed":
-            write_picture_record(job, record)
+    records = run_in_chunks(
+        encode_picture, pictures, processes=jobs, title="pictures", unit="picture"
+    )
     shown = {"source": source, "profile": settings.model_dump(mode="json")}
     write_picture_results(Path(out), records, shown)
     sheet = write_contact_sheet(Path(out), pictures, records)
@@ -85,54 +70,10 @@ def kodak_track(
     return final_state(records, max_failed_share, out, "pictures")
 
 
-def _run(jobs: Sequence[PictureJob], processes: int | None) -> list[PictureRecord]:
-    """All pictures in chunks, a task each, with a progress bar; records in job order."""
-    task = run_chunk.with_options(name="pictures", task_run_name="pictures {first} to {last}")
-    with tqdm(total=len(jobs), desc="pictures", unit="picture") as bar:
-        failed = 0
-
-        def on_picture(record: PictureRecord) -> None:
-            nonlocal failed
-            if record.status == "failed":
-                failed += 1
-                tqdm.write(record.error or record.stem, file=sys.stderr)
-            bar.set_postfix(failed=failed, refresh=False)
-            bar.update()
-
-        with PictureWorkers(processes, on_picture) as workers:
-            size = default_chunk(len(jobs), workers.processes)
-            chunks = [jobs[begin : begin + size] for begin in range(0, len(jobs), size)]
-            futures = [
-                task.submit(
-                    quote(workers),
-                    quote(encode_picture),
-                    quote(chunk),
-                    first=chunk[0].stem,
-                    last=chunk[-1].stem,
-                )
-                for chunk in chunks
-            ]
-            wait(futures)
-            return [
-                record
-                for future, chunk in zip(futures, chunks, strict=True)
-                for record in _records(future, chunk)
-            ]
-
-
-def _records(future: PrefectFuture[list[Any]], chunk: Sequence[PictureJob]) -> list[PictureRecord]:
-    """A chunk's records; if its task itself failed, that is the failure of these pictures only."""
-    try:
-        return future.result()
-    except Exception as error:
-        return [failed_picture(job, f"{type(error).__name__}: {error}") for job in chunk]
-
-
 def _publish(out: Path, records: Sequence[PictureRecord], sheet: Path | None) -> None:
     """Show table and sheet in Prefect's UI; the results are on disk already, so it may fail."""
     name = out.resolve().name
-    key = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"kodak-{name}".lower())
-    key = key[:200].strip("-")
+    key = artifact_key("kodak", name)
     try:
         create_table_artifact(
             key=key,

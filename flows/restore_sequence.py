@@ -12,6 +12,7 @@ from flows.chunks import chunk_runner, final_state, run_in_chunks
 from pipeline.files import write_json_atomically
 from pipeline.frames import restore_frame
 from pipeline.records import FrameRecord
+from pipeline.results import counts_of
 from pipeline.sequences import restore_jobs
 
 
@@ -62,12 +63,4 @@ def restore_sequence(
 
 def _report(archive: str, records: list[FrameRecord]) -> dict[str, Any]:
     failures = {record.frame_id: record.error for record in records if record.status == "failed"}
-    return {
-        "source": archive,
-        "frames": {
-            "total": len(records),
-            "ok": len(records) - len(failures),
-            "failed": len(failures),
-        },
-        "failures": failures,
-    }
+    return {"source": archive, "frames": counts_of(records), "failures": failures}

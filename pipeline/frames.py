@@ -10,6 +10,7 @@ import quinr_lidar
 from pipeline.datasets import encode_velodyne, parse_velodyne
 from pipeline.evaluation import measure_frame
 from pipeline.files import read_bytes, sha256_of, write_atomically
+from pipeline.jobs import Job
 from pipeline.records import FrameRecord, frame_path, read_archived, write_record
 from pipeline.warm_start import Start, encode_from, find_start
 from quinr_lidar import Profile, SphericalProjection
@@ -17,9 +18,26 @@ from quinr_lidar.errors import BitstreamError, QuinrError, ScanError
 from quinr_lidar.training import FitProgress
 
 
+class _FrameJob(Job[FrameRecord]):
+    """What frames to archive and to restore have in common."""
+
+    frame_id: str
+
+    @property
+    def name(self) -> str:
+        """The frame's id."""
+        return self.frame_id
+
+    def failed(self, error: str) -> FrameRecord:
+        """The record of a frame that could not be done."""
+        return FrameRecord(
+            self.frame_id, "failed", error=self.complaint(error), source=str(self.source)
+        )
+
+
 @dataclass(frozen=True)
-class ArchiveJob:
-    """A frame to archive. Small and picklable: it travels to worker processes.
+class ArchiveJob(_FrameJob):
+    """A frame to archive.
 
     With a ``predecessor`` (its frame id) the frame starts from that one's parameters, and must
     be archived after it.
@@ -34,14 +52,35 @@ class ArchiveJob:
     predecessor: str | None = None
     resume: bool = True
 
+    @property
+    def file(self) -> Path:
+        """The compressed frame."""
+        return frame_path(self.folder, self.frame_id)
+
+    def keep(self, record: FrameRecord) -> None:
+        """Write the record into the sequence's folder.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        write_record(self.folder, record)
+
 
 @dataclass(frozen=True)
-class RestoreJob:
+class RestoreJob(_FrameJob):
     """A compressed frame to turn back into a scan."""
 
     frame_id: str
     source: Path
     target: Path
+
+    @property
+    def file(self) -> Path:
+        """The restored scan."""
+        return self.target
+
+    def keep(self, record: FrameRecord) -> None:
+        """Nothing: a restored scan is made again rather than resumed."""
 
 
 def archive_frame(
@@ -65,14 +104,8 @@ def archive_frame(
             return done
         record = _archive(job, data, digest, start, progress)
     except (QuinrError, MemoryError) as error:
-        record = failed_record(job, str(error) or type(error).__name__)
-    try:
-        write_record(job.folder, record)
-    except QuinrError as error:
-        if record.status == "ok":
-            frame_path(job.folder, job.frame_id).unlink(missing_ok=True)
-        return failed_record(job, str(error))
-    return record
+        record = job.failed(str(error) or type(error).__name__)
+    return job.finish(record)
 
 
 def restore_frame(job: RestoreJob) -> FrameRecord:
@@ -82,7 +115,7 @@ def restore_frame(job: RestoreJob) -> FrameRecord:
         image = decode_file(data, job.source)
         write_atomically(job.target, encode_velodyne(image.projection.back_project(image)))
     except QuinrError as error:
-        return failed_record(job, str(error))
+        return job.failed(str(error))
     return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))
 
 
@@ -104,13 +137,6 @@ def named(error: BitstreamError, path: Path) -> BitstreamError:
     return error
 
 
-def failed_record(job: ArchiveJob | RestoreJob, error: str) -> FrameRecord:
-    """The record of a frame that could not be done."""
-    path = str(job.source)
-    text = error if path in error else f"{path}: {error}"
-    return FrameRecord(job.frame_id, "failed", error=text, source=path)
-
-
 def _archive(
     job: ArchiveJob,
     data: bytes,
@@ -123,20 +149,19 @@ def _archive(
     if not image.measured.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
     encoding = encode_from(start, image, job.profile, progress)
-    path = frame_path(job.folder, job.frame_id)
-    write_atomically(path, encoding.frame.data)
+    write_atomically(job.file, encoding.frame.data)
     try:
-        written = read_bytes(path)
+        written = read_bytes(job.file)
         fidelity = measure_frame(
             points,
             image,
-            decode_file(written, path),
+            decode_file(written, job.file),
             encoded_bytes=len(written),
             raw_bytes=len(data),
         )
     except BaseException:
         # A file that could not be verified is worse than none.
-        path.unlink(missing_ok=True)
+        job.file.unlink(missing_ok=True)
         raise
     return FrameRecord(
         frame_id=job.frame_id,

@@ -12,6 +12,7 @@ from pipeline.evaluation.pictures import FIGURES, summarise_pictures
 from pipeline.files import read_bytes, write_atomically, write_json_atomically
 from pipeline.pictures import PictureJob, PictureRecord
 from pipeline.report.contact_sheet import MAX_ROWS, SheetRow, contact_sheet
+from pipeline.results import counts_of, lists_of, name_of, rounded
 from pipeline.sources import parse_picture
 from quinr_lidar.errors import QuinrError
 
@@ -55,18 +56,14 @@ def write_picture_results(
     """
     done = [record for record in records if record.fidelity]
     results = {
-        "name": f"quINR {settings.get('profile', {}).get('name', '')}".strip(),
+        "name": name_of(settings),
         "description": f"quinr-lidar {quinr_lidar.__version__}; psnr in dB over all pixels and "
         "channels of the 8-bit picture, peak 255; raw bytes are those of the source files",
         "settings": settings,
-        "counts": {
-            "total": len(records),
-            "ok": sum(record.status == "ok" for record in records),
-            "failed": sum(record.status == "failed" for record in records),
-        },
+        "counts": counts_of(records),
         "failures": {r.stem: r.error for r in records if r.status == "failed"},
         "pictures": [record.stem for record in done],
-        "results": {name: [(r.fidelity or {}).get(name) for r in done] for name in FIGURES},
+        "results": lists_of(done, FIGURES),
         "seconds": [record.seconds for record in done],
         "summary": summarise_pictures(r.fidelity for r in done if r.fidelity),
     }
@@ -137,9 +134,5 @@ def _caption(job: PictureJob, figures: dict[str, Any]) -> str:
 
 def _row(file: str, figures: dict[str, Any], seconds: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {"file": file}
-    row |= {title: _rounded(figures.get(name)) for name, title in COLUMNS.items()}
-    return row | {"seconds": _rounded(seconds)}
-
-
-def _rounded(value: float | None) -> float | int | None:
-    return round(value, _DIGITS) if isinstance(value, float) else value
+    row |= {title: rounded(figures.get(name), _DIGITS) for name, title in COLUMNS.items()}
+    return row | {"seconds": rounded(seconds, _DIGITS)}

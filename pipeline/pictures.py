@@ -11,9 +11,8 @@ A record is written last, so a picture whose record fits its file is finished.
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,48 +23,12 @@ import quinr_lidar
 from pipeline.evaluation.pictures import measure_picture
 from pipeline.files import read_bytes, sha256_of, write_atomically, write_json_atomically
 from pipeline.frames import named
+from pipeline.jobs import Job, read_dataclass, read_finished
 from pipeline.records import SUFFIX
 from pipeline.sources import PICTURE_SUFFIXES, is_picture, parse_picture, picture_bytes
 from quinr_lidar import Profile
 from quinr_lidar.errors import BitstreamError, DatasetError, QuinrError
 from quinr_lidar.images import decode_image, encode_image
-
-
-@dataclass(frozen=True)
-class PictureJob:
-    """A picture to encode. Small and picklable: it travels to worker processes.
-
-    Attributes:
-        source: Any picture that Pillow reads.
-        folder: Where everything goes.
-        profile: Settings of the encoder.
-        resume: Skip the picture if it is finished.
-    """
-
-    source: Path
-    folder: Path
-    profile: Profile
-    resume: bool = True
-
-    @property
-    def stem(self) -> str:
-        """What its files are named after."""
-        return self.source.stem
-
-    @property
-    def file(self) -> Path:
-        """The compressed picture."""
-        return self.folder / f"{self.stem}{SUFFIX}"
-
-    @property
-    def decoded(self) -> Path:
-        """What it decodes to, as PNG."""
-        return self.folder / "decoded" / f"{self.stem}.png"
-
-    @property
-    def record(self) -> Path:
-        """The record's file."""
-        return self.folder / "records" / f"{self.stem}.json"
 
 
 @dataclass(frozen=True)
@@ -101,6 +64,62 @@ class PictureRecord:
     steps: int | None = None
     stop_reason: str | None = None
     fidelity: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class PictureJob(Job[PictureRecord]):
+    """A picture to encode.
+
+    Attributes:
+        source: Any picture that Pillow reads.
+        folder: Where everything goes.
+        profile: Settings of the encoder.
+        resume: Skip the picture if it is finished.
+    """
+
+    source: Path
+    folder: Path
+    profile: Profile
+    resume: bool = True
+
+    @property
+    def stem(self) -> str:
+        """What its files are named after."""
+        return self.source.stem
+
+    @property
+    def name(self) -> str:
+        """The stem."""
+        return self.stem
+
+    @property
+    def file(self) -> Path:
+        """The compressed picture."""
+        return self.folder / f"{self.stem}{SUFFIX}"
+
+    @property
+    def decoded(self) -> Path:
+        """What it decodes to, as PNG."""
+        return self.folder / "decoded" / f"{self.stem}.png"
+
+    @property
+    def record(self) -> Path:
+        """The record's file."""
+        return self.folder / "records" / f"{self.stem}.json"
+
+    def failed(self, error: str) -> PictureRecord:
+        """The record of a picture that could not be done."""
+        return PictureRecord(
+            self.stem, "failed", source=str(self.source), error=self.complaint(error)
+        )
+
+    def keep(self, record: PictureRecord) -> None:
+        """Write the record to its file.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        write_json_atomically(self.record, asdict(record))
 
 
 def picture_jobs(
@@ -148,39 +167,13 @@ def encode_picture(job: PictureJob) -> PictureRecord:
             return done
         record = _encode(job, data, digest)
     except (QuinrError, MemoryError) as error:
-        record = failed_picture(job, str(error) or type(error).__name__)
-    try:
-        write_picture_record(job, record)
-    except QuinrError as error:
-        if record.status == "ok":
-            job.file.unlink(missing_ok=True)
-        return failed_picture(job, str(error))
-    return record
-
-
-def failed_picture(job: PictureJob, error: str) -> PictureRecord:
-    """The record of a picture that could not be done."""
-    path = str(job.source)
-    text = error if path in error else f"{path}: {error}"
-    return PictureRecord(job.stem, "failed", path, error=text)
-
-
-def write_picture_record(job: PictureJob, record: PictureRecord) -> None:
-    """Keep a picture's record.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
-    write_json_atomically(job.record, asdict(record))
+        record = job.failed(str(error) or type(error).__name__)
+    return job.finish(record)
 
 
 def read_picture_record(job: PictureJob) -> PictureRecord | None:
     """A picture's record, or ``None`` when there is none that can be understood."""
-    try:
-        values = json.loads(job.record.read_bytes())
-        return PictureRecord(**{item.name: values[item.name] for item in fields(PictureRecord)})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return read_dataclass(job.record, PictureRecord)
 
 
 def _encode(job: PictureJob, data: bytes, digest: str) -> PictureRecord:
@@ -230,23 +223,17 @@ def _finished(job: PictureJob, source_sha256: str) -> PictureRecord | None:
         QuinrError: it cannot be decoded, or not be written.
     """
     record = read_picture_record(job)
-    if record is None or record.status != "ok":
+    if record is None or record.source_sha256 != source_sha256:
         return None
-    now = (source_sha256, job.profile.digest(), quinr_lidar.__version__)
-    if (record.source_sha256, record.profile, record.software) != now:
-        return None
-    try:
-        data = job.file.read_bytes()
-    except OSError:
-        return None
-    if sha256_of(data) != record.file_sha256:
+    data = read_finished(record, job.file, job.profile)
+    if data is None:
         return None
     # The folder of sources may have moved.
     current = replace(record, source=str(job.source))
     if not _is_intact(job.decoded, record.decoded_sha256):
         current = replace(current, decoded_sha256=_write_decoded(job, _decode(data, job.file)))
     if current != record:
-        write_picture_record(job, current)
+        job.keep(current)
     return current
 
 

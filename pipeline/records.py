@@ -10,13 +10,12 @@ A record is written last, so a frame whose record fits its file is finished.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import quinr_lidar
-from pipeline.files import sha256_of, write_json_atomically
+from pipeline.files import write_json_atomically
+from pipeline.jobs import read_dataclass, read_finished
 from quinr_lidar import Profile
 
 SUFFIX = ".quinr"
@@ -88,11 +87,7 @@ def write_record(folder: Path, record: FrameRecord) -> None:
 
 def read_record(folder: Path, frame_id: str) -> FrameRecord | None:
     """A frame's record, or ``None`` when there is none that can be understood."""
-    try:
-        values = json.loads(record_path(folder, frame_id).read_bytes())
-        return FrameRecord(**{item.name: values[item.name] for item in fields(FrameRecord)})
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return read_dataclass(record_path(folder, frame_id), FrameRecord)
 
 
 def read_archived(
@@ -105,12 +100,7 @@ def read_archived(
         software, and the file is the one it wrote then.
     """
     record = read_record(folder, frame_id)
-    if record is None or record.status != "ok":
+    if record is None:
         return None
-    if (record.profile, record.software) != (profile.digest(), quinr_lidar.__version__):
-        return None
-    try:
-        data = frame_path(folder, frame_id).read_bytes()
-    except OSError:
-        return None
-    return (record, data) if sha256_of(data) == record.file_sha256 else None
+    data = read_finished(record, frame_path(folder, frame_id), profile)
+    return None if data is None else (record, data)

@@ -15,6 +15,7 @@ from pipeline.evaluation.fidelity import FrameFidelity, summarise
 from pipeline.files import write_atomically, write_json_atomically
 from pipeline.frames import ArchiveJob, RestoreJob
 from pipeline.records import SUFFIX, FrameRecord
+from pipeline.results import counts_of, lists_of, name_of, rounded
 from quinr_lidar import Profile
 from quinr_lidar.errors import DatasetError
 
@@ -32,6 +33,8 @@ COLUMNS = {
     "mask_recall": "mask recall",
 }
 """The figures shown in tables, by field of FrameFidelity."""
+
+_DIGITS = 4
 
 
 def archive_jobs(
@@ -126,18 +129,14 @@ def results_of(
     """Results in the field's usual form (name, description, lists), which its plotters read."""
     done = [record for record in records if record.fidelity]
     return {
-        "name": f"quINR {settings.get('profile', {}).get('name', '')}".strip(),
+        "name": name_of(settings),
         "description": f"quinr-lidar {quinr_lidar.__version__}, sequence {sequence}; "
         "psnr in dB over whole images, chamfer in metres",
         "settings": settings,
-        "frames": {
-            "total": len(records),
-            "ok": sum(record.status == "ok" for record in records),
-            "failed": sum(record.status == "failed" for record in records),
-        },
+        "frames": counts_of(records),
         "failures": {r.frame_id: r.error for r in records if r.status == "failed"},
         "frame_ids": [record.frame_id for record in done],
-        "results": {name: [(r.fidelity or {}).get(name) for r in done] for name in FIGURES},
+        "results": lists_of(done, FIGURES),
         "summary": summarise(fidelity_of(record) for record in done),
     }
 
@@ -158,15 +157,11 @@ def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:
         values = record.fidelity or {}
         row: dict[str, Any] = {"frame": record.frame_id, "status": record.status}
         row["start"] = record.start
-        row |= {title: _rounded(values.get(name)) for name, title in COLUMNS.items()}
+        row |= {title: rounded(values.get(name), _DIGITS) for name, title in COLUMNS.items()}
         row["seconds"] = record.seconds
         row["error"] = record.error
         rows.append(row)
     return rows
-
-
-def _rounded(value: float | None) -> float | int | None:
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _csv(records: Sequence[FrameRecord]) -> str:

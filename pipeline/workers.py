@@ -1,11 +1,11 @@
-"""Frames spread over worker processes.
+"""Jobs spread over worker processes.
 
 Processes, because training holds the interpreter; spawned, because a forked torch deadlocks.
 Workers import this package, never Prefect. A worker that is killed (out of memory, say) breaks
-the whole pool of the standard library; the pool is then rebuilt and its frames tried again.
+the whole pool of the standard library, so every worker is a pool of its own.
 
-Jobs come in runs: a frame waits for its predecessor, runs work side by side. Whatever a frame
-needs of its predecessor is on disk, so any worker may do any frame.
+Jobs come in runs: a job waits for its predecessor, runs work side by side. Whatever a job
+needs of its predecessor is on disk, so any worker may do any job.
 """
 
 from __future__ import annotations
@@ -18,53 +18,60 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from queue import LifoQueue
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from pipeline.frames import ArchiveJob, RestoreJob, failed_record
-from pipeline.records import FrameRecord, write_record
-from quinr_lidar.errors import StorageError
+from pipeline.jobs import Job, RecordT
 
-Job = TypeVar("Job", ArchiveJob, RestoreJob)
+JobT = TypeVar("JobT", bound=Job[Any])
 
 ATTEMPTS = 3
 
+_FILES_PER_WORKER = 8
+"""Open files that a pool of one process takes of its parent: pipes, mostly."""
 
-def runs_of(jobs: Sequence[Job]) -> list[list[Job]]:
+_OTHER_FILES = 512
+"""Open files left to everything else."""
+
+
+def runs_of(jobs: Sequence[JobT]) -> list[list[JobT]]:
     """Jobs cut into runs, in their order: a job belongs to its predecessor's run."""
-    runs: list[list[Job]] = []
+    runs: list[list[JobT]] = []
     for job in jobs:
-        before = runs[-1][-1] if runs else None
-        if isinstance(job, ArchiveJob) and before and job.predecessor == before.frame_id:
+        if runs and job.predecessor == runs[-1][-1].name:
             runs[-1].append(job)
         else:
             runs.append([job])
     return runs
 
 
-class FrameWorkers:
-    """A pool of processes.
+class Workers(Generic[RecordT]):
+    """Worker processes; each starts with the first job it gets.
 
     Args:
         processes: Number of workers; all cores when ``None``.
-        on_frame: Called with every finished record, from the calling threads, one at a time.
+        on_record: Called with every finished record, from the calling threads, one at a time.
     """
 
     def __init__(
         self,
         processes: int | None = None,
-        on_frame: Callable[[FrameRecord], None] | None = None,
+        on_record: Callable[[RecordT], None] | None = None,
     ) -> None:
         self.processes = processes or available_cores()
-        self._on_frame = on_frame
+        self._on_record = on_record
         self._closed = False
-        self._lock = threading.Lock()
+        self._reporting = threading.Lock()
         self._alone = threading.Lock()
-        # No more frames in the pool than it has workers: a pool that breaks takes all with it.
-        self._slots = threading.Semaphore(self.processes)
-        self._pool = _new_pool(self.processes)
+        _allow_open_files(_OTHER_FILES + _FILES_PER_WORKER * self.processes)
+        self._workers = [_Worker() for _ in range(self.processes)]
+        # Last in, first out: a worker that runs already is preferred to one yet to start.
+        self._idle: LifoQueue[_Worker] = LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
 
-    def __enter__(self) -> FrameWorkers:
+    def __enter__(self) -> Workers[RecordT]:
         return self
 
     def __exit__(
@@ -73,15 +80,16 @@ class FrameWorkers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error or Ctrl-C nobody waits for frames that have not begun.
+        # After an error or Ctrl-C nobody waits for jobs that have not begun.
         self._closed = True
-        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        for worker in self._workers:
+            worker.close(wait=kind is None)
 
-    def run(self, function: Callable[[Job], FrameRecord], jobs: Sequence[Job]) -> list[FrameRecord]:
+    def run(self, function: Callable[[JobT], RecordT], jobs: Sequence[JobT]) -> list[RecordT]:
         """Apply a function to all jobs; returns their records in the order of the jobs.
 
         An unexpected exception or the death of a worker is retried; after the last attempt it
-        becomes a failed record, and the frame's followers go on. May be called from several
+        becomes a failed record, and the job's followers go on. May be called from several
         threads.
         """
         runs = runs_of(jobs)
@@ -90,82 +98,68 @@ class FrameWorkers:
             try:
                 return [record for records in done for record in records]
             except KeyboardInterrupt:
-                self._closed = True  # runs end with the frame they are at
+                self._closed = True  # runs end with the job they are at
                 raise
 
     def _run_in_order(
-        self, function: Callable[[Job], FrameRecord], run: Sequence[Job]
-    ) -> list[FrameRecord]:
+        self, function: Callable[[JobT], RecordT], run: Sequence[JobT]
+    ) -> list[RecordT]:
         records = []
         for job in run:
-            record = self._frame(function, job)
-            if self._on_frame:
-                with self._lock:
-                    self._on_frame(record)
+            record = self._record_of(function, job)
+            if self._on_record:
+                with self._reporting:
+                    self._on_record(record)
             records.append(record)
         return records
 
-    def _frame(self, function: Callable[[Job], FrameRecord], job: Job) -> FrameRecord:
-        for _ in range(ATTEMPTS - 1):
-            with self._slots:
-                self._check_open()
-                pool = self._pool
+    def _record_of(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
+        reason = ""
+        for attempt in range(1, ATTEMPTS + 1):
+            # One last attempt at a time: jobs that need it may have run out of memory side by
+            # side.
+            with self._alone if attempt == ATTEMPTS else contextlib.nullcontext():
                 try:
-                    return pool.submit(function, job).result()
+                    return self._attempt(function, job)
                 except BrokenProcessPool:
-                    self._rebuild(pool)
-                except Exception:  # noqa: S112 (the last attempt reports it)
-                    continue
-        return self._last_attempt(function, job)
+                    reason = "its worker process was killed"
+                except Exception as error:
+                    if self._closed:
+                        raise
+                    reason = f"{type(error).__name__}: {error}"
+        return job.lost(reason)
 
-    def _last_attempt(self, function: Callable[[Job], FrameRecord], job: Job) -> FrameRecord:
-        """Do a frame in a worker of its own: if it kills it, it kills no other frame.
-
-        The shared pool would not do: another thread's frame may break it at any time. One at a
-        time, since frames that get here may have run out of memory side by side.
-        """
-        with self._alone, _new_pool(1) as own:
-            self._check_open()
-            try:
-                return own.submit(function, job).result()
-            except BrokenProcessPool:
-                return _lost(job, "its worker process was killed")
-            except Exception as error:
-                return _lost(job, f"{type(error).__name__}: {error}")
-
-    def _check_open(self) -> None:
-        """End the run of a thread that would begin another frame after Ctrl-C or an error."""
-        if self._closed:
-            raise CancelledError
-
-    def _rebuild(self, broken: ProcessPoolExecutor) -> None:
-        with self._lock:
-            if self._pool is broken:
-                broken.shutdown(wait=False)
-                self._pool = _new_pool(self.processes)
+    def _attempt(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
+        worker = self._idle.get()
+        try:
+            # The run of a thread ends that would begin another job after Ctrl-C or an error.
+            if self._closed:
+                raise CancelledError
+            return worker.apply(function, job)
+        finally:
+            self._idle.put(worker)
 
 
-def available_cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+class _Worker:
+    """One process, replaced when a job kills it or raises in it: the next attempt starts afresh."""
+
+    def __init__(self) -> None:
+        self._pool = new_pool(1)
+
+    def apply(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
+        try:
+            return self._pool.submit(function, job).result()
+        except Exception:
+            self.close(wait=False)
+            self._pool = new_pool(1)
+            raise
+
+    def close(self, *, wait: bool) -> None:
+        self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
-def _lost(job: ArchiveJob | RestoreJob, error: str) -> FrameRecord:
-    """The record of a frame whose worker could not leave one itself.
-
-    Written at once, lest its follower start from what an earlier run left of the frame. Where
-    even that fails, the caller still learns of it.
-    """
-    record = failed_record(job, error)
-    if isinstance(job, ArchiveJob):
-        with contextlib.suppress(StorageError):
-            write_record(job.folder, record)
-    return record
-
-
-def _new_pool(processes: int) -> ProcessPoolExecutor:
+def new_pool(processes: int) -> ProcessPoolExecutor:
+    """Processes of one thread each, which start when they are first needed."""
     return ProcessPoolExecutor(
         processes, mp_context=multiprocessing.get_context("spawn"), initializer=initialise_worker
     )
@@ -181,3 +175,25 @@ def initialise_worker() -> None:
     torch.set_num_threads(1)
     # Ctrl-C is the parent's to handle; workers end when their pool does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _allow_open_files(number: int) -> None:
+    """Raise the soft limit of open files, where it is lower: 1,024 is usual, for 64 workers."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= number:
+        return
+    # What the system refuses may still suffice.
+    with contextlib.suppress(ValueError, OSError):
+        raised = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))

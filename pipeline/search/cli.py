@@ -9,9 +9,11 @@ import typer
 from tqdm import tqdm
 
 from pipeline.console import Json, print_json, print_table
+from pipeline.journal import Journal
 from pipeline.profile_files import write_profile
 from pipeline.search.candidates import SearchSpace, draw_candidates
-from pipeline.search.halving import Journal, Ranked, halve
+from pipeline.search.halving import Ranked, halve
+from pipeline.search.trials import Outcome
 from pipeline.sources import read_source
 from pipeline.workers import available_cores
 from quinr_lidar import Profile, RangeImage
@@ -56,7 +58,7 @@ def rd_search(
         ranked = halve(
             drawn,
             sources,
-            Journal(out.with_suffix(".jsonl")),
+            Journal(out.with_suffix(".jsonl"), Outcome),
             steps=steps,
             seeds=seeds,
             workers=workers or available_cores(),

@@ -6,9 +6,6 @@ goes on where it was.
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,9 +13,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from pipeline.journal import Journal
 from pipeline.search.trials import Outcome, Trial, run_trial
-from pipeline.workers import initialise_worker
-from quinr_lidar.errors import StorageError
+from pipeline.workers import new_pool
 
 FACTOR = 3
 """A rung keeps one in so many, and trains them so many times as long."""
@@ -33,57 +30,10 @@ class Ranked:
     steps: int
 
 
-class Journal:
-    """Outcomes on disk, a JSON line each.
-
-    Args:
-        path: Made where it does not exist; a last line cut short by a crash is ignored.
-
-    Raises:
-        StorageError: the file cannot be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: dict[str, Outcome] = {}
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            text = path.read_text() if path.exists() else ""
-            self._file = path.open("a")
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}") from error
-        if text and not text.endswith("\n"):
-            self._file.write("\n")
-        for line in text.splitlines():
-            try:
-                outcome = Outcome(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
-            self._known[outcome.key] = outcome
-
-    def find(self, trial: Trial) -> Outcome | None:
-        """The outcome of a trial that was done before."""
-        return self._known.get(trial.key)
-
-    def add(self, outcome: Outcome) -> None:
-        """Write an outcome down.
-
-        Raises:
-            StorageError: the disk is full, say.
-        """
-        self._known[outcome.key] = outcome
-        try:
-            self._file.write(json.dumps(outcome.as_dict()) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise StorageError(f"{self._path}: {error.strerror}") from error
-
-
 def halve(
     candidates: Sequence[dict[str, Any]],
     sources: Sequence[Path],
-    journal: Journal,
+    journal: Journal[Outcome],
     *,
     steps: int,
     seeds: int,
@@ -113,8 +63,8 @@ def halve(
     dropped: list[Ranked] = []
     keep = 0
     alive = list(candidates)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=initialise_worker) as pool:
+    journal.prepare()
+    with new_pool(workers) as pool:
         for rung in range(rungs):
             last = rung == rungs - 1
             length = max(1, steps // FACTOR ** (rungs - 1 - rung))
@@ -147,16 +97,17 @@ def _rungs(candidates: int) -> int:
 
 
 def _run(
-    pool: ProcessPoolExecutor, trials: list[Trial], journal: Journal, say: Callable[[str], None]
+    pool: ProcessPoolExecutor,
+    trials: list[Trial],
+    journal: Journal[Outcome],
+    say: Callable[[str], None],
 ) -> dict[str, Outcome]:
-    found = {trial.key: journal.find(trial) for trial in trials}
-    waiting = {pool.submit(run_trial, t): t for t in trials if found[t.key] is None}
+    waiting = {pool.submit(run_trial, t): t for t in trials if t.key not in journal.entries}
     for future in as_completed(waiting):
         outcome = future.result()
         journal.add(outcome)
-        found[outcome.key] = outcome
         say(_line(waiting[future], outcome))
-    return {key: outcome for key, outcome in found.items() if outcome is not None}
+    return {trial.key: journal.entries[trial.key] for trial in trials}
 
 
 def _mean(outcomes: list[Outcome]) -> float:

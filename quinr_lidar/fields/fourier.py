@@ -18,6 +18,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters, parameter_count
 from quinr_lidar.fields.mlp import (
     MAX_LAYERS,
@@ -34,7 +35,7 @@ Activation = Literal["relu", "tanh"]
 
 
 @dataclass(frozen=True)
-class FourierField:
+class FourierField(FieldDefaults):
     """Sizes of a network on random Fourier features.
 
     Attributes:
@@ -92,25 +93,6 @@ class FourierField:
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return layer_shapes([2 * self.features, *[self.width] * self.layers, self.outputs], first=1)
 
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """The last bias, which a file keeps as float16."""
-        return ("output_offset",)
-
-    @property
-    def periods(self) -> dict[str, float]:
-        """No tensor holds angles."""
-        return {}
-
-    def wraps(self, name: str) -> bool:  # noqa: ARG002 (the protocol's)
-        """None does."""
-        return False
-
-    @property
-    def learning_rates(self) -> dict[str, float]:
-        """All tensors train alike."""
-        return {}
-
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
         """Random float32 parameters on the CPU, bounds as PyTorch's linear layers have them."""
         parameters: Parameters = {}
@@ -126,10 +108,6 @@ class FourierField:
 
     def _inputs_of(self, bias: str) -> int:
         return self.shapes[bias.replace("bias", "weight")][1]
-
-    def canonical(self, parameters: Parameters) -> Parameters:
-        """The parameters as they are."""
-        return parameters
 
     def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""

@@ -58,11 +58,6 @@ def run_layers(
     return linear(parameters, f"weight{last}", "output_offset", values)
 
 
-def fold(values: Tensor, period: float) -> Tensor:
-    """Equivalent angles in [-period / 2, period / 2)."""
-    return values - period * torch.floor(values / period + 0.5)
-
-
 def default_bound(inputs: int) -> float:
     """Bound of a linear layer's weights and biases as PyTorch draws them."""
     return 1 / math.sqrt(inputs)

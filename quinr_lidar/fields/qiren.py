@@ -19,8 +19,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
+from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.fields.mlp import fold, linear, require, uniform
+from quinr_lidar.fields.mlp import linear, require, uniform
 from quinr_lidar.fields.quinr import MAX_STAGES
 from quinr_lidar.quantum import probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec
@@ -30,7 +32,7 @@ _REFERENCE = 16
 
 
 @dataclass(frozen=True)
-class QirenField:
+class QirenField(FieldDefaults):
     """Sizes of a QIREN.
 
     Attributes:
@@ -86,17 +88,10 @@ class QirenField:
         for stage in range(self.stages):
             shapes[f"weight{stage}"] = (self.qubits, inputs)
             shapes[f"bias{stage}"] = (self.qubits,)
-            shapes[f"rotations{stage}"] = self.circuit.rotation_shape
-            if self.circuit.pair_list:
-                shapes[f"controlled{stage}"] = self.circuit.controlled_shape
+            shapes |= angle_shapes(self.circuit, stage)
             inputs = self.qubits
         shapes["readout"] = (self.outputs, self.qubits)
         return shapes | {"output_offset": (self.outputs,)}
-
-    @property
-    def scalars(self) -> tuple[str, ...]:
-        """The last bias, which a file keeps as float16."""
-        return ("output_offset",)
 
     @property
     def periods(self) -> dict[str, float]:
@@ -107,15 +102,6 @@ class QirenField:
             for name in self.shapes
             if name.startswith(names)
         }
-
-    def wraps(self, name: str) -> bool:  # noqa: ARG002 (the protocol's)
-        """All of them."""
-        return True
-
-    @property
-    def learning_rates(self) -> dict[str, float]:
-        """All tensors train alike."""
-        return {}
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
         """Random float32 parameters on the CPU, linear maps normalised layer by layer."""
@@ -144,11 +130,6 @@ class QirenField:
         weight /= deviation[:, :, None]
         bias -= plain.mean(1) / deviation
 
-    def canonical(self, parameters: Parameters) -> Parameters:
-        """Equivalent parameters with all angles within half their period of zero."""
-        folded = {name: fold(parameters[name], period) for name, period in self.periods.items()}
-        return parameters | folded
-
     def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
         values = coordinates
@@ -159,11 +140,8 @@ class QirenField:
     def _stage(self, parameters: Parameters, stage: int, values: Tensor) -> Tensor:
         """<Z> of every qubit, [F, P, n]."""
         embedding = linear(parameters, f"weight{stage}", f"bias{stage}", values)
-        rotations = parameters[f"rotations{stage}"]
-        controlled = parameters.get(f"controlled{stage}")
-        if controlled is None:
-            controlled = rotations.new_zeros(len(rotations), *self.circuit.controlled_shape)
-        found = probabilities(self.circuit, embedding, rotations, controlled)
+        angles = stage_angles(parameters, self.circuit, stage)
+        found = probabilities(self.circuit, embedding, *angles)
         return found @ self._signs.to(found)
 
     @cached_property

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields import native_quinr
+from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
 from quinr_lidar.fields.field import Parameters
 from quinr_lidar.quantum import probabilities
 from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
@@ -141,9 +142,7 @@ class QuinrField:
                 shapes[bias] = (self.features,)
                 inputs = self.features
             shapes[f"embedding_scale{stage}"] = (1,)
-            shapes[f"rotations{stage}"] = circuit.rotation_shape
-            if circuit.pair_list:
-                shapes[f"controlled{stage}"] = circuit.controlled_shape
+            shapes |= angle_shapes(circuit, stage)
             inputs = circuit.states
         if self.readout:
             shapes["readout"] = (self.outputs, self.readout)
@@ -265,12 +264,7 @@ class QuinrField:
 
     def angles(self, parameters: Parameters, stage: int) -> tuple[Tensor, Tensor]:
         """A stage's rotations and controlled rotations; a single qubit has none of the latter."""
-        rotations = parameters[f"rotations{stage}"]
-        controlled = parameters.get(f"controlled{stage}")
-        if controlled is None:
-            shape = self.circuits[stage].controlled_shape
-            controlled = rotations.new_zeros(len(rotations), *shape)
-        return rotations, controlled
+        return stage_angles(parameters, self.circuits[stage], stage)
 
     def read_out(self, parameters: Parameters, probabilities: Tensor) -> Tensor:
         """Values [F, P, outputs] from the last circuit's probabilities [F, P, its outputs]."""

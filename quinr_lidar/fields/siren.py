@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters, parameter_count
 from quinr_lidar.fields.mlp import (
     MAX_LAYERS,
     MAX_WIDTH,
-    fold,
     layer_shapes,
     require,
     run_layers,
@@ -27,7 +27,7 @@ from quinr_lidar.fields.mlp import (
 
 
 @dataclass(frozen=True)
-class SirenField:
+class SirenField(FieldDefaults):
     """Sizes of a SIREN.
 
     Attributes:
@@ -74,23 +74,9 @@ class SirenField:
         return layer_shapes([self.inputs, *[self.width] * self.layers, self.outputs])
 
     @property
-    def scalars(self) -> tuple[str, ...]:
-        """The last bias, which a file keeps as float16."""
-        return ("output_offset",)
-
-    @property
     def periods(self) -> dict[str, float]:
         """Hidden biases act modulo ``2 pi / w0``."""
         return {f"bias{layer}": 2 * math.pi / self.w0 for layer in range(self.layers)}
-
-    def wraps(self, name: str) -> bool:  # noqa: ARG002 (the protocol's)
-        """All of them."""
-        return True
-
-    @property
-    def learning_rates(self) -> dict[str, float]:
-        """All tensors train alike."""
-        return {}
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
         """Random float32 parameters on the CPU (Sitzmann et al. 2020, section 3.2)."""
@@ -107,11 +93,6 @@ class SirenField:
             else:
                 parameters[name] = uniform((frames, *shape), hidden, generator)
         return parameters
-
-    def canonical(self, parameters: Parameters) -> Parameters:
-        """Equivalent parameters with all hidden biases within half their period of zero."""
-        folded = {name: fold(parameters[name], period) for name, period in self.periods.items()}
-        return parameters | folded
 
     def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields.field import Field, Parameters, flatten, unflatten
 from quinr_lidar.fields.jacobian import jacobian
-from quinr_lidar.training.batches import draw_batch
+from quinr_lidar.training.sampled_loop import SampledLoop
 
 FIRST_SAMPLES = 4096
 LAST_SAMPLES = 16384
@@ -28,58 +28,22 @@ ATTEMPTS = 6
 """Steps tried on a sample."""
 
 
-class LevenbergMarquardt:
-    """A :class:`~quinr_lidar.training.loops.Loop`: Marquardt's damping decides a step's length.
+class LevenbergMarquardt(SampledLoop):
+    """Marquardt's damping decides a step's length; arguments as of the base class.
 
     Solves ``(J^T J + damping diag(J^T J)) step = J^T r`` on a sample and takes the step if the
-    sample's error falls. Frames are trained one after the other.
-
-    Args:
-        field: What to train.
-        parameters: Where to start, [F, ...].
-        coordinates: [P, inputs].
-        targets: [F, P, outputs] in [0, 1].
-        seed: Of the samples.
+    sample's error falls.
     """
 
-    def __init__(
-        self,
-        field: Field,
-        parameters: Parameters,
-        coordinates: Tensor,
-        targets: Tensor,
-        *,
-        seed: int,
-    ) -> None:
-        self._field, self._seed = field, seed
-        self._coordinates, self._targets = coordinates, targets
-        self._flat = flatten(field, parameters).detach().to(targets).clone()
-        self._damping = [FIRST_DAMPING] * len(targets)
-        self._steps = 0
+    @cached_property
+    def _damping(self) -> list[float]:
+        """Each frame's, as it is now."""
+        return [FIRST_DAMPING] * len(self._flat)
 
-    def run(self, rates: list[float]) -> list[float]:
-        """One iteration for each rate, which counts no further; samples' errors before it."""
-        return [self._iteration() for _ in rates]
-
-    def parameters(self) -> Parameters:
-        """The parameters as they are now: [F, ...]."""
-        return unflatten(self._field, self._flat.clone())
-
-    @torch.no_grad()
-    def _iteration(self) -> float:
-        samples = len(self._coordinates)
-        wanted = min(FIRST_SAMPLES * GROWTH**self._steps, LAST_SAMPLES, samples)
-        picked = torch.from_numpy(draw_batch(self._seed, self._steps, samples, int(wanted)))
-        picked = picked.to(self._targets.device)
-        errors = [
-            self._improve(frame, self._coordinates[picked], self._targets[frame, picked])
-            for frame in range(len(self._targets))
-        ]
-        self._steps += 1
-        return sum(errors) / len(errors)
+    def _sample_size(self, step: int) -> int:
+        return int(min(FIRST_SAMPLES * GROWTH**step, LAST_SAMPLES))
 
     def _improve(self, frame: int, coordinates: Tensor, targets: Tensor) -> float:
-        """Step on one frame; its mean squared error before."""
         here = self._flat[frame]
         values, derivatives = jacobian(self._field, self._named(here), coordinates)
         residuals = values.clamp(0, 1) - targets.T  # [C, P]
@@ -105,6 +69,3 @@ class LevenbergMarquardt:
     def _error(self, flat: Tensor, coordinates: Tensor, targets: Tensor) -> float:
         values = self._field.evaluate(self._named(flat), coordinates[None])[0].clamp(0, 1)
         return (values - targets).square().mean().item()
-
-    def _named(self, flat: Tensor) -> Parameters:
-        return unflatten(self._field, flat[None])

@@ -127,10 +127,8 @@ class TorchLoop:
         ).to(self._targets.device)
         parameters = unflatten(self._field, self._flat)
         values = self._field.evaluate(parameters, self._coordinates[batch][None])
-        # Clipped as a decoder clips, with a straight-through gradient.
-        clipped = values + (values.clamp(0, 1) - values).detach()
         # Summed over frames, so that a frame's gradient does not depend on how many train with it.
-        return (clipped - self._targets[:, batch]).square().mean((1, 2)).sum()
+        return (clip(values) - self._targets[:, batch]).square().mean((1, 2)).sum()
 
     def _adam(self, gradient: Tensor) -> Tensor:
         """Adam's direction for a gradient, both along the parameters."""
@@ -145,6 +143,11 @@ class TorchLoop:
         if self._basis is not None:
             direction = _apply(self._basis.transpose(1, 2), direction)
         return direction
+
+
+def clip(values: Tensor) -> Tensor:
+    """Values as a decoder clips them to [0, 1], with a straight-through gradient."""
+    return values + (values.clamp(0, 1) - values).detach()
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from flows.chunks import (
 from flows.restore_sequence import restore_sequence
 from pipeline.frames import ArchiveJob, RestoreJob, archive_frame
 from pipeline.records import FrameRecord, frame_path
-from pipeline.workers import FrameWorkers, runs_of
+from pipeline.workers import Workers, runs_of
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import ScanError
 
@@ -93,7 +93,7 @@ def echo(job: RestoreJob) -> FrameRecord:
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_failed_task_fails_its_own_frames_only(tmp_path, monkeypatch):
     jobs = [RestoreJob(name, tmp_path / f"{name}.quinr", tmp_path) for name in "abcd"]
-    run = FrameWorkers.run
+    run = Workers.run
 
     def broken(self, function, chunk):
         # ScanError, since anything else would be tried again after a pause.
@@ -101,7 +101,7 @@ def test_a_failed_task_fails_its_own_frames_only(tmp_path, monkeypatch):
             raise ScanError("no such luck")
         return run(self, function, chunk)
 
-    monkeypatch.setattr(FrameWorkers, "run", broken)
+    monkeypatch.setattr(Workers, "run", broken)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
     def whole():

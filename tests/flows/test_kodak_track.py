@@ -12,8 +12,8 @@ from PIL import Image
 
 from flows import cli
 from flows.kodak_track import kodak_track
-from pipeline.picture_workers import PictureWorkers
 from pipeline.sources import picture_bytes
+from pipeline.workers import Workers
 from quinr_lidar.errors import GeometryError
 
 TINY = {
@@ -100,7 +100,7 @@ def test_resume_encodes_what_changed_only(folder, tmp_path):
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_failed_task_fails_its_own_pictures_only(folder, tmp_path, monkeypatch):
-    run_all = PictureWorkers.run
+    run_all = Workers.run
 
     def broken(self, function, chunk):
         # GeometryError, since anything else would be tried again after a pause.
@@ -108,7 +108,7 @@ def test_a_failed_task_fails_its_own_pictures_only(folder, tmp_path, monkeypatch
             raise GeometryError("no such luck")
         return run_all(self, function, chunk)
 
-    monkeypatch.setattr(PictureWorkers, "run", broken)
+    monkeypatch.setattr(Workers, "run", broken)
     # Chunks of two: a and b, c and d.
     assert run(folder, tmp_path / "out").message == "2/4 pictures failed"
     record = json.loads((tmp_path / "out" / "records" / "a.json").read_text())

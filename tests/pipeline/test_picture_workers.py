@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pipeline.picture_workers import PictureWorkers
 from pipeline.pictures import PictureJob, PictureRecord, read_picture_record
+from pipeline.workers import Workers
 from quinr_lidar import Profile
 
 TINY = Profile(qubits=2, features=4, blocks=1, steps=3)
@@ -24,7 +24,7 @@ def die_on_b(work: PictureJob) -> PictureRecord:
 def test_a_killed_worker_costs_only_its_own_picture(tmp_path):
     jobs = [PictureJob(tmp_path / f"{name}.png", tmp_path / "out", TINY) for name in "abcd"]
     seen = []
-    with PictureWorkers(2, seen.append) as workers:
+    with Workers(2, seen.append) as workers:
         records = workers.run(die_on_b, jobs)
     assert [record.status for record in records] == ["ok", "failed", "failed", "ok"]
     assert "b.png: its worker process was killed" in (records[1].error or "")
@@ -45,6 +45,6 @@ def interrupt(_record: PictureRecord) -> None:
 
 def test_after_ctrl_c_no_picture_begins(tmp_path):
     jobs = [PictureJob(tmp_path / f"{i}.png", tmp_path / "out", TINY) for i in range(20)]
-    with pytest.raises(KeyboardInterrupt), PictureWorkers(1, interrupt) as workers:
+    with pytest.raises(KeyboardInterrupt), Workers(1, interrupt) as workers:
         workers.run(leave_a_trace, jobs)
     assert len(list((tmp_path / "out").iterdir())) < 20

@@ -275,6 +275,6 @@ def test_a_sheet_leaves_out_what_changed_meanwhile(tmp_path, caplog):
     sheet = write_contact_sheet(tmp_path / "out", jobs, records)
     assert sheet is not None
     assert str(jobs[1].decoded) in caplog.text
-    failed = [pictures.failed_picture(item, "why") for item in jobs]
+    failed = [item.failed("why") for item in jobs]
     assert write_contact_sheet(tmp_path / "out", jobs, failed) is None
     assert not sheet.exists(), "no sheet of pictures that failed since"

@@ -13,7 +13,7 @@ import pytest
 from pipeline.datasets import encode_velodyne
 from pipeline.frames import ArchiveJob, RestoreJob, archive_frame
 from pipeline.records import FrameRecord, frame_path, read_record
-from pipeline.workers import FrameWorkers, runs_of
+from pipeline.workers import Workers, runs_of
 from quinr_lidar import Profile, SphericalProjection
 
 TINY = Profile(qubits=2, features=4, blocks=1, steps=20, warm_steps=5, batch_size=64)
@@ -74,7 +74,7 @@ def side_by_side(job: ArchiveJob) -> FrameRecord:
 def test_frames_of_a_run_wait_for_each_other_and_runs_do_not(tmp_path):
     jobs = archive_jobs(tmp_path, frames=9)
     seen = []
-    with FrameWorkers(3, seen.append) as workers:
+    with Workers(3, seen.append) as workers:
         records = workers.run(side_by_side, jobs)
     assert [record.error for record in records] == [None] * 9
     assert [record.frame_id for record in records] == [job.frame_id for job in jobs]
@@ -89,7 +89,7 @@ def test_the_archive_does_not_depend_on_the_number_of_workers(tmp_path):
     written = []
     for processes in (1, 3):
         jobs = archive_jobs(tmp_path, out=f"by{processes}")
-        with FrameWorkers(processes) as workers:
+        with Workers(processes) as workers:
             records = workers.run(archive_frame, jobs)
         assert {record.status for record in records} == {"ok"}
         assert sum(record.start != "cold" for record in records) == 4
@@ -107,7 +107,7 @@ def test_a_worker_killed_in_a_run_costs_one_frame_and_its_followers_go_on(tmp_pa
     jobs = archive_jobs(tmp_path)
     for job in jobs:
         archive_frame(job)
-    with FrameWorkers(2) as workers:
+    with Workers(2) as workers:
         records = workers.run(die_on_000001, jobs)
     assert [record.status for record in records] == ["ok", "failed"] + ["ok"] * 4
     assert "killed" in (records[1].error or "")
@@ -123,7 +123,7 @@ def interrupt(_record: FrameRecord) -> None:
 
 def test_after_ctrl_c_no_frame_begins(tmp_path):
     jobs = archive_jobs(tmp_path, length=6)
-    with pytest.raises(KeyboardInterrupt), FrameWorkers(1, interrupt) as workers:
+    with pytest.raises(KeyboardInterrupt), Workers(1, interrupt) as workers:
         workers.run(in_order, jobs)
     assert [path.name for path in jobs[0].folder.iterdir()] == ["000000"]
 
@@ -139,7 +139,7 @@ def die_on_b(work: RestoreJob) -> FrameRecord:
 def test_a_killed_worker_costs_only_its_own_frame(tmp_path):
     jobs = [RestoreJob(name, tmp_path / name, tmp_path) for name in "abcd"]
     seen = []
-    with FrameWorkers(2, seen.append) as workers:
+    with Workers(2, seen.append) as workers:
         records = workers.run(die_on_b, jobs)
     assert [record.status for record in records] == ["ok", "failed", "failed", "ok"]
     assert "killed" in (records[1].error or "")
@@ -159,7 +159,19 @@ def test_a_chunk_that_kills_workers_costs_no_other_chunk(tmp_path):
         [RestoreJob(name, tmp_path / name, tmp_path) for name in names]
         for names in (("k0", "k1"), ("a", "b", "c"))
     ]
-    with FrameWorkers(2) as workers, ThreadPoolExecutor(2) as threads:
+    with Workers(2) as workers, ThreadPoolExecutor(2) as threads:
         killers, innocent = threads.map(lambda jobs: workers.run(die_on_k, jobs), chunks)
     assert [record.status for record in killers] == ["failed", "failed"]
     assert [record.status for record in innocent] == ["ok", "ok", "ok"]
+
+
+def test_more_workers_than_the_limit_of_open_files_allows(tmp_path):
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+    try:
+        with Workers(100) as workers:
+            records = workers.run(die_on_b, [RestoreJob("a", tmp_path / "a", tmp_path)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [record.status for record in records] == ["ok"]

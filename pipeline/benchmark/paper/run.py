@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.benchmark.paper.contestants import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
+from pipeline.journal import Journal
 from pipeline.sources import is_picture
-from pipeline.workers import initialise_worker
-from quinr_lidar.errors import DatasetError, StorageError
+from pipeline.workers import new_pool
+from quinr_lidar.errors import DatasetError
 
 SCAN_CODECS = ("jpeg2000-8", "jpeg2000-16", "jpeg-xl")
 PICTURE_CODECS = ("jpeg2000-8", "jpeg", "jpeg-xl", "webp")
@@ -107,54 +105,22 @@ def run_plan(
     """
     say = progress or (lambda _: None)
     jobs = plan.jobs()
-    known = read_points(journal)
-    found = [known[job.key] for job in jobs if job.key in known]
-    waiting = [job for job in jobs if job.key not in known]
+    points = Journal(journal, Point)
+    found = [points.entries[job.key] for job in jobs if job.key in points.entries]
+    waiting = [job for job in jobs if job.key not in points.entries]
     for point in found:
         say(f"known: {_line(point)}")
     if only_known or not waiting:
         return found
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=initialise_worker) as pool:
+    points.prepare()
+    with new_pool(workers) as pool:
         futures = [pool.submit(run_point, job) for job in waiting]
         for future in as_completed(futures):
             point = future.result()
-            _append(journal, point)
+            points.add(point)
             found.append(point)
             say(_line(point))
     return found
-
-
-def read_points(journal: Path) -> dict[str, Point]:
-    """Points of earlier runs by their keys; a line cut short by a crash is ignored.
-
-    Raises:
-        StorageError: the file cannot be read.
-    """
-    try:
-        text = journal.read_text() if journal.exists() else ""
-    except OSError as error:
-        raise StorageError(f"{journal}: {error.strerror}") from error
-    points = {}
-    for line in text.splitlines():
-        try:
-            point = Point(**json.loads(line))
-        except (ValueError, TypeError):
-            continue
-        points[point.key] = point
-    return points
-
-
-def _append(journal: Path, point: Point) -> None:
-    try:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        cut_short = journal.exists() and not journal.read_bytes().endswith(b"\n")
-        with journal.open("a") as file:
-            file.write(("\n" if cut_short else "") + json.dumps(point.as_dict()) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise StorageError(f"{journal}: {error.strerror}") from error
 
 
 def _line(point: Point) -> str:

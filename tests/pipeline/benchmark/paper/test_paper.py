@@ -16,8 +16,9 @@ from pipeline.benchmark.paper.curves import delta, make_curves, mean_gain
 from pipeline.benchmark.paper.figure import draw_curves
 from pipeline.benchmark.paper.page import write_page
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
-from pipeline.benchmark.paper.run import Plan, read_points, run_plan
+from pipeline.benchmark.paper.run import Plan, run_plan
 from pipeline.cli import app
+from pipeline.journal import Journal
 from pipeline.sources import picture_bytes
 from quinr_lidar.errors import DatasetError
 from quinr_lidar.fields.field import parameter_count
@@ -156,9 +157,9 @@ def test_what_is_known_is_not_run_again(picture, tmp_path, monkeypatch):
     assert [one.name for one in first] == ["quinr"]
     with journal.open("a") as file:
         file.write('{"cut')
-    monkeypatch.setattr(run, "ProcessPoolExecutor", None)  # would fail if anything were to run
+    monkeypatch.setattr(run, "new_pool", None)  # would fail if anything were to run
     assert run_plan(plan, journal, workers=1) == first
-    assert list(read_points(journal)) == [first[0].key]
+    assert list(Journal(journal, Point).entries) == [first[0].key]
     with pytest.raises(DatasetError, match="nobody"):
         run_plan(replace(plan, names=("nobody",)), journal, workers=1)
 

@@ -1,0 +1,87 @@
+"""A journal: outcomes on disk, a JSON line each as soon as it is known.
+
+What was stopped, or crashed in the middle of a line, goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from quinr_lidar.errors import StorageError
+
+
+class Entry(Protocol):
+    """A dataclass of JSON's own types."""
+
+    @property
+    def key(self) -> str:
+        """The same for the same work, in every run."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        ...
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class Journal(Generic[EntryT]):
+    """Outcomes of earlier runs and of this one.
+
+    Args:
+        path: Need not exist; what is no entry, such as a line cut short by a crash, is ignored.
+        kind: Class of the entries.
+
+    Attributes:
+        entries: All by their keys; of several with one key the last.
+
+    Raises:
+        StorageError: the file cannot be read.
+    """
+
+    def __init__(self, path: Path, kind: type[EntryT]) -> None:
+        self._path = path
+        self.entries: dict[str, EntryT] = {}
+        try:
+            text = path.read_text() if path.exists() else ""
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}") from error
+        for line in text.splitlines():
+            try:
+                entry = kind(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self.entries[entry.key] = entry
+
+    def prepare(self) -> None:
+        """Make the file, lest hours of work end with one that cannot be written.
+
+        Raises:
+            StorageError: it cannot.
+        """
+        self._write("")
+
+    def add(self, entry: EntryT) -> None:
+        """Write an entry down; it is on the disk when this returns.
+
+        Raises:
+            StorageError: the disk is full, say.
+        """
+        self.entries[entry.key] = entry
+        self._write(json.dumps(entry.as_dict()) + "\n")
+
+    def _write(self, lines: str) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            known = self._path.read_bytes() if self._path.exists() else b""
+            cut_short = bool(known) and not known.endswith(b"\n")
+            with self._path.open("a") as file:
+                file.write(("\n" if cut_short else "") + lines)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror}") from error
