@@ -46,6 +46,27 @@ class BitstreamError(QuinrError, ValueError):
         self.reason = reason
 
 
+class UnknownPriorError(BitstreamError):
+    """A file that was coded with a prior this decoder does not have.
+
+    Attributes:
+        prior: The prior's name, hexadecimal digits.
+    """
+
+    def __init__(self, offset: int, prior: str, known: str) -> None:
+        super().__init__(
+            "mask",
+            offset,
+            f"coded with the prior {prior}, which is neither built in ({known}) nor among those "
+            "given; give the prior that the archive carries",
+        )
+        self.prior = prior
+
+
+class PriorError(QuinrError, ValueError):
+    """A prior that does not exist, or cannot be trained from what was given."""
+
+
 class ScanError(QuinrError, ValueError):
     """A scan file that cannot be read as points. The message names the file."""
 
@@ -56,3 +77,10 @@ class DatasetError(QuinrError, ValueError):
 
 class StorageError(QuinrError, OSError):
     """A file or folder that cannot be written or read (full disk, permissions)."""
+
+
+class ArchiveError(QuinrError, ValueError):
+    """A packed sequence that is damaged, disagrees with itself, or is of a newer version.
+
+    The message names the file, the field and what was expected.
+    """

@@ -62,7 +62,8 @@ class FittedValues:
         payload: From a threshold (``None`` without a mask) to the preview section.
         fit: Course and result of the training.
         parameters: Trained parameters before quantisation.
-        values: What a decoder will see, float64 [H, W, C] in [0, 1].
+        before: Of the parameters before quantisation, float64 [H, W, C] in [0, 1].
+        values: What a decoder will see, likewise.
         float_psnr: Of the values before quantisation, dB of peak 1, over all pixels.
         psnr: And after.
     """
@@ -70,6 +71,7 @@ class FittedValues:
     payload: Callable[[float | None], bytes]
     fit: FitResult
     parameters: Parameters
+    before: NDArray[np.float64]
     values: NDArray[np.float64]
     float_psnr: float
     psnr: float
@@ -132,6 +134,7 @@ def fit_values(
             seconds=sum(one.seconds for _, one, _, _ in attempts),
         ),
         parameters=fitted.parameters,
+        before=before,
         values=decoded,
         float_psnr=psnr(values, before, max_value=1.0),
         psnr=psnr(values, decoded, max_value=1.0),

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quinr_lidar.bitstream import ImageHeader, Section, pack
-from quinr_lidar.codec import framing_bytes, parse
+from quinr_lidar.bitstream import ImageHeader, Section, pack, unpack
+from quinr_lidar.codec import framing_bytes
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.field_codec import Window, check_work, evaluate_grid, fit_values
 from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.file_info import read_preview
 from quinr_lidar.profiles import Profile, get_profile
 from quinr_lidar.training import FitProgress, FitResult
 
@@ -113,10 +114,11 @@ def decode_image(
         BackendError: the simulator cannot run the file's circuits.
         ValueError: the window reaches beyond the picture.
     """
-    container, preview = parse(data)
+    container = unpack(data)
     header = container.header
     if not isinstance(header, ImageHeader):
         raise BitstreamError("header", 0, "holds a scan, not a picture; decode it as a scan")
+    preview = read_preview(container)
     if preview.field.outputs not in CHANNELS:
         raise BitstreamError(
             "preview", 0, f"a picture has 1 or 3 channels, got {preview.field.outputs}"

@@ -20,6 +20,22 @@ class Profile(BaseModel):
 
     name: str = "custom"
 
+    layers: Literal[1, 2, 3] = Field(
+        default=1, description="1: the preview; 2: and the mask; 3: and bounded ranges"
+    )
+    bound: float = Field(
+        default=0.02, ge=1e-4, le=100, description="largest error of a range, metres (layer 3)"
+    )
+    bound_growth: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="a range r may err by max(bound, bound_growth * r) (layer 3)",
+    )
+    prior: str = Field(
+        default="hdl64", description="built-in prior of layers 2 and 3, or the name of another"
+    )
+
     qubits: int = Field(default=5, ge=1, le=10)
     features: int = Field(default=19, ge=1, le=1024, description="sine features, M")
     blocks: int = Field(default=5, ge=1, le=255, description="uploads of the features, L")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from quinr_lidar.bitstream.primitives import ByteReader, signed_varint, varint
@@ -82,11 +83,33 @@ class Section:
 
 @dataclass(frozen=True)
 class Container:
-    """A parsed file: its header, its sections in layer order, and the header's size in bytes."""
+    """A parsed file.
+
+    Attributes:
+        header: Of a scan or a picture.
+        layers: What the file holds, in layer order.
+        sections: Those that were asked for, likewise.
+        header_bytes: Before the first section.
+    """
 
     header: Header | ImageHeader
+    layers: tuple[str, ...]
     sections: tuple[Section, ...]
     header_bytes: int
+
+    def section(self, layer: str) -> Section | None:
+        """The section of a layer, where the file has it and it was asked for."""
+        return next((one for one in self.sections if one.layer == layer), None)
+
+    def require(self, layer: str) -> Section:
+        """The section of a layer.
+
+        Raises:
+            BitstreamError: the file does not have it, or it was not asked for.
+        """
+        if (section := self.section(layer)) is None:
+            raise BitstreamError(layer, 0, "the file has no such layer, or it was not read")
+        return section
 
 
 def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
@@ -108,11 +131,16 @@ def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
     return bytes(data)
 
 
-def unpack(data: bytes) -> Container:
-    """Parse a file and verify every checksum.
+def unpack(data: bytes, layers: Collection[str] = LAYERS) -> Container:
+    """Parse a file and verify the checksums of what is asked for.
+
+    Args:
+        data: A whole file; sections behind the last one that is asked for may be cut off.
+        layers: Which sections are wanted. The others may be damaged.
 
     Raises:
-        BitstreamError: the bytes are not a complete, intact file of a known version.
+        BitstreamError: the bytes are not a file of a known version, or a section that is wanted
+            is not intact.
     """
     reader = ByteReader(data, "header")
     if reader.take(min(len(data), len(MAGIC)), "magic") != MAGIC:
@@ -130,15 +158,22 @@ def unpack(data: bytes) -> Container:
         raise reader.error(f"unknown flags 0x{flags:02x}; a newer quinr-lidar may read it")
     if not flags & 1:
         raise reader.error("no preview layer")
+    if flags & 0b110 == 0b100:
+        raise reader.error("ranges without a mask layer")
     if flags & _IMAGE and flags & (_CUSTOM_PROJECTION | _LAYER_BITS & ~1):
         raise reader.error("an image has neither a projection nor further layers")
     header = _unpack_image(reader) if flags & _IMAGE else _unpack_scan(reader, flags)
     head = data[: reader.position]
-    layers = [layer for index, layer in enumerate(LAYERS) if flags >> index & 1]
-    sections = tuple(_unpack_section(reader, head, layer) for layer in layers)
-    if reader.remaining:
+    present = tuple(layer for index, layer in enumerate(LAYERS) if flags >> index & 1)
+    sections = []
+    for layer in present:
+        if any(one in layers for one in present[present.index(layer) :]):
+            section = _unpack_section(reader, head, layer, verify=layer in layers)
+            if layer in layers:
+                sections.append(section)
+    if reader.remaining and present[-1] in layers:
         raise reader.error(f"{reader.remaining} bytes after the last section")
-    return Container(header, sections, len(head))
+    return Container(header, present, tuple(sections), len(head))
 
 
 def _unpack_image(reader: ByteReader) -> ImageHeader:
@@ -157,7 +192,7 @@ def _unpack_scan(reader: ByteReader, flags: int) -> Header:
     return Header(projection, fill)
 
 
-def _unpack_section(reader: ByteReader, head: bytes, layer: str) -> Section:
+def _unpack_section(reader: ByteReader, head: bytes, layer: str, *, verify: bool) -> Section:
     reader.section = layer
     start = reader.position
     tag = reader.varint("section tag")
@@ -168,7 +203,7 @@ def _unpack_section(reader: ByteReader, head: bytes, layer: str) -> Section:
     checksum = int(reader.number("I", "checksum"))
     payload_start = reader.position
     payload = reader.take(size, "payload")
-    if _checksum(head, tag_bytes, payload) != checksum:
+    if verify and _checksum(head, tag_bytes, payload) != checksum:
         raise BitstreamError(layer, start, "checksum mismatch, the file is damaged")
     return Section(layer, payload, payload_start)
 

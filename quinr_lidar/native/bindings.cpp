@@ -203,6 +203,9 @@ template <class T> void bind_arithmetic(nb::module_& m) {
 
 }  // namespace
 
+void bind_strict(nb::module_& m);  // strict_bindings.cpp
+void bind_layers(nb::module_& m);  // layer_bindings.cpp
+
 NB_MODULE(_native, m) {
     using namespace nb::literals;
     // Specifications are cached until the interpreter ends, which nanobind takes for leaks.
@@ -224,6 +227,8 @@ NB_MODULE(_native, m) {
           "beta2"_a, "seed"_a, "threads"_a, "isa"_a);
     bind_arithmetic<float>(m);
     bind_arithmetic<double>(m);
+    bind_strict(m);
+    bind_layers(m);
     m.def("draw_batch", batch, "seed"_a, "step"_a, "samples"_a, "size"_a);
     m.def("fma_peak", fma_peak, "isa"_a, "repeats"_a);
     m.def("instruction_sets", [] {

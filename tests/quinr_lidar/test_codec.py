@@ -17,6 +17,7 @@ from quinr_lidar.errors import (
     ProfileError,
     TrainingError,
 )
+from quinr_lidar.field_codec import Window
 from quinr_lidar.fields import SirenField, pixel_coordinates
 from quinr_lidar.profiles import get_profile
 
@@ -163,7 +164,7 @@ def test_weighted_rounding_beats_equal_bits(bits):
 def test_a_profile_is_a_name_or_an_object():
     profile = quinr_lidar.Profile(**TINY)
     assert quinr_lidar.encode(street(), profile) == quinr_lidar.encode(street(), "paper", **TINY)
-    with pytest.raises(ProfileError, match="unknown profile 'papers'; there is kodak"):
+    with pytest.raises(ProfileError, match="unknown profile 'papers'; there is bounded, kodak"):
         quinr_lidar.encode(street(), "papers")
     with pytest.raises(ProfileError, match=r"bits: .*got 99"):
         quinr_lidar.encode(street(), bits=99)
@@ -191,10 +192,11 @@ def test_too_much_work_is_refused_by_the_encoder():
         quinr_lidar.encode(image, qubits=10, blocks=100)
 
 
-def test_layers_must_be_positive(encoded):
-    assert quinr_lidar.decode(encoded.data, layers=1).shape == (16, 64)
+@pytest.mark.parametrize("layers", [(), ("mask",), ("mask", "preview"), ("preview", "ranges")])
+def test_layers_are_the_first_ones(encoded, layers):
+    assert quinr_lidar.decode(encoded.data, ("preview",)).shape == (16, 64)
     with pytest.raises(ValueError, match="layers"):
-        quinr_lidar.decode(encoded.data, layers=0)
+        quinr_lidar.decode(encoded.data, layers)
 
 
 @settings(max_examples=15, deadline=None)
@@ -233,13 +235,17 @@ def test_best_threshold_beats_every_other():
     assert wrong <= min(np.count_nonzero((values < t) != measured) for t in candidates)
 
 
-def test_a_layer_this_version_cannot_read_is_refused(encoded):
+def test_layers_that_make_no_file_are_refused(encoded):
     from quinr_lidar.bitstream import Section, pack, unpack
 
     container = unpack(encoded.data)
-    data = pack(container.header, [*container.sections, Section("mask", b"x")])
-    with pytest.raises(BitstreamError, match="layer 2 cannot be read by this version"):
-        quinr_lidar.decode(data)
+    for further, message in (
+        ([Section("ranges", b"x")], "ranges without a mask layer"),
+        # Behind a mask no preview has a threshold: these two bytes are taken for symbols.
+        ([Section("mask", bytes(9))], "preview at byte"),
+    ):
+        with pytest.raises(BitstreamError, match=message):
+            quinr_lidar.decode(pack(container.header, [*container.sections, *further]))
 
 
 def test_restarts_keep_the_best_file():
@@ -270,16 +276,16 @@ def test_other_grids_and_windows(encoded):
     assert np.abs(coarse - whole.ranges).mean() < 0.1
     assert dense.measured_count > 3 * whole.measured_count
 
-    window = codec.Window(4, 9, 10, 30)
+    window = Window(4, 9, 10, 30)
     part = quinr_lidar.decode(encoded.data, window=window)
     inside = np.zeros(whole.shape, bool)
     inside[window.slices] = True
     np.testing.assert_array_equal(part.ranges[inside], whole.ranges[inside])
     assert not part.measured[~inside].any()
     with pytest.raises(ValueError, match="window"):
-        quinr_lidar.decode(encoded.data, window=codec.Window(0, 17, 0, 5))
+        quinr_lidar.decode(encoded.data, window=Window(0, 17, 0, 5))
     with pytest.raises(ValueError, match="window"):
-        codec.Window(3, 3, 0, 5)
+        Window(3, 3, 0, 5)
     with pytest.raises(GeometryError, match="height"):
         quinr_lidar.decode(encoded.data, height=70_000)
 

@@ -1,0 +1,1 @@
+"""Training priors on scans, and what can be said of them."""

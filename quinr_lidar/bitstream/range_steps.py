@@ -1,0 +1,83 @@
+"""Ranges as whole numbers of steps, such that the error of every pixel stays within a bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar.errors import GeometryError
+
+MAX_STEPS = 1 << 30
+MIN_STEP, MAX_STEP = 1e-6, 1e6
+"""Metres; what the coder takes."""
+
+_ULP = 2.0**-23
+"""Twice the largest relative error of rounding to float32."""
+
+
+@dataclass(frozen=True)
+class RangeSteps:
+    """Steps of even width up to the knee, and of a width that grows with the range behind it.
+
+    Attributes:
+        step: Metres, exactly a float32.
+        knee: Metres, exactly a float32, or ``None`` for even steps everywhere.
+    """
+
+    step: float
+    knee: float | None = None
+
+    def to_ranges(self, steps: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Ranges in metres. Step 0 is in the middle of what it stands for: no range is 0."""
+        warped = steps.astype(np.float64) * self.step
+        warped[steps == 0] = self.step / 4
+        if self.knee is not None:
+            with np.errstate(over="ignore"):  # of a hostile file
+                far = self.knee * np.exp(warped / self.knee - 1)
+            warped = np.where(warped > self.knee, far, warped)
+        return np.minimum(warped, float(np.finfo(np.float32).max)).astype(np.float32)
+
+    def to_steps(self, ranges: NDArray[np.floating]) -> NDArray[np.int32]:
+        """Numbers of steps, int32; at most ``MAX_STEPS``."""
+        warped = ranges.astype(np.float64)
+        if self.knee is not None:
+            far = self.knee * (1 + np.log(np.maximum(warped, self.knee) / self.knee))
+            warped = np.where(warped > self.knee, far, warped)
+        return np.minimum(np.rint(warped / self.step), MAX_STEPS).astype(np.int32)
+
+
+def allowed_error(ranges: NDArray[np.floating], bound: float, growth: float) -> NDArray[np.float64]:
+    """The largest error of each range: ``max(bound, growth * range)``, metres."""
+    return np.maximum(bound, growth * ranges.astype(np.float64))
+
+
+def choose_steps(bound: float, growth: float, largest: float) -> RangeSteps:
+    """The widest steps that keep the bound.
+
+    Args:
+        bound: Largest error, metres.
+        growth: The bound of a range r is ``max(bound, growth * r)``; 0 for the same everywhere.
+        largest: Of all ranges, metres.
+
+    Raises:
+        GeometryError: the bound is below what float32 resolves at the largest range, or asks for
+            more steps than there can be.
+    """
+    knee = float(np.float32(bound / growth)) if growth * largest > bound else None
+    if knee is None:
+        half = bound - largest * _ULP
+    else:
+        # Behind the knee an error of e in the warped range is one of the factor exp(e / knee).
+        half = knee * (math.log1p(growth) - _ULP)
+        half = min(half, bound - knee * _ULP)
+    # Rounded towards zero: float32 must not widen it.
+    step = float(np.nextafter(np.float32(2 * half), np.float32(0)))
+    if not (MIN_STEP <= step <= MAX_STEP and largest / step < MAX_STEPS):
+        raise GeometryError(
+            f"bound: {bound:g} m is out of reach of ranges up to {largest:g} m, "
+            f"whose float32 values are {largest * _ULP:.2g} m apart"
+        )
+    return RangeSteps(step, knee)

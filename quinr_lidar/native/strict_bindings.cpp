@@ -1,0 +1,179 @@
+// Python's view of the strict functions, for tests and for the tools that prepare priors. Shapes
+// are checked here, since a wrong one would write to foreign memory.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "strict/conditional_field.hpp"
+#include "strict/instruction_sets.hpp"
+#include "strict/range_coder.hpp"
+
+namespace nb = nanobind;
+using namespace quinr;
+
+namespace {
+
+template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+template <class Array> void require(const char* name, const Array& array, std::vector<long> shape) {
+    bool same = array.ndim() == shape.size();
+    for (std::size_t i = 0; same && i < shape.size(); ++i) same = long(array.shape(i)) == shape[i];
+    if (!same) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
+}
+
+void make_field(strict::ConditionalField* self, const CircuitSpec& circuit, int inputs, int outputs,
+                const std::vector<int>& widths, In<float> weight, In<float> bias,
+                float embedding_scale, In<float> rotations, In<float> controlled,
+                In<float> readout, In<float> offset) {
+    auto flat = [](const In<float>& array) {
+        return std::vector<float>(array.data(), array.data() + array.size());
+    };
+    new (self) strict::ConditionalField(
+        circuit, inputs, outputs,
+        {widths, flat(weight), flat(bias), embedding_scale, flat(rotations), flat(controlled),
+         flat(readout), flat(offset)});
+}
+
+// Pixels of [count][width] to or from [width][max_batch].
+void to_lanes(const float* from, long width, int count, float* to) {
+    for (int i = 0; i < count; ++i)
+        for (long k = 0; k < width; ++k) to[k * strict::max_batch + i] = from[i * width + k];
+}
+void from_lanes(const float* from, long width, int count, float* to) {
+    for (int i = 0; i < count; ++i)
+        for (long k = 0; k < width; ++k) to[i * width + k] = from[k * strict::max_batch + i];
+}
+
+void evaluate(const strict::ConditionalField& field, In<float> x, Out<float> out,
+              const std::string& isa) {
+    if (x.ndim() < 1) throw nb::value_error("x: unexpected shape");
+    const long pixels = long(x.shape(0));
+    require("x", x, {pixels, field.inputs()});
+    require("out", out, {pixels, field.outputs()});
+    const strict::Lanes& lanes = strict::find_lanes(isa);
+    nb::gil_scoped_release release;
+    const strict::Environment environment;
+    strict::Workspace workspace(field);
+    std::vector<float> inputs(std::size_t(field.inputs() * strict::max_batch));
+    std::vector<float> outputs(std::size_t(field.outputs() * strict::max_batch));
+    for (long first = 0; first < pixels; first += strict::max_batch) {
+        const int count = int(std::min(pixels - first, long(strict::max_batch)));
+        to_lanes(x.data() + first * field.inputs(), field.inputs(), count, inputs.data());
+        field.evaluate(environment, lanes,
+                       {inputs.data(), outputs.data(), strict::max_batch, count}, workspace);
+        from_lanes(outputs.data(), field.outputs(), count, out.data() + first * field.outputs());
+    }
+}
+
+strict::Function function_of(const std::string& name) {
+    constexpr std::pair<const char*, strict::Function> functions[] = {
+        {"sin", strict::Function::sine},        {"cos", strict::Function::cosine},
+        {"exp", strict::Function::exponential}, {"log", strict::Function::logarithm},
+        {"sigmoid", strict::Function::sigmoid}, {"tanh", strict::Function::tangent}};
+    for (const auto& [known, function] : functions)
+        if (name == known) return function;
+    throw nb::value_error(("function: there is no " + name).c_str());
+}
+
+void apply(const std::string& name, In<float> x, Out<float> out, const std::string& isa) {
+    const strict::Function function = function_of(name);
+    const auto size = long(x.size());
+    require("x", x, {size});
+    require("out", out, {size});
+    const strict::Lanes& lanes = strict::find_lanes(isa);
+    nb::gil_scoped_release release;
+    const strict::Environment environment;
+    float from[strict::batch_step] = {}, to[strict::batch_step];
+    for (long i = 0; i < size; i += strict::batch_step) {
+        const long count = std::min(size - i, long(strict::batch_step));
+        std::copy(x.data() + i, x.data() + i + count, from);
+        lanes.apply(function, from, to, strict::batch_step);
+        std::copy(to, to + count, out.data() + i);
+    }
+}
+
+void double_sincos(In<double> x, Out<double> sine, Out<double> cosine) {
+    const auto size = long(x.size());
+    require("x", x, {size});
+    require("sine", sine, {size});
+    require("cosine", cosine, {size});
+    const strict::Environment environment;
+    for (long i = 0; i < size; ++i)
+        strict::precise_sincos(x.data()[i], sine.data()[i], cosine.data()[i]);
+}
+
+nb::bytes range_encode(In<std::uint8_t> bits, In<std::uint16_t> probabilities) {
+    const auto size = long(bits.size());
+    require("bits", bits, {size});
+    require("probabilities", probabilities, {size});
+    strict::RangeEncoder encoder;
+    for (long i = 0; i < size; ++i)
+        encoder.encode(bits.data()[i] != 0, probabilities.data()[i]);
+    const std::vector<std::uint8_t> bytes = encoder.finish();
+    return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+strict::RangeDecoder decoder_of(const nb::bytes& bytes) {
+    return {reinterpret_cast<const std::uint8_t*>(bytes.c_str()), bytes.size()};
+}
+
+std::size_t range_decode(const nb::bytes& bytes, In<std::uint16_t> probabilities,
+                         Out<std::uint8_t> bits) {
+    const auto size = long(bits.size());
+    require("bits", bits, {size});
+    require("probabilities", probabilities, {size});
+    strict::RangeDecoder decoder = decoder_of(bytes);
+    for (long i = 0; i < size; ++i) bits.data()[i] = decoder.decode(probabilities.data()[i]);
+    return decoder.overrun();
+}
+
+void check_counts(const std::vector<int>& counts) {
+    for (int count : counts)
+        if (count < 0 || count > 32) throw nb::value_error("counts: expected 0..32");
+}
+
+nb::bytes range_encode_even(const std::vector<std::uint32_t>& values,
+                            const std::vector<int>& counts) {
+    if (values.size() != counts.size()) throw nb::value_error("counts: unexpected size");
+    check_counts(counts);
+    strict::RangeEncoder encoder;
+    for (std::size_t i = 0; i < values.size(); ++i) encoder.encode_even(values[i], counts[i]);
+    const std::vector<std::uint8_t> bytes = encoder.finish();
+    return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+std::vector<std::uint32_t> range_decode_even(const nb::bytes& bytes,
+                                             const std::vector<int>& counts) {
+    check_counts(counts);
+    strict::RangeDecoder decoder = decoder_of(bytes);
+    std::vector<std::uint32_t> values;
+    for (int count : counts) values.push_back(decoder.decode_even(count));
+    return values;
+}
+
+// An array is taken as it is: a converted copy of an output would be filled and thrown away.
+auto array(const char* name) { return nb::arg(name).noconvert(); }
+
+}  // namespace
+
+void bind_strict(nb::module_& m) {
+    using namespace nb::literals;
+    nb::class_<strict::ConditionalField>(m, "StrictField")
+        .def("__init__", make_field, "circuit"_a, "inputs"_a, "outputs"_a, "widths"_a,
+             array("weight"), array("bias"), "embedding_scale"_a, array("rotations"), array("controlled"),
+             array("readout"), array("offset"))
+        .def("evaluate", evaluate, array("x"), array("out"), "isa"_a);
+    m.def("strict_function", apply, "name"_a, array("x"), array("out"), "isa"_a);
+    m.def("strict_sincos", double_sincos, array("x"), array("sine"), array("cosine"));
+    m.def("range_encode", range_encode, array("bits"), array("probabilities"));
+    m.def("range_decode", range_decode, "data"_a, array("probabilities"), array("bits"));
+    m.def("range_encode_even", range_encode_even, "values"_a, "counts"_a);
+    m.def("range_decode_even", range_decode_even, "data"_a, "counts"_a);
+}

@@ -1,0 +1,175 @@
+"""Training of conditional fields by code length: the loss is the size of the file, in bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from quinr_lidar.errors import TrainingError
+from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.fields.field import Parameters
+from quinr_lidar.training.fit import FitProgress
+
+COMPONENTS = 10
+"""Of a mixture; as in native/strict/range_model.hpp, whose mixture this is."""
+NEIGHBOURS = 14
+LEFT, STRAIGHT_UP, SECOND_UP = 1, 6, 11
+"""Places among the neighbours: the second to the left, the pixel above, the one two rows up."""
+FARTHEST_SLOPE = 50.0
+FARTHEST_LINEAR = 20.0
+SCALES = (-6.0, 8.0)
+"""Logarithms of the smallest and largest scale."""
+MOST_BITS = 25.0
+"""Above it a pixel's cost does not drive the training: there are outliers without reason."""
+
+
+class Batch(Protocol):
+    """What a field sees of some pixels, and what their cost is."""
+
+    @property
+    def inputs(self) -> Tensor:
+        """float32 [N, F]."""
+        ...
+
+    def bits(self, parameters: Parameters, outputs: Tensor) -> Tensor:
+        """Cost of each pixel [N], bits."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class MaskBatch:
+    """Pixels of masks.
+
+    Attributes:
+        inputs: float32 [N, F].
+        measured: float32 [N], 0 or 1.
+    """
+
+    inputs: Tensor
+    measured: Tensor
+
+    def bits(self, parameters: Parameters, outputs: Tensor) -> Tensor:  # noqa: ARG002
+        """Cost of each pixel [N], bits; outputs are logits [N, 1]."""
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            outputs[:, 0], self.measured, reduction="none"
+        ) / math.log(2)
+
+
+@dataclass(frozen=True, eq=False)
+class RangeBatch:
+    """Measured pixels of range images.
+
+    Attributes:
+        inputs: float32 [N, F].
+        differences: float32 [N, 14] of the neighbours from the base, in units.
+        target: float32 [N], of the pixel, in steps.
+        scale: float32 [N], units a step.
+    """
+
+    inputs: Tensor
+    differences: Tensor
+    target: Tensor
+    scale: Tensor
+
+    def bits(self, parameters: Parameters, outputs: Tensor) -> Tensor:
+        """Cost of each pixel [N], bits; outputs are [N, 3 COMPONENTS]."""
+        mean, log_scale, log_weight = mixture(parameters["linear"], self.differences, outputs)
+        inverse = torch.exp(-log_scale)
+        target = self.target[:, None]
+        width = self.scale[:, None]
+        # The interval mirrored to the side where both tails are small: no digits are lost.
+        side = torch.where(target * width > mean, -1.0, 1.0)
+        upper = torch.sigmoid(side * ((target + 0.5) * width - mean) * inverse)
+        lower = torch.sigmoid(side * ((target - 0.5) * width - mean) * inverse)
+        likelihood = (upper - lower).abs().clamp_min(1e-9).log()
+        return -torch.logsumexp(likelihood + log_weight, 1) / math.log(2)
+
+
+def centres(differences: Tensor) -> Tensor:
+    """Where components sit before the field moves them: [N, COMPONENTS] in units."""
+    up, far = differences[:, STRAIGHT_UP], FARTHEST_SLOPE
+    none = torch.zeros_like(up)
+    slope = (up - differences[:, STRAIGHT_UP - 1]).clamp(-far, far)
+    along = (-differences[:, LEFT]).clamp(-far, far)
+    beside, second = differences[:, STRAIGHT_UP + 1], differences[:, SECOND_UP]
+    made = [none, slope, along, up, beside, 0.5 * (slope + along), second]
+    return torch.stack(made + [none] * (COMPONENTS - len(made)), 1)
+
+
+def mixture(linear: Tensor, differences: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means, logarithms of scales (units) and of weights, [N, COMPONENTS] each.
+
+    Args:
+        linear: [COMPONENTS, 14], how neighbours move the means.
+        differences: [N, 14] of the neighbours from the base, units.
+        outputs: [N, 3 COMPONENTS] of the field.
+    """
+    raw = outputs.view(len(outputs), COMPONENTS, 3)
+    near = differences.clamp(-FARTHEST_LINEAR, FARTHEST_LINEAR)
+    mean = centres(differences) + 2 * raw[..., 0] + near @ linear.T
+    return mean, raw[..., 1].clamp(*SCALES), torch.log_softmax(raw[..., 2], 1)
+
+
+@dataclass(frozen=True)
+class CodeLengthSettings:
+    """How a conditional field is trained: Adam with one cycle of the learning rate.
+
+    Attributes:
+        steps: Of the optimiser.
+        learning_rate: At its peak.
+        seed: Of the first parameters.
+    """
+
+    steps: int = 4000
+    learning_rate: float = 1e-2
+    seed: int = 0
+
+
+def train_by_code_length(
+    field: ConditionalField,
+    extra: Parameters,
+    draw: Callable[[], Batch],
+    settings: CodeLengthSettings,
+    progress: Callable[[FitProgress], None] | None = None,
+) -> Parameters:
+    """Minimise the mean bits of a pixel.
+
+    Args:
+        field: What is trained.
+        extra: First values of parameters beside the field's own, which a batch's cost uses.
+        draw: Called for each step's batch.
+        settings: Of the optimiser.
+        progress: Called after every step.
+
+    Returns:
+        The field's and the extra parameters, float32.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    parameters = field.initial_parameters(generator) | {k: v.clone() for k, v in extra.items()}
+    for tensor in parameters.values():
+        tensor.requires_grad_()
+    optimizer = torch.optim.Adam(parameters.values(), lr=settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.steps
+    )
+    for step in range(settings.steps):
+        batch = draw()
+        costs = batch.bits(parameters, field.evaluate(parameters, batch.inputs))
+        loss = costs.clamp_max(MOST_BITS).mean()
+        if not torch.isfinite(loss):
+            raise TrainingError(f"training by code length diverged at step {step}")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress(FitProgress(step + 1, settings.steps, loss.item()))
+    return {name: tensor.detach() for name, tensor in parameters.items()}
