@@ -1,0 +1,73 @@
+"""Archived frames against the scans that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.archive.manifest import FrameRow
+from pipeline.archive.reader import PackedSequence
+from pipeline.datasets import Dataset, open_dataset, parse_velodyne
+from pipeline.evaluation import check_promise, max_error, promise_of_file
+from pipeline.files import read_bytes, sha256_of
+from quinr_lidar import RangeImage
+from quinr_lidar.codec import FileInfo
+from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The data set that an archive was made from."""
+
+    dataset: Dataset
+
+    @classmethod
+    def open(cls, path: Path, sequence: str | None, archive: PackedSequence) -> Originals:
+        """Open it; of several sequences the one of the archive's name, unless told.
+
+        Raises:
+            DatasetError: it cannot be opened.
+        """
+        try:
+            return cls(open_dataset(path, sequence))
+        except DatasetError:
+            if sequence is not None:
+                raise
+            return cls(open_dataset(path, archive.manifest.sequence))
+
+    def check(self, row: FrameRow, info: FileInfo, decoded: RangeImage) -> float:
+        """Measure a decoded frame against its scan.
+
+        Returns:
+            The largest error of a range, metres.
+
+        Raises:
+            ArchiveError: the scan is another one than was archived, or the file promises no bound.
+            DatasetError: there is no such scan.
+            GeometryError: the mask is not exact, or a range errs by more than the bound.
+            ScanError, StorageError: the scan cannot be read.
+        """
+        path = self.dataset.path(row.frame_id)
+        raw = read_bytes(path)
+        if sha256_of(raw) != row.source_sha256:
+            raise ArchiveError(f"{path}: not the scan that was archived (SHA-256)")
+        promise = promise_of_file(info)
+        if promise.bound is None or not promise.mask:
+            raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {path}")
+        image = decoded.projection.project(parse_velodyne(raw, str(path)))
+        try:
+            check_promise(promise, image, decoded)
+        except GeometryError as error:
+            raise GeometryError(f"frame {row.frame_id}: not {path} as promised: {error}") from error
+        return max_error(image, decoded)
+
+    def missing(self, archive: PackedSequence) -> Iterator[str]:
+        """Scans of which the archive knows nothing."""
+        known = {row.frame_id for row in archive.rows}
+        absent = [frame_id for frame_id in self.dataset.frame_ids if frame_id not in known]
+        if absent:
+            yield (
+                f"{archive.name}: {len(absent)} scans of {self.dataset.name} are not in the "
+                f"archive, the first {absent[0]}"
+            )

@@ -1,0 +1,189 @@
+"""An archived sequence's folder, as rows of a manifest to be."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import quinr_lidar
+from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
+from pipeline.archive.manifest import FIGURES, FrameRow
+from pipeline.files import read_bytes, sha256_of
+from pipeline.prior_files import priors_in
+from pipeline.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from quinr_lidar import Profile
+from quinr_lidar.bitstream.priors import Prior, built_in_priors
+from quinr_lidar.codec import FileInfo, inspect
+from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
+
+ASSUMED_STEP_NS = 100_000_000
+"""Between frames of a data set without times: KITTI's scanner turns ten times a second."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be packed.
+
+    Attributes:
+        description: Of the sequence.
+        priors: Those that its files name.
+        rows: One a frame, without its place in the MCAP.
+        folder: Of the sequence.
+    """
+
+    description: Description
+    priors: tuple[Prior, ...]
+    rows: tuple[FrameRow, ...]
+    folder: Path
+
+    def payload(self, row: FrameRow) -> bytes | None:
+        """A frame's file, ``None`` of a failed one.
+
+        Raises:
+            ArchiveError: it is not the one that was planned.
+            StorageError: it cannot be read.
+        """
+        if not row.ok:
+            return None
+        path = frame_path(self.folder, row.frame_id)
+        data = read_bytes(path)
+        if sha256_of(data) != row.file_sha256:
+            raise ArchiveError(f"{path}: changed while it was packed; pack again when none writes")
+        return data
+
+
+def plan_sequence(
+    folder: Path,
+    records: Iterable[FrameRecord] | None = None,
+    profile: Profile | None = None,
+) -> Plan:
+    """What a sequence's folder comes to as an archive.
+
+    A frame whose file is missing, damaged or does not fit its record is a failed one; so is one
+    that was not finished.
+
+    Args:
+        folder: Of an archived sequence, see :mod:`pipeline.records`.
+        records: Of its frames, in their order; those in the folder, by their ids, if left out.
+        profile: Settings that they were encoded with; those of ``metrics.json`` if left out.
+
+    Raises:
+        ArchiveError: no frames, a frame id that is twice or no file name.
+        BitstreamError: a prior that frames name is damaged.
+        StorageError: the folder cannot be read.
+    """
+    listed = list(records) if records is not None else _records_in(folder)
+    if not listed:
+        raise ArchiveError(f"{folder}: no archived frames, expected {FRAMES}/*{SUFFIX}")
+    ids = [check_frame_id(record.frame_id, str(folder)) for record in listed]
+    if len(set(ids)) < len(ids):
+        twice = next(frame_id for frame_id in ids if ids.count(frame_id) > 1)
+        raise ArchiveError(f"{folder}: frame {twice}: it is there twice")
+    at_hand = {prior.name: prior for prior in (*built_in_priors().values(), *priors_in(folder))}
+    checked = [_checked(folder, record, number, at_hand) for number, record in enumerate(listed)]
+    infos = [info for _, info in checked if info is not None]
+    used = sorted({info.prior for info in infos if info.prior is not None})
+    rows = tuple(row for row, _ in checked)
+    description = Description(
+        sequence=folder.resolve().name[:MAX_NAME],
+        software=quinr_lidar.__version__,
+        frames=len(rows),
+        projection=_projection(infos[0]) if infos else {},
+        priors=tuple(used),
+        profiles=_profiles(folder, profile, {row.profile for row in rows}),
+    )
+    return Plan(description, tuple(at_hand[name] for name in used), rows, folder)
+
+
+def _records_in(folder: Path) -> list[FrameRecord]:
+    """A record for every frame of which there is a file or a record."""
+    found = {
+        path.stem
+        for kind, suffix in ((FRAMES, SUFFIX), ("records", ".json"))
+        for path in (folder / kind).glob(f"*{suffix}")
+        if path.name[0] != "."
+    }
+    return [
+        read_record(folder, frame_id)
+        or FrameRecord(frame_id, "failed", error=f"{folder}: frame {frame_id} was not finished")
+        for frame_id in sorted(found, key=lambda frame_id: (frame_id.zfill(20), frame_id))
+    ]
+
+
+def _checked(
+    folder: Path, record: FrameRecord, number: int, at_hand: Mapping[str, Prior]
+) -> tuple[FrameRow, FileInfo | None]:
+    row = _row_of(record, number)
+    if not row.ok:
+        return row, None
+    path = frame_path(folder, record.frame_id)
+    try:
+        data = read_bytes(path)
+        if sha256_of(data) != record.file_sha256:
+            raise ArchiveError(f"{path}: does not fit its record: damaged, or not finished")
+        info = inspect(data)
+        if info.prior is not None and info.prior not in at_hand:
+            raise ArchiveError(f"{path}: coded with the prior {info.prior}, which is not at hand")
+    except (ArchiveError, BitstreamError, StorageError) as error:
+        reason = str(error) if str(path) in str(error) else f"{path}: {error}"
+        return replace(row, status="failed", error=reason), None
+    return replace(row, bytes=len(data)), info
+
+
+def _row_of(record: FrameRecord, number: int) -> FrameRow:
+    time_ns = _nanoseconds(record.timestamp)
+    figures = record.fidelity or {}
+    return FrameRow(
+        frame_id=record.frame_id,
+        number=number,
+        time_ns=number * ASSUMED_STEP_NS if time_ns is None else time_ns,
+        time_assumed=time_ns is None,
+        status=record.status,
+        error=record.error,
+        file_sha256=record.file_sha256,
+        source=record.source,
+        source_sha256=record.source_sha256,
+        profile=record.profile,
+        software=record.software,
+        start=record.start,
+        kept=record.kept,
+        steps=record.steps,
+        stop_reason=record.stop_reason,
+        encode_seconds=record.seconds,
+        figures={name: figures[name] for name in FIGURES if figures.get(name) is not None},
+    )
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    """An MCAP's time, or ``None`` for what it cannot hold."""
+    if seconds is None or not math.isfinite(seconds) or not 0 <= seconds < (1 << 63) / 1e9:
+        return None
+    return round(seconds * 1e9)
+
+
+def _projection(info: FileInfo) -> dict[str, Any]:
+    view = {name: info.scan[name] for name in ("fov_up", "fov_down")}
+    return {"kind": "spherical", "height": info.height, "width": info.width} | view
+
+
+def _profiles(folder: Path, given: Profile | None, used: set[str | None]) -> dict[str, Any]:
+    """Settings of the digests that the frames name, as far as they are known."""
+    known: Sequence[Profile] = [given] if given is not None else _kept_profiles(folder)
+    return {
+        profile.digest(): profile.model_dump(mode="json")
+        for profile in known
+        if profile.digest() in used
+    }
+
+
+def _kept_profiles(folder: Path) -> list[Profile]:
+    try:
+        results = json.loads((folder / "metrics.json").read_bytes())
+        return [Profile.model_validate(results["settings"]["profile"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        # It is a help to readers; every file says itself how it is decoded.
+        return []

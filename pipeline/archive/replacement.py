@@ -1,0 +1,57 @@
+"""Whether an archive may take the place of another: not if that one holds what it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from pipeline.archive.layout import MANIFEST, MCAP
+from pipeline.archive.manifest import FrameRow
+from pipeline.archive.reader import PackedSequence
+from pipeline.archive.storage import Bytes, Location
+from quinr_lidar.errors import ArchiveError, StorageError
+
+_BLOCK = 1 << 22
+
+
+def check_replacement(out: Location, rows: Iterable[FrameRow]) -> None:
+    """Whether frames of an archive there would be lost or changed.
+
+    Args:
+        out: Folder of the archive, which need not exist.
+        rows: Of the one that is to replace it.
+
+    Raises:
+        ArchiveError: they would, or what is there cannot be read, so that nobody knows.
+        StorageError: it cannot be looked up.
+    """
+    if not ((out / MCAP).exists() or (out / MANIFEST).exists()):
+        return
+    try:
+        there = PackedSequence.open(out).rows
+    except (ArchiveError, StorageError) as error:
+        raise ArchiveError(
+            f"{out.name}: an archive is there that cannot be read ({error}); repair it, pack "
+            "elsewhere, or overwrite it"
+        ) from error
+    new = {row.frame_id: row.file_sha256 for row in rows if row.ok}
+    lost = [row.frame_id for row in there if row.ok and new.get(row.frame_id) != row.file_sha256]
+    if lost:
+        raise ArchiveError(
+            f"{out.name}: the archive there holds {len(lost)} frames that the new one lacks or has "
+            f"otherwise, the first {lost[0]}; pack elsewhere, or overwrite it"
+        )
+
+
+def is_same_file(location: Location, size: int, sha256: str) -> bool:
+    """Whether a file of this content is there.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if not location.exists() or location.size() != size:
+        return False
+    digest = hashlib.sha256()
+    for block in Bytes(location, _BLOCK).blocks():
+        digest.update(block)
+    return digest.hexdigest() == sha256

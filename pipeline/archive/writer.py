@@ -1,0 +1,243 @@
+"""Packing a sequence: everything is written aside, read back, and only then put in its place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.opcode import Opcode
+from mcap.writer import CompressionType, Writer
+
+import quinr_lidar
+from pipeline.archive.frame_notes import pack_notes
+from pipeline.archive.layout import (
+    CHUNK_BYTES,
+    CHUNK_FRAMES,
+    DESCRIPTION,
+    ENCODING,
+    FRAMES,
+    HOW_TO_DECODE,
+    MANIFEST,
+    MCAP,
+    PRIOR_MEDIA_TYPE,
+    SCHEMA,
+    TOPIC,
+    Description,
+)
+from pipeline.archive.manifest import FrameRow, Manifest, pack_manifest
+from pipeline.archive.mcap_chunks import messages_of, open_chunk
+from pipeline.archive.mcap_index import read_index
+from pipeline.archive.mcap_records import records_of
+from pipeline.archive.plan import plan_sequence
+from pipeline.archive.replacement import check_replacement, is_same_file
+from pipeline.archive.storage import Bytes, Location, locate
+from pipeline.files import sha256_of
+from pipeline.records import FrameRecord
+from quinr_lidar import Profile
+from quinr_lidar.bitstream.priors import SUFFIX as PRIOR_SUFFIX
+from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.errors import ArchiveError
+
+Frames = Iterable[tuple[FrameRow, bytes | None]]
+"""Rows in the order of their numbers, each with its file unless it failed."""
+
+_UNLIMITED = 1 << 62
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was packed.
+
+    Attributes:
+        archive: Where it is.
+        sequence: Its name.
+        frames: Rows of the manifest.
+        failed: Of these, without a message.
+        mcap_bytes: Size of the MCAP.
+        written: Whether anything changed; not, where the same archive was there.
+    """
+
+    archive: str
+    sequence: str
+    frames: int
+    failed: int
+    mcap_bytes: int
+    written: bool
+
+
+def pack_sequence(
+    folder: Path | str,
+    out: Path | str | Location | None = None,
+    *,
+    records: Iterable[FrameRecord] | None = None,
+    profile: Profile | None = None,
+    overwrite: bool = False,
+) -> Packed:
+    """Pack an archived sequence's folder into ``frames.mcap`` and ``manifest.parquet``.
+
+    The same records give the same bytes. A frame that failed, is not finished or whose file is
+    damaged becomes a row with the reason, and no message.
+
+    Args:
+        folder: Of the sequence, see :mod:`pipeline.records`.
+        out: Folder or URL of the packed sequence; ``folder`` itself if left out.
+        records: Of the frames, in their order; those in the folder, by their ids, if left out.
+        profile: Settings that they were encoded with; those of ``metrics.json`` if left out.
+        overwrite: Replace an archive there even if it holds frames that this one does not, or
+            holds otherwise.
+
+    Raises:
+        ArchiveError: no frames, a frame id twice, or frames of an archive there would be lost.
+        BitstreamError: a prior that the frames name is damaged.
+        StorageError: something cannot be read or written; then nothing has changed.
+    """
+    plan = plan_sequence(Path(folder), records, profile)
+    frames = ((row, plan.payload(row)) for row in plan.rows)
+    return write_archive(
+        locate(folder if out is None else out),
+        plan.description,
+        plan.priors,
+        frames,
+        overwrite=overwrite,
+    )
+
+
+def write_archive(
+    out: Location,
+    description: Description,
+    priors: Iterable[Prior],
+    frames: Frames,
+    *,
+    overwrite: bool = False,
+) -> Packed:
+    """Write an archive from frames, whatever they come from; see :func:`pack_sequence`.
+
+    Raises:
+        ArchiveError: frames of an archive there would be lost.
+        StorageError: it cannot be written; then nothing has changed.
+    """
+    target, manifest_target = out / MCAP, out / MANIFEST
+    with target.staging(2) as staged:
+        rows = _write_both(staged, description, tuple(priors), frames)
+        # Ties are uncompressed: a frame of it is read without its chunk.
+        best = min(staged, key=lambda path: path.stat().st_size)
+        rows = _placed(rows, best)
+        digest, size = _sha256(best), best.stat().st_size
+        manifest = Manifest(description.sequence, tuple(rows), size, digest)
+        data = pack_manifest(manifest)
+        same = is_same_file(target, size, digest)
+        if not (overwrite or same):
+            check_replacement(out, rows)
+        unchanged = same and is_same_file(manifest_target, len(data), sha256_of(data))
+        if not same:
+            target.publish(best)
+        if not unchanged:
+            manifest_target.write(data)
+    failed = sum(not row.ok for row in rows)
+    return Packed(out.name, description.sequence, len(rows), failed, size, not unchanged)
+
+
+def _write_both(
+    staged: list[Path], description: Description, priors: tuple[Prior, ...], frames: Frames
+) -> list[FrameRow]:
+    """The same MCAP without and with compression, from one pass over the frames."""
+    rows: list[FrameRow] = []
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in staged]
+        kinds = (CompressionType.NONE, CompressionType.ZSTD)
+        writers = [_start(*pair, description, priors) for pair in zip(files, kinds, strict=True)]
+        for group in _groups(frames):
+            rows += [row for row, _ in group]
+            for writer in writers:
+                _add_group(writer, group)
+        for writer in writers:
+            writer.finish()
+    return rows
+
+
+def _start(
+    file: BinaryIO,
+    compression: CompressionType,
+    description: Description,
+    priors: tuple[Prior, ...],
+) -> Writer:
+    """A writer behind what goes before the frames."""
+    writer = Writer(
+        file,
+        chunk_size=_UNLIMITED,
+        compression=compression,
+        enable_crcs=True,
+        enable_data_crcs=True,
+    )
+    writer.start(library=f"quinr-lidar {quinr_lidar.__version__}")
+    writer.add_metadata(DESCRIPTION, description.as_metadata())
+    for prior in priors:
+        writer.add_attachment(0, 0, f"{prior.name}{PRIOR_SUFFIX}", PRIOR_MEDIA_TYPE, prior.data)
+    schema = writer.register_schema(SCHEMA, ENCODING, HOW_TO_DECODE.encode())
+    writer.register_channel(TOPIC, ENCODING, schema)
+    return writer
+
+
+def _groups(frames: Frames) -> Iterator[list[tuple[FrameRow, bytes | None]]]:
+    """Frames by chunks."""
+    group: list[tuple[FrameRow, bytes | None]] = []
+    size = 0
+    for row, data in frames:
+        group.append((row, data))
+        size += len(data or b"")
+        if len(group) == CHUNK_FRAMES or size >= CHUNK_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _add_group(writer: Writer, group: list[tuple[FrameRow, bytes | None]]) -> None:
+    """A chunk behind its notes: what was cut off can be named then."""
+    writer.add_metadata(FRAMES, pack_notes([row for row, _ in group]))
+    for row, data in group:
+        if data is not None:
+            writer.add_message(
+                channel_id=1,
+                log_time=row.time_ns,
+                publish_time=row.time_ns,
+                sequence=row.number,
+                data=data,
+            )
+    writer.flush()
+
+
+def _placed(rows: list[FrameRow], path: Path) -> list[FrameRow]:
+    """Rows with their frames' places, from the file as it was written.
+
+    Raises:
+        ArchiveError: a frame reads back as something else.
+    """
+    data = Bytes(locate(path), _BLOCK)
+    places: dict[int, tuple[int, int]] = {}
+    for record in records_of(data, read_index(data).data_end):
+        if record.opcode == Opcode.CHUNK:
+            for offset, message in messages_of(open_chunk(record, data.name), data.name):
+                if sha256_of(message.data) == rows[message.sequence].file_sha256:
+                    places[message.sequence] = (record.offset, offset)
+    missing = [row.frame_id for row in rows if row.ok and row.number not in places]
+    if missing:
+        raise ArchiveError(
+            f"{path}: frame {missing[0]} was not written as it is; is the disk sound?"
+        )
+    return [
+        replace(row, chunk_offset=places[row.number][0], message_offset=places[row.number][1])
+        if row.ok
+        else row
+        for row in rows
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
