@@ -10,8 +10,8 @@ import typer
 from tqdm import tqdm
 
 import quinr_lidar
+from pipeline.archive.cli import app as archive_app
 from pipeline.benchmark.cli import app as bench_app
-from pipeline.codec_cli import decode, encode
 from pipeline.console import (
     EXIT_PARTIAL,
     Json,
@@ -19,10 +19,15 @@ from pipeline.console import (
     print_json,
     print_table,
     run_app,
+    value_rows,
 )
+from pipeline.decode_cli import decode
+from pipeline.encode_cli import encode
 from pipeline.evaluate import evaluate_archive, evaluate_file
-from pipeline.files import read_bytes
-from pipeline.frames import named
+from pipeline.evaluation import promise_of_file
+from pipeline.files import named, read_bytes
+from pipeline.prior_files import built_in_name
+from pipeline.priors.cli import train_prior_command
 from pipeline.search.cli import rd_search
 from pipeline.sequences import table_rows
 from quinr_lidar import codec
@@ -35,10 +40,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+app.add_typer(archive_app, name="archive")
 app.add_typer(bench_app, name="bench")
 app.command()(encode)
 app.command()(decode)
 app.command(name="rd-search")(rd_search)
+app.command(name="train-prior")(train_prior_command)
 
 
 def _version(shown: bool) -> None:
@@ -61,20 +68,29 @@ def info(
     file: Annotated[Path, typer.Argument(help="A .quinr file.")],
     json: Json = False,
 ) -> None:
-    """Show what a file holds, and the bytes of each layer.
+    """Show what a file holds: bytes of each layer, bound, prior, sizes of the field.
 
     Example: `quinr info 000000.quinr --json`
     """
     try:
-        shown = codec.inspect(read_bytes(file)).as_dict()
+        inspected = codec.inspect(read_bytes(file))
     except BitstreamError as error:
         raise named(error, file) from error
+    shown, promise = inspected.as_dict(), promise_of_file(inspected)
+    if promise.bound is not None:
+        # With the rounding of ranges: what no error exceeds.
+        shown["bound"] = promise.bound
+    if (prior := shown["prior"]) is not None:
+        shown["built_in_prior"] = built_in_name(prior)
     if json:
         print_json(shown)
         return
-    sections = shown.pop("sections")
-    rows = {"file": str(file)} | shown | {f"{k} bytes": v for k, v in sections.items()}
-    print_table([{"": key, "value": value} for key, value in rows.items()], "quinr file")
+    if prior is not None:
+        built_in = shown.pop("built_in_prior")
+        shown["prior"] = (
+            f"{prior} (built in: {built_in})" if built_in else f"{prior} (not built in)"
+        )
+    print_table(value_rows({"file": str(file)} | shown), "quinr file")
 
 
 @app.command()
@@ -95,7 +111,7 @@ def evaluate(
         if json:
             print_json(fidelity)
         else:
-            print_table([{"": k, "value": v} for k, v in fidelity.items()], str(archived))
+            print_table(value_rows(fidelity), str(archived))
         return
     results, records = evaluate_archive(original, archived, sequence, show_progress=not json)
     if json:

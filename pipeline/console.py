@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
@@ -21,9 +23,26 @@ Settings = Annotated[
 ProfileName = Annotated[
     str, typer.Option(help="Named settings of the encoder, or a preset file (.json).")
 ]
+Bound = Annotated[
+    float | None,
+    typer.Option(
+        metavar="METRES", help="Largest error of a range; adds the layers that guarantee it."
+    ),
+]
+BoundGrowth = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="A range r may err by max(bound, SHARE x r)."),
+]
+PriorFile = Annotated[
+    Path | None, typer.Option(help="A prior (.qprior) to code masks and ranges with.")
+]
+
+_PIPE = 1000
+"""Columns of what is no terminal and has no width of its own: nothing wraps there."""
 
 EXIT_PARTIAL = 1
 EXIT_BAD_INPUT = 2
+EXIT_SALVAGED = 3
 
 
 def run_app(app: typer.Typer, name: str) -> None:
@@ -56,19 +75,28 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
+def value_rows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a table of names and values; ``sections`` become a row each, ``None`` is left out."""
+    flat = {key: value for key, value in values.items() if key != "sections"}
+    flat |= {f"{layer} bytes": size for layer, size in values.get("sections", {}).items()}
+    return [{"": key, "value": value} for key, value in flat.items() if value is not None]
+
+
 def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
     """Rows of equal keys as a table; columns without any value are left out."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     shown = [key for key in rows[0] if any(row[key] is not None for row in rows)] if rows else []
     for key in shown:
         numeric = any(isinstance(row[key], (int, float)) for row in rows)
         justify = "right" if numeric else "left"
-        table.add_column(key, justify=justify, overflow="fold", min_width=_min_width(rows, key))
+        # Without this "[m]" would be markup.
+        table.add_column(
+            escape(key), justify=justify, overflow="fold", min_width=_min_width(rows, key)
+        )
     for row in rows:
-        table.add_row(*(format_value(row[key]) for key in shown))
+        table.add_row(*(escape(format_value(row[key])) for key in shown))
     console = Console()
-    # A pipe or a file has no width of its own: let nothing wrap there.
-    Console(width=console.width if console.is_terminal else 200).print(table)
+    Console(width=console.width if console.is_terminal else _PIPE).print(table)
 
 
 def _min_width(rows: Sequence[dict[str, Any]], key: str) -> int:
@@ -80,6 +108,8 @@ def format_value(value: Any) -> str:
     """A number with as many digits as a person reads."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

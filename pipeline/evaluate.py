@@ -8,29 +8,40 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.datasets import open_dataset, parse_velodyne
-from pipeline.evaluation import FrameFidelity, measure_frame
+from pipeline.evaluation import FrameFidelity, check_promise, measure_frame, promise_of_file
 from pipeline.files import read_bytes
 from pipeline.frames import decode_file
 from pipeline.records import FrameRecord
 from pipeline.sequences import archived_frames, archived_sequences, results_of
-from quinr_lidar.errors import DatasetError, QuinrError
+from pipeline.warm_start import PREVIEW
+from quinr_lidar import codec
+from quinr_lidar.errors import DatasetError, GeometryError, QuinrError
 
 
 def evaluate_file(scan: Path, file: Path) -> FrameFidelity:
     """All figures of one file, decoded now.
 
     Raises:
+        GeometryError: the file breaks its bound or its mask is not exact.
         QuinrError: a file is missing or damaged; the message names it.
     """
     data, raw = read_bytes(file), read_bytes(scan)
     decoded = decode_file(data, file)
+    promise = promise_of_file(codec.inspect(data))
     points = parse_velodyne(raw, str(scan))
+    image = decoded.projection.project(points)
+    try:
+        check_promise(promise, image, decoded)
+    except GeometryError as error:
+        raise GeometryError(f"{file}: not {scan} as promised: {error}") from error
     return measure_frame(
         points,
-        decoded.projection.project(points),
+        image,
         decoded,
         encoded_bytes=len(data),
         raw_bytes=len(raw),
+        preview=None if promise.bound is None else decode_file(data, file, PREVIEW),
+        bound=promise.bound,
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing files so that nothing already written is ever damaged."""
+"""Writing files so that nothing already written is ever damaged; errors that name files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from quinr_lidar.errors import StorageError
+from quinr_lidar.errors import BitstreamError, StorageError
 
 TEMPORARY_SUFFIX = ".part"
 """Ends the name of a file that is still being written; such files may always be deleted."""
@@ -71,6 +71,12 @@ def read_bytes(path: Path) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def named(error: BitstreamError, path: Path) -> BitstreamError:
+    """The same error with the file's name in front."""
+    error.args = (f"{path}: {error.args[0]}",)
+    return error
 
 
 def sha256_of(data: bytes) -> str:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import quinr_lidar
 from pipeline.datasets import encode_velodyne, parse_velodyne
-from pipeline.evaluation import measure_frame
-from pipeline.files import read_bytes, sha256_of, write_atomically
+from pipeline.evaluation import check_promise, measure_frame, promise_of_profile
+from pipeline.files import named, read_bytes, sha256_of, write_atomically
 from pipeline.jobs import Job
+from pipeline.prior_files import priors_for, priors_in
 from pipeline.records import FrameRecord, frame_path, read_archived, write_record
-from pipeline.warm_start import Start, encode_from, find_start
-from quinr_lidar import Profile, SphericalProjection
-from quinr_lidar.errors import BitstreamError, QuinrError, ScanError
+from pipeline.warm_start import PREVIEW, Start, encode_from, find_start
+from quinr_lidar import Profile, RangeImage, SphericalProjection
+from quinr_lidar.bitstream.container import LAYERS
+from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.errors import BitstreamError, GeometryError, QuinrError, ScanError
 from quinr_lidar.training import FitProgress
 
 
@@ -119,22 +122,25 @@ def restore_frame(job: RestoreJob) -> FrameRecord:
     return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))
 
 
-def decode_file(data: bytes, path: Path, layers: int | None = None) -> quinr_lidar.RangeImage:
-    """Decode a file's bytes, or its first layers; errors name the file.
+def decode_file(
+    data: bytes, path: Path, layers: Sequence[str] = LAYERS, priors: Iterable[Prior] = ()
+) -> RangeImage:
+    """Decode a file's bytes; errors name the file.
+
+    Args:
+        data: Its bytes.
+        path: Where it is; the priors that its archive carries are found there.
+        layers: The first of them that count.
+        priors: Further ones.
 
     Raises:
-        BitstreamError: the file is not valid.
+        BitstreamError: the file is not valid, or coded with an unknown prior.
     """
     try:
-        return quinr_lidar.decode(data, layers)
+        at_hand = (*priors, *priors_for(path, data))
+        return quinr_lidar.decode(data, layers, priors=at_hand)
     except BitstreamError as error:
         raise named(error, path) from error
-
-
-def named(error: BitstreamError, path: Path) -> BitstreamError:
-    """The same error with the file's name in front."""
-    error.args = (f"{path}: {error.args[0]}",)
-    return error
 
 
 def _archive(
@@ -148,16 +154,20 @@ def _archive(
     image = job.projection.project(points)
     if not image.measured.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
-    encoding = encode_from(start, image, job.profile, progress)
+    priors = priors_in(job.folder, job.profile.prior) if job.profile.layers > 1 else ()
+    encoding = encode_from(start, image, job.profile, priors, progress)
     write_atomically(job.file, encoding.frame.data)
     try:
         written = read_bytes(job.file)
+        decoded = _verified(job, written, image)
         fidelity = measure_frame(
             points,
             image,
-            decode_file(written, job.file),
+            decoded,
             encoded_bytes=len(written),
             raw_bytes=len(data),
+            preview=decode_file(written, job.file, PREVIEW) if job.profile.layers > 2 else None,
+            bound=promise_of_profile(job.profile).bound,
         )
     except BaseException:
         # A file that could not be verified is worse than none.
@@ -180,6 +190,21 @@ def _archive(
         timestamp=job.timestamp,
         fidelity=fidelity.as_dict(),
     )
+
+
+def _verified(job: ArchiveJob, written: bytes, image: RangeImage) -> RangeImage:
+    """The decoded image of a file that keeps what its settings promise.
+
+    Raises:
+        BitstreamError: it does not decode.
+        GeometryError: it breaks a promise.
+    """
+    decoded = decode_file(written, job.file)
+    try:
+        check_promise(promise_of_profile(job.profile), image, decoded)
+    except GeometryError as error:
+        raise GeometryError(f"{job.file}: {error}") from error
+    return decoded
 
 
 def _finished(job: ArchiveJob, source_sha256: str, start: Start | None) -> FrameRecord | None:

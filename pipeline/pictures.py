@@ -21,8 +21,13 @@ from numpy.typing import NDArray
 
 import quinr_lidar
 from pipeline.evaluation.pictures import measure_picture
-from pipeline.files import read_bytes, sha256_of, write_atomically, write_json_atomically
-from pipeline.frames import named
+from pipeline.files import (
+    named,
+    read_bytes,
+    sha256_of,
+    write_atomically,
+    write_json_atomically,
+)
 from pipeline.jobs import Job, read_dataclass, read_finished
 from pipeline.records import SUFFIX
 from pipeline.sources import PICTURE_SUFFIXES, is_picture, parse_picture, picture_bytes

@@ -4,6 +4,7 @@ Layout of an archived sequence::
 
     <sequence>/frames/<frame id>.quinr    the compressed scan
     <sequence>/records/<frame id>.json    what it was made from, and its figures
+    <sequence>/<name>.qprior              a prior of its files that is not built in
 
 A record is written last, so a frame whose record fits its file is finished.
 """
@@ -19,6 +20,7 @@ from pipeline.jobs import read_dataclass, read_finished
 from quinr_lidar import Profile
 
 SUFFIX = ".quinr"
+FRAMES = "frames"
 
 StartKind = Literal["cold", "warm", "restart"]
 
@@ -68,7 +70,7 @@ class FrameRecord:
 
 def frame_path(folder: Path, frame_id: str) -> Path:
     """Where a sequence keeps a frame's compressed file."""
-    return folder / "frames" / f"{frame_id}{SUFFIX}"
+    return folder / FRAMES / f"{frame_id}{SUFFIX}"
 
 
 def record_path(folder: Path, frame_id: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,15 @@ from pipeline.datasets import Dataset
 from pipeline.evaluation.fidelity import FrameFidelity, summarise
 from pipeline.files import write_atomically, write_json_atomically
 from pipeline.frames import ArchiveJob, RestoreJob
-from pipeline.records import SUFFIX, FrameRecord
+from pipeline.prior_files import priors_in, read_prior
+from pipeline.profile_files import scan_profile
+from pipeline.records import FRAMES, SUFFIX, FrameRecord
 from pipeline.results import counts_of, lists_of, name_of, rounded
 from quinr_lidar import Profile
+from quinr_lidar.bitstream.priors import Prior
 from quinr_lidar.errors import DatasetError
+
+ARCHIVE_PROFILE = "bounded"
 
 FIGURES = tuple(FrameFidelity.__dataclass_fields__)
 
@@ -29,6 +34,8 @@ COLUMNS = {
     "chamfer_m": "Chamfer [m]",
     "projection_chamfer_m": "projection Chamfer [m]",
     "range_error_median_m": "median error [m]",
+    "max_error_m": "max error [m]",
+    "bound_m": "bound [m]",
     "mask_precision": "mask precision",
     "mask_recall": "mask recall",
 }
@@ -60,6 +67,42 @@ def archive_jobs(
         )
         for index, frame_id in enumerate(frame_ids[:limit])
     ]
+
+
+def archive_settings(
+    folder: Path,
+    profile: str | Profile = ARCHIVE_PROFILE,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    bound: float | None = None,
+    growth: float | None = None,
+    prior: Path | None = None,
+) -> tuple[Profile, Prior | None]:
+    """What a sequence is archived with.
+
+    Args:
+        folder: Of the sequence; the priors that it carries are at hand.
+        profile: See :func:`~pipeline.profile_files.scan_profile`, as for the next three.
+        overrides: Settings to change.
+        bound: Largest error of a range, metres; the profile's by default.
+        growth: Of the bound with the range, likewise.
+        prior: File of a prior to code masks and ranges with.
+
+    Returns:
+        The profile, and the prior that the folder must carry before the first frame.
+
+    Raises:
+        BitstreamError: the prior is damaged.
+        PriorError: the profile's prior is not at hand.
+        ProfileError: as :func:`~pipeline.profile_files.scan_profile`.
+        StorageError: a file cannot be read.
+    """
+    given = read_prior(prior) if prior else None
+    others = priors_in(folder)
+    settings = scan_profile(
+        profile, overrides or {}, bound=bound, growth=growth, prior=given, others=others
+    )
+    return settings, given
 
 
 def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
@@ -94,14 +137,16 @@ def archived_sequences(archive: Path) -> list[Path]:
         candidates += sorted(entry for entry in archive.iterdir() if entry.is_dir())
     found = [folder for folder in candidates if archived_frames(folder)]
     if not found:
-        raise DatasetError(f"{archive}: no archived sequence, expected <sequence>/frames/*{SUFFIX}")
+        raise DatasetError(
+            f"{archive}: no archived sequence, expected <sequence>/{FRAMES}/*{SUFFIX}"
+        )
     return found
 
 
 def archived_frames(folder: Path) -> list[Path]:
     """The compressed files of a sequence, in the order of their frame ids."""
     return sorted(
-        (path for path in (folder / "frames").glob(f"*{SUFFIX}") if path.name[0] != "."),
+        (path for path in (folder / FRAMES).glob(f"*{SUFFIX}") if path.name[0] != "."),
         key=lambda path: path.stem.zfill(20),
     )
 

@@ -8,15 +8,20 @@ however many workers shared it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pipeline.files import sha256_of
 from pipeline.records import StartKind, read_archived
-from quinr_lidar import Profile, RangeImage, codec
+from quinr_lidar import Profile, RangeImage, codec, metrics
+from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.fields import Parameters
 from quinr_lidar.training import FitProgress
+
+PREVIEW = ("preview", "mask")
+"""What tells how well a preview was trained: with bounded ranges every file is equally good."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Start:
     Attributes:
         data: The predecessor's compressed file.
         sha256: Of this file.
-        error: The predecessor's mean squared error, in units of its squared peak.
+        error: Mean squared error of the predecessor's preview, in units of its squared peak.
     """
 
     data: bytes
@@ -60,7 +65,7 @@ def find_start(folder: Path, predecessor: str | None, profile: Profile) -> Start
     if found is None:
         return None
     record, data = found
-    psnr = (record.fidelity or {}).get("psnr_db")
+    psnr = (record.fidelity or {}).get("preview_psnr_db")
     # Records say None where there is no error at all, and the PSNR infinite.
     error = 0.0 if psnr is None else _relative_error(psnr)
     return Start(data, sha256_of(data), error)
@@ -70,16 +75,31 @@ def encode_from(
     start: Start | None,
     image: RangeImage,
     profile: Profile,
+    priors: Iterable[Prior] = (),
     progress: Callable[[FitProgress], None] | None = None,
 ) -> Encoding:
     """Encode a frame, again from a cold start if the scene has changed since ``start``.
 
-    It has when the error exceeds ``profile.cold_ratio`` times the predecessor's.
+    It has when the preview's error exceeds ``profile.cold_ratio`` times the predecessor's.
+
+    Args:
+        start: As :func:`find_start` finds it.
+        image: Of the frame.
+        profile: Settings.
+        priors: Beside the built-in ones, where the profile names one of them.
+        progress: Called now and then while it trains.
 
     Raises:
-        GeometryError, ProfileError, TrainingError: as :func:`quinr_lidar.codec.encode_frame`.
+        GeometryError, PriorError, ProfileError, TrainingError: as
+            :func:`quinr_lidar.codec.encode_frame`.
     """
     began = time.perf_counter()
+    priors = tuple(priors)
+
+    def encode(parameters: Parameters | None = None) -> codec.EncodedFrame:
+        return codec.encode_frame(
+            image, profile, start=parameters, priors=priors, progress=progress
+        )
 
     def encoding(
         frame: codec.EncodedFrame, start: StartKind, kept: Literal["cold", "warm"], steps: int
@@ -87,17 +107,22 @@ def encode_from(
         return Encoding(frame, start, kept, steps, time.perf_counter() - began)
 
     if start is None:
-        cold = codec.encode_frame(image, profile, progress=progress)
+        cold = encode()
         return encoding(cold, "cold", "cold", cold.fit.steps)
-    parameters = codec.read_parameters(start.data)
-    warm = codec.encode_frame(image, profile, start=parameters, progress=progress)
-    if _relative_error(warm.psnr) <= profile.cold_ratio * start.error:
+    warm = encode(codec.read_parameters(start.data))
+    warm_error = _preview_error(warm, image, priors)
+    if warm_error <= profile.cold_ratio * start.error:
         return encoding(warm, "warm", "warm", warm.fit.steps)
-    cold = codec.encode_frame(image, profile, progress=progress)
+    cold = encode()
     steps = warm.fit.steps + cold.fit.steps
-    if cold.psnr > warm.psnr:
+    if _preview_error(cold, image, priors) < warm_error:
         return encoding(cold, "restart", "cold", steps)
     return encoding(warm, "restart", "warm", steps)
+
+
+def _preview_error(frame: codec.EncodedFrame, image: RangeImage, priors: Iterable[Prior]) -> float:
+    preview = codec.decode(frame.data, PREVIEW, priors=priors)
+    return _relative_error(metrics.psnr(image.filled(), preview.ranges, max_value=image.fill))
 
 
 def _relative_error(psnr: float) -> float:

@@ -1,5 +1,21 @@
 """What a decoded scan is worth."""
 
 from pipeline.evaluation.fidelity import FrameFidelity, measure_frame, summarise
+from pipeline.evaluation.promises import (
+    Promise,
+    check_promise,
+    max_error,
+    promise_of_file,
+    promise_of_profile,
+)
 
-__all__ = ["FrameFidelity", "measure_frame", "summarise"]
+__all__ = [
+    "FrameFidelity",
+    "Promise",
+    "check_promise",
+    "max_error",
+    "measure_frame",
+    "promise_of_file",
+    "promise_of_profile",
+    "summarise",
+]

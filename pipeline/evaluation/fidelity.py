@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.promises import max_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage
@@ -27,7 +28,8 @@ class FrameFidelity:
     Chamfer distances are means of unsquared nearest-neighbour distances. Range errors are
     ``|decoded - original|`` over pixels measured in both images. Where nothing was decoded as
     measured, codec distances are NaN and mask scores 0; range errors are NaN where no pixel is
-    measured in both.
+    measured in both. What the file says of pixels measured in the original alone is in
+    ``max_error_m``.
 
     Attributes:
         points: Points in the scan.
@@ -47,6 +49,8 @@ class FrameFidelity:
             that the projection hid or dropped do not count in the codec's favour.
         psnr_db: The paper's: whole image, peak = maximum of the original image; infinite for
             identical images.
+        preview_psnr_db: Likewise of the preview, unmeasured pixels taken from the mask where the
+            file has one; what later layers add does not count.
         chamfer_m: Codec loss, the mean of the next two.
         chamfer_original_to_decoded_m: From the back-projected original to the decoded cloud.
         chamfer_decoded_to_original_m: And back.
@@ -59,6 +63,10 @@ class FrameFidelity:
         range_error_p95_m: 95th percentile.
         range_error_max_m: Maximum.
         range_error_rmse_m: Root mean square.
+        max_error_m: Maximum over all pixels measured in the original, whatever the decoded mask.
+        bound_m: What the file promises ``max_error_m`` not to exceed (at near ranges, where the
+            bound grows with the range); NaN without a promise.
+        mask_exact: Whether exactly the measured pixels were decoded as measured.
     """
 
     points: int
@@ -78,6 +86,7 @@ class FrameFidelity:
     ratio_points: float
 
     psnr_db: float
+    preview_psnr_db: float
     chamfer_m: float
     chamfer_original_to_decoded_m: float
     chamfer_decoded_to_original_m: float
@@ -90,6 +99,9 @@ class FrameFidelity:
     range_error_p95_m: float
     range_error_max_m: float
     range_error_rmse_m: float
+    max_error_m: float
+    bound_m: float
+    mask_exact: bool
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Field by field, ready for JSON: ``None`` where a figure is not finite."""
@@ -105,6 +117,8 @@ def measure_frame(
     *,
     encoded_bytes: int,
     raw_bytes: int,
+    preview: RangeImage | None = None,
+    bound: float | None = None,
 ) -> FrameFidelity:
     """Compare a scan, its range image and the decoded range image.
 
@@ -114,6 +128,9 @@ def measure_frame(
         decoded: The decoded range image, of the same projection. It may hold no measured pixel.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
+        preview: What preview and mask decode to, where there are ranges as well; ``decoded``
+            otherwise.
+        bound: What the file promises, metres.
 
     Returns:
         Every figure, projection loss and codec loss apart.
@@ -151,6 +168,9 @@ def measure_frame(
             stats.measured * metrics.BYTES_PER_POINT, encoded_bytes
         ),
         psnr_db=metrics.psnr(image.filled(), decoded.ranges, max_value=image.fill),
+        preview_psnr_db=metrics.psnr(
+            image.filled(), (preview or decoded).ranges, max_value=image.fill
+        ),
         chamfer_m=codec.symmetric,
         chamfer_original_to_decoded_m=codec.a_to_b,
         chamfer_decoded_to_original_m=codec.b_to_a,
@@ -163,6 +183,9 @@ def measure_frame(
         range_error_p95_m=errors.p95,
         range_error_max_m=errors.max,
         range_error_rmse_m=errors.rmse,
+        max_error_m=max_error(image, decoded),
+        bound_m=math.nan if bound is None else bound,
+        mask_exact=bool((image.measured == decoded.measured).all()),
     )
 
 
@@ -175,7 +198,7 @@ def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | No
     rows = [asdict(frame) for frame in frames]
     summary: dict[str, dict[str, float | None]] = {}
     for name in FrameFidelity.__dataclass_fields__:
-        values = np.array([row[name] for row in rows if math.isfinite(row[name])])
+        values = np.array([float(row[name]) for row in rows if math.isfinite(row[name])])
         summary[name] = {
             label: float(function(values)) if len(values) else None
             for label, function in _STATISTICS.items()

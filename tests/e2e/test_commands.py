@@ -143,6 +143,21 @@ def test_bad_settings_end_with_code_2(scan, arguments, reason):
     assert reason in result.stderr
 
 
+def test_a_bounded_file_is_salvaged(scan, tmp_path):
+    file, out = tmp_path / "a.quinr", tmp_path / "a.bin"
+    result = run("encode", scan, "-o", file, "--bound", 0.1, *TINY, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["max_error_m"] <= 0.1
+    data = bytearray(file.read_bytes())
+    data[40] ^= 1  # of the preview, which the points do not need
+    file.write_bytes(data)
+    result = run("decode", file, "-o", out, "--salvage")
+    assert result.returncode == 3
+    assert "a.quinr: preview at byte" in result.stderr
+    assert "salvaged from mask and ranges" in result.stderr
+    assert out.stat().st_size > 0
+
+
 def test_unknown_suffix(compressed, tmp_path):
     result = run("decode", compressed, "-o", tmp_path / "cloud.xyz")
     assert result.returncode == 2

@@ -29,7 +29,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def test_a_file_that_does_not_decode_is_removed(job, monkeypatch):
-    def corrupt(_data, _layers=None):
+    def corrupt(_data, _layers=None, **_options):
         raise BitstreamError("preview", 31, "checksum differs")
 
     monkeypatch.setattr(frames.quinr_lidar, "decode", corrupt)

@@ -90,10 +90,14 @@ def test_a_follower_starts_from_its_predecessors_file(tmp_path):
     assert ",warm,warm," in (jobs[0].folder / "metrics.csv").read_text().splitlines()[2]
 
 
-def test_a_scene_change_starts_cold_again(tmp_path):
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_scene_change_starts_cold_again(tmp_path, layers):
     drive(tmp_path, 2)
+    # With bounded ranges every file has the same PSNR: the preview's must count.
+    same = archive(jobs_of(tmp_path, out="same", layers=layers))
+    assert [record.start for record in same] == ["cold", "warm"]
     write_scan(tmp_path / "scans" / "000001.bin", other_scene=True)
-    jobs = jobs_of(tmp_path)
+    jobs = jobs_of(tmp_path, layers=layers)
     first, second = archive(jobs)
     assert (first.start, second.start) == ("cold", "restart")
     assert second.start_sha256 == first.file_sha256
@@ -111,7 +115,7 @@ def test_after_a_restart_the_better_start_is_kept(tmp_path):
     path = record_path(jobs[0].folder, "000000")
     record = json.loads(path.read_text())
     record["profile"] = jobs[1].profile.digest()
-    record["fidelity"]["psnr_db"] = None  # no error at all: whatever follows is worse
+    record["fidelity"]["preview_psnr_db"] = None  # no error at all: whatever follows is worse
     path.write_text(json.dumps(record))
     follower = archive_frame(jobs[1])
     assert (follower.start, follower.kept, follower.steps) == ("restart", "warm", 30)
@@ -178,7 +182,7 @@ def test_a_start_must_be_intact_and_of_the_same_settings(tmp_path):
     assert start is not None
     assert start.sha256 == record.file_sha256
     assert record.fidelity is not None
-    assert start.error == pytest.approx(10 ** (-record.fidelity["psnr_db"] / 10))
+    assert start.error == pytest.approx(10 ** (-record.fidelity["preview_psnr_db"] / 10))
     assert find_start(job.folder, None, PROFILE) is None
     assert find_start(job.folder, "000000", PROFILE.with_overrides(features=7)) is None
     path = frame_path(job.folder, "000000")

@@ -41,6 +41,9 @@ def test_a_perfect_codec_leaves_only_the_projection_loss():
     assert fidelity.ratio_raw == 480
     assert fidelity.ratio_points == fidelity.pixels_measured * 12 / 100
     assert fidelity.as_dict()["psnr_db"] is None
+    assert fidelity.as_dict()["bound_m"] is None
+    assert fidelity.preview_psnr_db == math.inf
+    assert (fidelity.max_error_m, fidelity.mask_exact) == (0, True)
     json.dumps(fidelity.as_dict(), allow_nan=False)
 
 
@@ -65,7 +68,16 @@ def test_every_figure_by_brute_force():
     ranges = np.abs(image.ranges + generator.normal(size=image.shape)).astype(np.float32)
     measured = image.measured ^ (generator.random(image.shape) < 0.1)
     decoded = RangeImage(ranges, measured, PROJECTION, image.fill)
-    fidelity = measure_frame(POINTS, image, decoded, encoded_bytes=77, raw_bytes=POINTS.nbytes)
+    preview = decoded_from(image, 0.25)
+    fidelity = measure_frame(
+        POINTS,
+        image,
+        decoded,
+        encoded_bytes=77,
+        raw_bytes=POINTS.nbytes,
+        preview=preview,
+        bound=0.5,
+    )
     original = PROJECTION.back_project(image)
     cloud, scan = PROJECTION.back_project(decoded), POINTS[:, :3]
     both = image.measured & measured
@@ -79,6 +91,10 @@ def test_every_figure_by_brute_force():
         "chamfer_m": (nearest(original, cloud) + nearest(cloud, original)) / 2,
         "psnr_db": 20 * math.log10(image.ranges.max())
         - 10 * math.log10(np.mean((ranges.astype(float) - image.ranges) ** 2)),
+        "preview_psnr_db": 20 * math.log10(image.ranges.max() / 0.25),
+        "max_error_m": np.abs(ranges.astype(float) - image.ranges)[image.measured].max(),
+        "bound_m": 0.5,
+        "mask_exact": False,
         "mask_precision": both.sum() / measured.sum(),
         "mask_recall": both.sum() / image.measured.sum(),
         "mask_f1": 2 * both.sum() / (measured.sum() + image.measured.sum()),
@@ -137,6 +153,8 @@ def test_summary_leaves_out_what_is_not_finite():
         "total": 40,
     }
     assert "total" not in summary["psnr_db"]
+    assert summary["mask_exact"]["mean"] == 1
+    assert summary["bound_m"]["max"] is None
     assert summary["psnr_db"]["mean"] == pytest.approx(frame.psnr_db)
     assert summarise([])["bpp"]["mean"] is None
 

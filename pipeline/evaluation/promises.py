@@ -1,0 +1,102 @@
+"""What a file promises of its errors, and whether it keeps it.
+
+People delete originals by this: it compares what was decoded with the original, whatever encoder
+and decoder believe.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar import Profile, RangeImage
+from quinr_lidar.bitstream.range_steps import allowed_error
+from quinr_lidar.codec import FileInfo
+from quinr_lidar.errors import GeometryError
+
+_ROUNDING = 2.0**-23
+"""Of a range to float32, relative, and twice that: what a file's own step leaves out."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What holds for every pixel.
+
+    Attributes:
+        mask: Exactly the measured pixels are decoded as measured.
+        bound: Largest error of a measured range, metres; ``None``: no promise.
+        growth: A range r may err by ``max(bound, growth * r)``.
+    """
+
+    mask: bool = False
+    bound: float | None = None
+    growth: float = 0.0
+
+
+def promise_of_profile(profile: Profile) -> Promise:
+    """What files of these settings promise."""
+    if profile.layers < 3:
+        return Promise(mask=profile.layers > 1)
+    return Promise(True, profile.bound, profile.bound_growth)
+
+
+def promise_of_file(info: FileInfo) -> Promise:
+    """What a file promises by itself, to within the rounding of ranges to float32."""
+    if "ranges" not in info.sections:
+        return Promise(mask="mask" in info.sections)
+    bound, growth = info.scan["bound"], info.scan.get("growth", 0.0)
+    rounding = _ROUNDING * info.scan["fill"]
+    if growth == 0:
+        return Promise(True, bound + rounding)
+    # The file's is half a step below the knee. From there a step may lead across it, where
+    # steps are wider.
+    return Promise(True, bound * growth / math.log1p(growth) + rounding, growth + _ROUNDING)
+
+
+def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> None:
+    """Compare a decoded image with its original.
+
+    Args:
+        promise: Of the file.
+        image: The original.
+        decoded: Of the same projection.
+
+    Raises:
+        GeometryError: a pixel breaks the promise; says which and by how much.
+    """
+    if decoded.shape != image.shape:
+        raise GeometryError(f"decoded: expected {image.shape} pixels, got {decoded.shape}")
+    if promise.mask:
+        wrong = image.measured != decoded.measured
+        if wrong.any():
+            raise GeometryError(
+                f"the mask is not exact: {np.count_nonzero(wrong):,} pixels differ, the first at "
+                f"{_place(wrong)}; do not delete the original"
+            )
+    if promise.bound is None:
+        return
+    error = np.abs(decoded.ranges.astype(np.float64) - image.ranges)
+    allowed = allowed_error(image.ranges, promise.bound, promise.growth)
+    # Negated, so that an error that is no number breaks the bound as well.
+    beyond = image.measured & ~(error <= allowed)
+    if beyond.any():
+        worst = np.unravel_index(np.argmax(np.where(beyond, error - allowed, -1)), beyond.shape)
+        raise GeometryError(
+            f"the bound is broken: {np.count_nonzero(beyond):,} ranges err by more than promised, "
+            f"one by {error[worst]:g} m instead of at most {allowed[worst]:g} m, the first at "
+            f"{_place(beyond)}; do not delete the original"
+        )
+
+
+def max_error(image: RangeImage, decoded: RangeImage) -> float:
+    """Largest ``|range error|`` over the pixels measured in the original, metres."""
+    errors = np.abs(decoded.ranges.astype(np.float64) - image.ranges)[image.measured]
+    return float(errors.max(initial=0))
+
+
+def _place(pixels: NDArray[np.bool_]) -> str:
+    row, column = np.argwhere(pixels)[0]
+    return f"row {row}, column {column}"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import cli
+from pipeline.datasets import encode_velodyne, read_velodyne
+from quinr_lidar import RangeImage, SphericalProjection
+from quinr_lidar.bitstream.priors import Prior, built_in_priors, pack_prior
+
+TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
+TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
+SMALL = ["--height", "16", "--width", "64"]
+
+
+@pytest.fixture
+def quinr(monkeypatch, capsys):
+    """The quinr command in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["quinr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def own_prior() -> Prior:
+    """One that is not built in: the built-in one, rounded to coarser steps."""
+    built_in = built_in_priors()["hdl64"]
+    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
+    prior = pack_prior(*layers, bits=built_in.data[5] - 1)
+    assert prior.name != built_in.name
+    return prior
+
+
+@pytest.fixture
+def scan(tmp_path) -> Path:
+    """Points all around."""
+    points = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(2000, 3))
+    path = tmp_path / "000000.bin"
+    path.write_bytes(encode_velodyne(points))
+    return path
+
+
+@pytest.fixture
+def image(scan) -> RangeImage:
+    """The scan's."""
+    return SphericalProjection(16, 64).project(read_velodyne(scan))
+
+
+@pytest.fixture
+def file(quinr, scan, tmp_path) -> Path:
+    """The scan in three layers, within 5 cm."""
+    path = tmp_path / "a.quinr"
+    assert quinr("encode", scan, "-o", path, "--bound", 0.05, *TINY, *SMALL)[0] == 0
+    return path
