@@ -1,0 +1,219 @@
+"""Entropy models without a file: the bits that an ideal coder would write by their probabilities.
+
+They code quINR's steps at quINR's pixels, and say nothing of the mask: bytes of quINR's mask layer
+are added to theirs.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.benchmark.rate.contestants import Contestant, Encoded
+from pipeline.benchmark.rate.lessons import PRIOR, Lessons
+from pipeline.benchmark.rate.ours import library_version, prior_for
+from pipeline.priors.training import BOUNDS
+from quinr_lidar import RangeImage
+from quinr_lidar.bitstream.mask import pack_mask
+from quinr_lidar.bitstream.prior_samples import RangeSamples
+from quinr_lidar.bitstream.priors import LINEAR, Prior, choose_prior
+from quinr_lidar.bitstream.range_steps import choose_steps
+from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.fields.field import Parameters
+from quinr_lidar.training.code_length import (
+    COMPONENTS,
+    NEIGHBOURS,
+    CodeLengthSettings,
+    train_by_code_length,
+)
+
+MLP_RATE = 6e-3
+"""Learning rate at its peak."""
+LINEAR_WEIGHTS = 0.02
+READOUT_WEIGHTS = 0.3
+"""Times the usual first weights: the mixture begins near its centres."""
+
+
+@dataclass(frozen=True)
+class MlpField:
+    """What quINR's ranges field is held against: two SiLU layers, the second a residual.
+
+    Attributes:
+        inputs: Features of a pixel.
+        outputs: Numbers that describe its distribution.
+        width: Of both hidden layers.
+    """
+
+    inputs: int
+    outputs: int
+    width: int
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter tensor."""
+        sizes = {"first": self.inputs, "second": self.width, "readout": self.width}
+        heights = {"first": self.width, "second": self.width, "readout": self.outputs}
+        weights = {name: (heights[name], size) for name, size in sizes.items()}
+        return weights | {f"{name}_bias": (height,) for name, height in heights.items()}
+
+    @property
+    def parameter_count(self) -> int:
+        """Of all tensors."""
+        return sum(int(np.prod(shape)) for shape in self.shapes.values())
+
+    def initial_parameters(self, generator: torch.Generator) -> Parameters:
+        """Random float32 tensors to start training from."""
+        parameters: Parameters = {}
+        for name, shape in self.shapes.items():
+            fan_in = self.inputs if name.startswith("first") else self.width
+            uniform = (torch.rand(shape, generator=generator) * 2 - 1) * fan_in**-0.5
+            parameters[name] = uniform * (READOUT_WEIGHTS if name == "readout" else 1)
+        return parameters
+
+    def evaluate(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Outputs [N, O] of inputs [N, F]; differentiable."""
+
+        def layer(name: str, values: Tensor) -> Tensor:
+            return values @ parameters[name].T + parameters[f"{name}_bias"]
+
+        hidden = torch.nn.functional.silu(layer("first", inputs))
+        hidden = hidden + torch.nn.functional.silu(layer("second", hidden))
+        return layer("readout", hidden)
+
+
+RangeField = ConditionalField | MlpField
+
+
+def mlp_like(field: ConditionalField) -> MlpField:
+    """The MLP whose number of parameters is the nearest to a field's."""
+    wanted = sum(int(np.prod(shape)) for shape in field.shapes.values())
+    candidates = (MlpField(field.inputs, field.outputs, width) for width in range(1, 257))
+    return min(candidates, key=lambda one: abs(one.parameter_count - wanted))
+
+
+def train_ranges(
+    field: RangeField,
+    lessons: Lessons,
+    learning_rate: float,
+    bounds: tuple[float, float] = BOUNDS,
+) -> Parameters:
+    """Train a ranges field as the priors' are, ``linear`` among its parameters.
+
+    Args:
+        field: What is trained.
+        lessons: What it learns from.
+        learning_rate: At its peak.
+        bounds: Each sample is seen at a bound between them, metres.
+
+    Raises:
+        QuinrError: a scan cannot be read, or training diverged.
+    """
+    settings = lessons.settings
+    samples = RangeSamples(lessons.images())
+    generator = torch.Generator().manual_seed(settings.seed)
+    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator) * LINEAR_WEIGHTS
+    return train_by_code_length(
+        # It asks for first parameters and outputs, and both kinds have them.
+        cast(ConditionalField, field),
+        {LINEAR: linear},
+        lambda: samples.draw(settings.batch_size, generator, bounds),
+        CodeLengthSettings(settings.range_steps, learning_rate, settings.seed),
+    )
+
+
+def ideal_bytes(
+    field: RangeField, parameters: Parameters, image: RangeImage, bound: float
+) -> float:
+    """Bytes that the ranges of an image take by a field's probabilities.
+
+    Args:
+        field: Of ranges.
+        parameters: Its parameters, ``linear`` among them.
+        image: With measured pixels.
+        bound: Largest error, metres.
+    """
+    step = choose_steps(bound, 0.0, float(image.ranges[image.measured].max())).step
+    batch = _samples(image).everything(step / 2)
+    with torch.no_grad():
+        bits = batch.bits(parameters, field.evaluate(parameters, batch.inputs))
+    return float(bits.double().sum()) / 8
+
+
+@lru_cache(maxsize=2)
+def _samples(image: RangeImage) -> RangeSamples:
+    return RangeSamples([image])
+
+
+def with_mask(image: RangeImage, prior: Prior, ranges: float) -> Encoded:
+    """A code length of the ranges and the bytes of quINR's mask layer."""
+    parts = {"mask": float(len(pack_mask(image.measured, prior))), "ranges": ranges}
+    return Encoded(sum(parts.values()), parts=parts)
+
+
+def pack_parameters(parameters: Parameters) -> bytes:
+    """Tensors as bytes."""
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in parameters.items()}
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def unpack_parameters(data: bytes) -> Parameters:
+    """Tensors of :func:`pack_parameters`."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+
+
+def _taught_field(lessons: Lessons) -> Contestant:
+    prior = prior_for(lessons)
+    layer = prior.ranges
+
+    def encode(image: RangeImage, bound: float) -> Encoded:
+        return with_mask(image, prior, ideal_bytes(layer.field, layer.parameters, image, bound))
+
+    return replace(FIELD, ways={"": encode})
+
+
+def _taught_mlp(lessons: Lessons) -> Contestant:
+    field = mlp_like(choose_prior(PRIOR).ranges.field)
+    parameters = lessons.model(
+        "mlp",
+        [vars(field), MLP_RATE],
+        lambda: train_ranges(field, lessons, MLP_RATE),
+        pack_parameters,
+        unpack_parameters,
+    )
+    prior = prior_for(lessons)
+
+    def encode(image: RangeImage, bound: float) -> Encoded:
+        return with_mask(image, prior, ideal_bytes(field, parameters, image, bound))
+
+    return replace(MLP, ways={"": encode})
+
+
+FIELD = Contestant(
+    "quinr-field",
+    "quINR's field alone, code length",
+    "bound",
+    {},
+    None,
+    library_version,
+    optional=True,
+    taught=_taught_field,
+)
+MLP = Contestant(
+    "mlp",
+    "MLP instead of quINR's field, code length",
+    "bound",
+    {},
+    None,
+    library_version,
+    optional=True,
+    taught=_taught_mlp,
+)

@@ -1,0 +1,48 @@
+"""Small scans, and a built-in prior that claims to have learnt from some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.benchmark.rate import lessons, prior_table
+from pipeline.datasets import encode_velodyne
+from pipeline.files import sha256_of
+from pipeline.priors.training import PriorSettings
+
+TINY = PriorSettings(mask_steps=3, range_steps=6, batch_size=64)
+
+
+def _write_scan(path: Path, seed: int = 0) -> Path:
+    """A scan of 3,000 points in a wavy room."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    azimuth, elevation = generator.uniform((-3.1, -0.4), (3.1, 0.04), (3000, 2)).T
+    ranges = 12 + 6 * np.sin(3 * azimuth)
+    flat = ranges * np.cos(elevation)
+    points = (flat * np.cos(azimuth), flat * np.sin(azimuth), ranges * np.sin(elevation))
+    path.write_bytes(encode_velodyne(np.stack(points, -1)))
+    return path
+
+
+@pytest.fixture
+def write_scan() -> Callable[..., Path]:
+    """Writes a scan of 3,000 points, by path and seed."""
+    return _write_scan
+
+
+@pytest.fixture
+def scans(tmp_path, monkeypatch) -> dict[str, Path]:
+    """Scans a, b and c by SHA-256; the built-in prior claims to be of a and b."""
+    paths = [_write_scan(tmp_path / f"{name}.bin", seed) for seed, name in enumerate("abc")]
+    found = {sha256_of(path.read_bytes()): path for path in paths}
+    learnt = dict(zip(list(found)[:2], ("old/a.bin", "old/b.bin"), strict=True))
+    made = lessons.Provenance(learnt, TINY, copies=2)
+    for module in (lessons, prior_table):
+        monkeypatch.setattr(module, "provenance", lambda: made)
+        monkeypatch.setattr(module, "QUICK", TINY)
+        monkeypatch.setattr(module, "QUICK_COPIES", 1)
+    return found

@@ -1,0 +1,204 @@
+"""Every codec's file decodes, alone, to a scan within the bound."""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.benchmark.rate import jpeg2000, ours
+from pipeline.benchmark.rate.contestants import Known
+from pipeline.benchmark.rate.image_codecs import codestream_of, encode_jpeg_xl
+from pipeline.benchmark.rate.jpeg2000 import fill_holes
+from pipeline.benchmark.rate.mask import decode_mask, encode_mask
+from pipeline.benchmark.rate.measure import measure
+from pipeline.benchmark.rate.quantiser import integers_of, point_step, range_step, ranges_of
+from pipeline.benchmark.rate.registry import CONTESTANTS
+from quinr_lidar import RangeImage, SphericalProjection
+from quinr_lidar.errors import GeometryError
+
+BOUNDED = [
+    one
+    for one in CONTESTANTS.values()
+    if one.goal == "bound" and one.decode and one is not ours.QUINR
+]
+WAYS = [(one, way) for one in BOUNDED for way in one.ways]
+BOUNDS = (0.005, 0.02, 0.5)
+
+
+def range_image(ranges: np.ndarray, measured: np.ndarray) -> RangeImage:
+    ranges = ranges.astype(np.float32)
+    fill = float(ranges[measured].max())
+    return RangeImage(
+        np.where(measured, ranges, np.float32(fill)),
+        measured,
+        SphericalProjection(*ranges.shape),
+        fill,
+    )
+
+
+def street(height: int = 16, width: int = 96, farthest: float = 119.9) -> RangeImage:
+    """Slopes, steps, noise and holes, from 5 cm to the farthest."""
+    generator = np.random.default_rng(7)
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    ranges = 40 - 30 * y + 10 * np.sin(9 * x) + generator.normal(0, 0.05, y.shape)
+    ranges[:, width // 3 : width // 2] = 7.5
+    ranges[: height // 4, width // 2 :] = farthest - 3 * x[: height // 4, width // 2 :]
+    ranges[0, -1], ranges[-1, 0] = farthest, 0.05
+    measured = generator.random(y.shape) > 0.1
+    measured[height // 2 : -2, 10:25] = False
+    measured[0, -1] = measured[-1, 0] = True
+    return range_image(ranges, measured)
+
+
+def known_of(image: RangeImage, bound: float) -> Known:
+    return Known(image.projection, image.fill, bound)
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize(("codec", "way"), WAYS, ids=[f"{c.name}-{w}" for c, w in WAYS])
+def test_every_setting_keeps_the_bound(codec, way: str, bound: float):
+    image = street()
+    encoded = codec.ways[way](image, bound)
+    assert isinstance(encoded.data, bytes)
+    assert encoded.size == len(encoded.data) > 0
+    decoded = codec.decode(encoded.data, known_of(image, bound))
+    if decoded.points is None:
+        assert np.array_equal(decoded.measured, image.measured)
+        assert decoded.ranges.dtype == np.float32
+        errors = np.abs(decoded.ranges.astype(float) - image.ranges)[image.measured]
+    else:
+        points = image.projection.back_project(image).astype(float)
+        order = np.arange(len(points)) if encoded.order is None else encoded.order
+        assert np.array_equal(np.sort(order), np.arange(len(points)))
+        errors = np.linalg.norm(decoded.points - points[order], axis=1)
+    # Not vacuous: the bound is used, not only kept.
+    assert 0.5 * bound < errors.max() <= bound
+
+
+@pytest.mark.parametrize("codec", BOUNDED, ids=lambda one: one.name)
+def test_a_tighter_bound_costs_more(codec):
+    image = street()
+    sizes = [measure(image, codec, bound)["bytes"] for bound in (0.5, 0.05, 0.005)]
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize("codec", BOUNDED, ids=lambda one: one.name)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (8, 8)])
+def test_odd_shapes(codec, shape: tuple[int, int]):
+    ranges = np.random.default_rng(0).uniform(2, 60, shape)
+    measured = ranges < 50
+    measured[0, 0] = True
+    found = measure(range_image(ranges, measured), codec, 0.1)
+    assert found["max_error_m"] <= 0.1
+
+
+@pytest.mark.parametrize("bound", [4.0, 20.0])
+def test_draco_keeps_points_of_one_cell_apart(bound: float):
+    image = street()
+    cells = np.rint(image.projection.back_project(image) / point_step(bound))
+    assert len(np.unique(cells, axis=0)) < 0.7 * len(cells)
+    assert measure(image, CONTESTANTS["draco"], bound)["max_error_m"] <= bound
+
+
+def test_raw_points_come_back_as_they_were():
+    image, codec = street(), CONTESTANTS["zstd-points"]
+    found = measure(image, codec, 0.0)
+    assert found["max_error_m"] == found["chamfer_m"] == 0
+    assert found["bytes"] < 12 * image.measured_count
+
+
+@given(
+    st.lists(st.floats(0, 120, width=32), min_size=1, max_size=60),
+    st.floats(0.001, 2),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=300, deadline=None)
+def test_integers_keep_the_bound_in_float32(values: list[float], bound: float, random):
+    ranges = np.array([values])
+    measured = np.array([[random.random() > 0.3 for _ in values]])
+    measured[0, 0] = True
+    image = range_image(ranges, measured)
+    integers = integers_of(image, bound)
+    assert np.array_equal(integers > 0, measured)
+    decoded = ranges_of(integers, known_of(image, bound))
+    assert decoded.dtype == np.float32
+    assert np.abs(decoded.astype(float) - image.ranges)[measured].max() <= bound
+
+
+def test_nearly_the_whole_bound_is_used():
+    assert 2 * 0.02 * (1 - 1e-3) < range_step(0.02, 120) < 2 * 0.02
+    assert 3 * (point_step(0.02) / 2) ** 2 == pytest.approx(0.02**2, rel=1e-8)
+
+
+def test_more_than_16_bits_are_refused():
+    image = range_image(np.array([[66.0, 3.0]]), np.array([[True, True]]))
+    assert integers_of(image, 0.001).max() > 2**15
+    with pytest.raises(GeometryError, match="16 bits"):
+        integers_of(image, 0.0005)
+    with pytest.raises(GeometryError, match="float32"):
+        integers_of(image, 1e-6)
+    for bound in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(GeometryError, match="bound"):
+            integers_of(image, bound)
+
+
+@pytest.mark.parametrize("largest", [200, 3000, 60000])
+def test_jpeg_xl_without_its_container(largest: int):
+    integers = np.random.default_rng(1).integers(0, largest, (24, 40)).astype(np.uint16)
+    integers[0, 0] = largest
+    bare = encode_jpeg_xl(integers, effort=9)
+    assert bare.startswith(b"\xff\x0a")
+    assert np.array_equal(imagecodecs.jpegxl_decode(bare), integers)
+    boxed = imagecodecs.jpegxl_encode(integers, lossless=True, effort=9, usecontainer=True)
+    inner = codestream_of(boxed)
+    assert len(inner) < len(boxed)
+    assert np.array_equal(imagecodecs.jpegxl_decode(inner), integers)
+    assert codestream_of(inner) == inner
+    with pytest.raises(GeometryError, match="without a codestream"):
+        codestream_of(boxed[:12])
+    with pytest.raises(GeometryError, match="container"):
+        codestream_of(b"\0\0\0\1jxlc")
+
+
+@pytest.mark.parametrize("shape", [(16, 96), (12, 12)])
+def test_mask(shape: tuple[int, int]):
+    mask = street(*shape).measured if shape[1] > 50 else np.eye(12, dtype=bool)
+    assert np.array_equal(decode_mask(encode_mask(mask), shape), mask)
+    blocks = np.kron(np.array([[1, 0, 1, 1]]), np.ones((32, 64))) > 0
+    assert len(encode_mask(blocks)) < blocks.size / 8 / 4
+
+
+def test_holes_are_filled_harmonically():
+    y, x = np.mgrid[:9, :14].astype(float)
+    ramp = 3 * x - 2 * y
+    known = np.ones(ramp.shape, bool)
+    known[3:6, 4:9] = False
+    assert fill_holes(np.where(known, ramp, 99), known) == pytest.approx(ramp)
+    assert np.array_equal(fill_holes(ramp, np.ones_like(known)), ramp)
+    corner = np.zeros_like(known)
+    corner[4, 4] = True
+    assert fill_holes(ramp, corner) == pytest.approx(np.full(ramp.shape, ramp[4, 4]))
+    noise = np.random.default_rng(2).random(ramp.shape)
+    filled = fill_holes(noise, known)
+    assert filled[4, 6] == pytest.approx(
+        (filled[3, 6] + filled[5, 6] + filled[4, 5] + filled[4, 7]) / 4
+    )
+    assert np.array_equal(filled[known], noise[known])
+
+
+def test_jpeg_2000_keeps_its_rate_and_the_mask_helps():
+    image = street()
+    paper, inpainted = (measure(image, one, 4.0) for one in jpeg2000.JPEG_2000)
+    for found in (paper, inpainted):
+        assert 3 < found["bpp"] <= 4
+        assert found["encode_seconds"] is None
+    assert "max_error_m" not in paper
+    assert inpainted["max_error_m"] > 0
+    assert inpainted["psnr_db"] > paper["psnr_db"] + 1
+    assert sum(inpainted["parts"].values()) == inpainted["bytes"]
+    assert inpainted["parts"]["mask"] == len(encode_mask(image.measured))
+    with pytest.raises(GeometryError, match="0 bytes"):
+        measure(image, jpeg2000.JPEG_2000[1], 0.1)
