@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from pipeline.benchmark.fidelity_cli import fidelity
 from pipeline.benchmark.kernel import bench_kernel
 from pipeline.benchmark.paper.cli import paper
+from pipeline.benchmark.rate.cli import rate
 from pipeline.benchmark.shots_cli import shots
 from pipeline.benchmark.small_images_cli import small_images
 from pipeline.benchmark.training import FitBench
@@ -27,6 +29,8 @@ from quinr_lidar.quantum.circuit import Pairs
 app = typer.Typer(help="Measure the software on this machine.", no_args_is_help=True)
 app.command()(shots)
 app.command()(paper)
+app.command()(rate)
+app.command()(fidelity)
 app.command(name="small-images")(small_images)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]

@@ -1,0 +1,125 @@
+"""Distances between a frame's clouds: projection loss, codec loss, and both together.
+
+Three clouds of a frame are compared in pairs: the *scan*; the *image*, which is its range image
+back-projected; and what was *decoded*. Scan against image is the projection's loss, image against
+decoded the codec's, scan against decoded what a user is left with.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+
+from quinr_lidar import cloud_metrics
+from quinr_lidar.cloud_metrics import Cloud, Matches, match
+
+DEFAULT_PEAK = 80.0
+"""Peak of D1 and D2 PSNR, metres: as far as KITTI's scans reach. The same for all frames."""
+
+RINGS = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+"""Horizontal distances that part the rings of densities, metres."""
+
+
+@dataclass(frozen=True)
+class CloudComparison:
+    """Figures of two clouds, see :mod:`quinr_lidar.cloud_metrics`; NaN where one is empty.
+
+    Attributes:
+        chamfer_m: Mean of the mean distances of both directions, not squared, metres.
+        d1_mse_m2: Point to point, the worse direction, square metres.
+        d1_psnr_db: Likewise, by the peak asked for.
+        d2_mse_m2: Point to plane, by the first cloud's normals.
+        d2_psnr_db: Likewise.
+        hausdorff_m: Largest distance of all.
+        distance_p95_m: 95th percentile of distances, the worse direction's.
+        f_score_5cm: Of 1, at a threshold of 5 cm.
+        f_score_10cm: At 10 cm.
+        f_score_20cm: At 20 cm.
+    """
+
+    chamfer_m: float
+    d1_mse_m2: float
+    d1_psnr_db: float
+    d2_mse_m2: float
+    d2_psnr_db: float
+    hausdorff_m: float
+    distance_p95_m: float
+    f_score_5cm: float
+    f_score_10cm: float
+    f_score_20cm: float
+
+
+def compare_clouds(matches: Matches | None, peak: float) -> CloudComparison:
+    """Every figure of two clouds.
+
+    Args:
+        matches: Of both, the original first, which has 3 points or more and whose normals count;
+            ``None`` where the other one has no points.
+        peak: Of the PSNRs, metres.
+
+    Raises:
+        GeometryError: fewer points, or a peak that is not positive.
+    """
+    if matches is None:
+        return CloudComparison(*[math.nan for _ in fields(CloudComparison)])
+    d1, d2 = cloud_metrics.point_to_point(matches), cloud_metrics.point_to_plane(matches)
+    return CloudComparison(
+        chamfer_m=cloud_metrics.chamfer(matches).symmetric,
+        d1_mse_m2=d1.mse,
+        d1_psnr_db=d1.psnr(peak),
+        d2_mse_m2=d2.mse,
+        d2_psnr_db=d2.psnr(peak),
+        hausdorff_m=cloud_metrics.hausdorff(matches),
+        distance_p95_m=cloud_metrics.percentile(matches, 95),
+        f_score_5cm=cloud_metrics.f_score(matches, 0.05),
+        f_score_10cm=cloud_metrics.f_score(matches, 0.1),
+        f_score_20cm=cloud_metrics.f_score(matches, 0.2),
+    )
+
+
+def measure_clouds(
+    scan: Cloud, image: Cloud, decoded: Cloud | None, peak: float = DEFAULT_PEAK
+) -> dict[str, float]:
+    """All figures of a frame's clouds, flat.
+
+    Args:
+        scan: The original points.
+        image: The original range image, back-projected.
+        decoded: The decoded range image, back-projected; ``None`` where it has no points.
+        peak: Of D1 and D2 PSNR, metres.
+
+    Returns:
+        The figures of :class:`CloudComparison`, those of scan against decoded by the prefix
+        ``scan_``, of image against decoded by ``codec_``, of scan against image by
+        ``projection_``; and ``density_<cloud>_<from>_<to>m``, points for each square metre of
+        ground in every ring of :data:`RINGS`. A cloud that equals the other has infinite PSNRs.
+
+    Raises:
+        GeometryError: as :func:`compare_clouds`.
+    """
+    pairs = {"scan": (scan, decoded), "codec": (image, decoded), "projection": (scan, image)}
+    figures = {}
+    for prefix, (original, other) in pairs.items():
+        matches = None if other is None else match(original, other)
+        figures |= prefixed(prefix, compare_clouds(matches, peak))
+    clouds = {"scan": scan, "image": image, "decoded": decoded}
+    return figures | {
+        name: value
+        for kind, cloud in clouds.items()
+        for name, value in densities(kind, cloud).items()
+    }
+
+
+def densities(name: str, cloud: Cloud | None) -> dict[str, float]:
+    """Of :func:`measure_clouds`, the densities of one cloud; 0 where it has no points."""
+    names = [f"density_{name}_{near:g}_{far:g}m" for near, far in pairwise(RINGS)]
+    if cloud is None:
+        return dict.fromkeys(names, 0.0)
+    values = cloud_metrics.ring_density(cloud.points, RINGS)
+    return dict(zip(names, values.tolist(), strict=True))
+
+
+def prefixed(prefix: str, comparison: CloudComparison) -> dict[str, float]:
+    """Figures as a flat record names them."""
+    return {f"{prefix}_{name}": value for name, value in asdict(comparison).items()}

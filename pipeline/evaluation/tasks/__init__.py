@@ -1,0 +1,22 @@
+"""What decoded clouds are good for: odometry, registration, ground, occupancy."""
+
+from pipeline.evaluation.tasks.ground_truth import read_poses
+from pipeline.evaluation.tasks.pair import evaluate_decoded, evaluate_originals, evaluate_pair
+from pipeline.evaluation.tasks.records import EvaluationRecord, summarise_evaluation
+from pipeline.evaluation.tasks.sequence import FrameClouds, SequenceFrame, evaluate_sequence
+from pipeline.evaluation.tasks.track import TaskSettings, Track, TrackFrame
+
+__all__ = [
+    "EvaluationRecord",
+    "FrameClouds",
+    "SequenceFrame",
+    "TaskSettings",
+    "Track",
+    "TrackFrame",
+    "evaluate_decoded",
+    "evaluate_originals",
+    "evaluate_pair",
+    "evaluate_sequence",
+    "read_poses",
+    "summarise_evaluation",
+]

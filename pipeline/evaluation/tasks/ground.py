@@ -1,0 +1,77 @@
+"""The ground as a plane, by Open3D's RANSAC, and which points belong to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.open3d_import import import_open3d
+
+FloatArray = NDArray[np.float64]
+
+NEAR = 30.0
+"""Farther roads are no plane any more, metres from the sensor on the ground."""
+
+BELOW = -0.8
+"""The sensor stands on a car: ground is lower than this, metres."""
+
+THICKNESS = 0.2
+"""Points up to so far from the plane are ground, metres."""
+
+ITERATIONS = 100
+FEWEST_POINTS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A cloud's ground plane.
+
+    Attributes:
+        normal: float64 [3], of unit length, upwards.
+        offset: The plane is ``normal . x + offset = 0``, metres.
+    """
+
+    normal: FloatArray
+    offset: float
+
+    def heights(self, points: FloatArray) -> FloatArray:
+        """Signed distances of points [N, 3] from the plane, metres, float64 [N]."""
+        return points @ self.normal + self.offset
+
+    def labels(self, points: FloatArray) -> NDArray[np.bool_]:
+        """Which of the points [N, 3] are ground: near the sensor and the plane, bool [N]."""
+        near = np.hypot(points[:, 0], points[:, 1]) < NEAR
+        return near & (np.abs(self.heights(points)) < THICKNESS)
+
+
+def fit_ground(points: FloatArray, seed: int = 0) -> Ground | None:
+    """The plane with most of the low, near points.
+
+    Args:
+        points: float64 [N, 3], metres, in the frame of a sensor on a car, z up.
+        seed: Of the random sampling.
+
+    Returns:
+        ``None`` where there are too few such points.
+
+    Raises:
+        BackendError: Open3D cannot be imported.
+    """
+    low = points[(points[:, 2] < BELOW) & (np.hypot(points[:, 0], points[:, 1]) < NEAR)]
+    if len(low) < FEWEST_POINTS:
+        return None
+    o3d = import_open3d()
+    o3d.utility.random.seed(seed)
+    cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(low))
+    # With a probability of 1 it never stops early, which would depend on threads.
+    plane, _ = cloud.segment_plane(THICKNESS, 3, ITERATIONS, probability=1.0)
+    plane = np.asarray(plane) * (1 if plane[2] >= 0 else -1)
+    return Ground(plane[:3], float(plane[3]))
+
+
+def label_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Points labelled by both over those labelled by either; 1 where there are none."""
+    either = int(np.count_nonzero(first | second))
+    return int(np.count_nonzero(first & second)) / either if either else 1.0

@@ -1,0 +1,114 @@
+"""What an evaluation keeps of each frame, and what it says of all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.tasks.trajectory import TrajectoryErrors, trajectory_errors
+
+FloatArray = NDArray[np.float64]
+
+TRACKS = ("scan", "image", "decoded")
+TRUTH = "truth"
+
+
+@dataclass(frozen=True)
+class EvaluationRecord:
+    """A frame's figures, of JSON's own types: a journal keeps it as it is.
+
+    Attributes:
+        frame: Its id.
+        figures: Of :func:`~pipeline.evaluation.tasks.pair.evaluate_pair`, ``None`` where a figure
+            is not finite; empty for a frame that was not sampled.
+        poses: By odometry on each of :data:`TRACKS`, and of the ground truth by
+            :data:`TRUTH`: the first three rows of [4, 4], row-major.
+        error: Why there are no figures, or ``None``.
+    """
+
+    frame: str
+    figures: dict[str, float | None] = field(default_factory=dict)
+    poses: dict[str, list[float]] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The frame's id."""
+        return self.frame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    """Figures ready for JSON."""
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
+
+
+def pose_numbers(pose: FloatArray) -> list[float]:
+    """A pose [4, 4] as a record keeps it."""
+    return pose[:3].ravel().tolist()
+
+
+def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
+    """Figures over frames, and the trajectories' errors.
+
+    Args:
+        records: In the order of the drive.
+
+    Returns:
+        ``frames``, ``measured``, ``failed``: counts; ``figures``: mean, minimum, median and
+        maximum by name, over frames where a figure is finite; ``odometry``: by
+        ``"<track> to <reference>"`` the errors of each track's trajectory (``None`` with fewer
+        than two frames in common) against ground truth, and of images and decoded clouds against
+        what odometry makes of the scans, of decoded clouds also against that of images.
+    """
+    rows = list(records)
+    names = dict.fromkeys(name for row in rows for name in row.figures)
+    pairs = [(track, TRUTH) for track in TRACKS]
+    pairs += [("image", "scan"), ("decoded", "scan"), ("decoded", "image")]
+    errors = {
+        f"{track} to {reference}": trajectories_compared(rows, reference, track)
+        for track, reference in pairs
+    }
+    return {
+        "frames": len(rows),
+        "measured": sum(bool(row.figures) for row in rows),
+        "failed": sum(row.error is not None for row in rows),
+        "figures": {name: _statistics([row.figures.get(name) for row in rows]) for name in names},
+        "odometry": {name: one and one.as_dict() for name, one in errors.items()},
+    }
+
+
+def trajectories_compared(
+    records: Sequence[EvaluationRecord], reference: str, estimate: str
+) -> TrajectoryErrors | None:
+    """Errors over the frames that have both poses; ``None`` where fewer than two have."""
+    both = [row.poses for row in records if {reference, estimate} <= row.poses.keys()]
+    if len(both) < 2:
+        return None
+    first, second = ([_pose(poses[name]) for poses in both] for name in (reference, estimate))
+    return trajectory_errors(first, second)
+
+
+def _pose(numbers: Sequence[float]) -> FloatArray:
+    return np.vstack([np.reshape(numbers, (3, 4)), [0.0, 0.0, 0.0, 1.0]])
+
+
+def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
+    found = [value for value in values if value is not None]
+    return {
+        name: float(function(found)) if found else None
+        for name, function in (
+            ("mean", np.mean),
+            ("min", np.min),
+            ("median", np.median),
+            ("max", np.max),
+        )
+    }

@@ -1,0 +1,107 @@
+"""One kind of cloud along a drive: what each task makes of it, whatever it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.cloud_fidelity import DEFAULT_PEAK
+from pipeline.evaluation.tasks.ground import Ground, fit_ground
+from pipeline.evaluation.tasks.odometry import FEWEST_POINTS, Odometry
+from pipeline.evaluation.tasks.registration import RegistrationCloud, Step, register
+from quinr_lidar.cloud_metrics import Cloud
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What is measured, and how.
+
+    Attributes:
+        every: Figures of every so manyth frame only, from the first; odometry needs all frames.
+        odometry: Whether to run KISS-ICP; without it frames left out are not even decoded.
+        registration: Whether to register frames with those before them.
+        peak: Of D1 and D2 PSNR, metres.
+        seed: Of RANSAC.
+    """
+
+    every: int = 1
+    odometry: bool = True
+    registration: bool = True
+    peak: float = DEFAULT_PEAK
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"every: expected 1 or more, got {self.every}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON, to be kept with the figures."""
+        return asdict(self)
+
+
+class TrackFrame:
+    """A cloud and what the tasks make of it.
+
+    Attributes:
+        cloud: ``None`` where there are too few points for any task.
+        pose: Odometry's, float64 [4, 4] in the frame of the track's first; ``None`` without.
+        step: Registration with the frame before; ``None`` without one.
+    """
+
+    def __init__(
+        self, cloud: Cloud | None, pose: FloatArray | None, step: Step | None, seed: int
+    ) -> None:
+        self.cloud, self.pose, self.step = cloud, pose, step
+        self._seed = seed
+
+    @cached_property
+    def ground(self) -> Ground | None:
+        """Its ground plane; ``None`` where there is none."""
+        return None if self.cloud is None else fit_ground(self.cloud.points, self._seed)
+
+
+class Track:
+    """Adds frames in the order of the drive.
+
+    Raises:
+        BackendError: odometry is wanted and KISS-ICP is not installed.
+    """
+
+    def __init__(self, settings: TaskSettings) -> None:
+        self._settings = settings
+        self._odometry = Odometry() if settings.odometry else None
+        self._previous: RegistrationCloud | None = None
+
+    def add(self, points: NDArray[np.floating], *, measure: bool = True) -> TrackFrame:
+        """The next frame.
+
+        Args:
+            points: [N, 3 or more], metres, in the sensor's frame, all finite.
+            measure: Whether registration is wanted; odometry goes on anyway.
+
+        Raises:
+            GeometryError: coordinates are not finite.
+            BackendError: Open3D cannot be imported.
+        """
+        if len(points) < FEWEST_POINTS:
+            self.skip()
+            return TrackFrame(None, None, None, self._settings.seed)
+        cloud = Cloud(points)
+        pose = self._odometry.add(cloud.points) if self._odometry else None
+        step = None
+        if self._settings.registration:
+            current = RegistrationCloud(cloud.points)
+            if measure and self._previous is not None:
+                step = register(self._previous, current)
+            self._previous = current
+        return TrackFrame(cloud, pose, step, self._settings.seed)
+
+    def skip(self) -> None:
+        """The next frame is missing: the one after it has none to be registered with."""
+        self._previous = None
