@@ -9,13 +9,27 @@ from typing import Any
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
+from prefect.states import Failed
 
+from flows.alerts import ALERTS
 from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows.leftovers import end_runs_of, own_runs
+from flows.parameters import Bound, BoundGrowth, Folder, Positive, Share
+from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
 from pipeline.frames import archive_frame
-from pipeline.profile_files import find_profile
-from pipeline.sequences import archive_jobs, table_rows, write_results
+from pipeline.inbox import check_settings, packed_location
+from pipeline.lock import lock
+from pipeline.prior_files import keep_prior
+from pipeline.sequences import (
+    ARCHIVE_PROFILE,
+    archive_jobs,
+    archive_settings,
+    table_rows,
+    write_results,
+)
+from quinr_lidar.errors import QuinrError
 
 
 @flow(
@@ -23,25 +37,35 @@ from pipeline.sequences import archive_jobs, table_rows, write_results
     flow_run_name="archive {source}",
     task_runner=chunk_runner(),
     validate_parameters=True,
+    **ALERTS,
 )
 def archive_sequence(
-    source: str,
-    out: str,
+    source: Folder,
+    out: Folder,
     sequence: str | None = None,
-    profile: str = "paper",
+    profile: str = ARCHIVE_PROFILE,
     overrides: dict[str, Any] | None = None,
-    limit: int | None = None,
-    jobs: int | None = None,
-    chunk_size: int | None = None,
+    bound: Bound | None = None,
+    bound_growth: BoundGrowth | None = None,
+    prior: str | None = None,
+    limit: Positive | None = None,
+    jobs: Positive | None = None,
+    chunk_size: Positive | None = None,
     resume: bool = True,
-    max_failed_share: float = 0.5,
+    max_failed_share: Share = 0.5,
+    packed: str | None = None,
 ) -> State:
-    """Archive every scan of a sequence.
+    """Archive every scan of a sequence, and pack it.
 
     A frame starts from the one before, unless it is the first of a run (``run_length`` of the
     settings) or that one failed. Frames finished earlier (same scan, start, settings and
     software, intact file) are skipped. A frame that fails is recorded and reported, the rest go
-    on. The files depend neither on the number of workers nor on interruptions.
+    on; one whose file breaks its bound fails, and its file is removed. The files depend neither
+    on the number of workers nor on interruptions.
+
+    One run at a time writes to a sequence. At its end all frames are packed into one MCAP and one
+    manifest, unless ``limit`` left some out; a packed archive there is replaced only if it loses
+    nothing by that, or without ``resume``.
 
     Args:
         source: A data set, see :func:`pipeline.datasets.open_dataset`.
@@ -49,29 +73,57 @@ def archive_sequence(
         sequence: Which sequence of a data set that has several.
         profile: Name of the encoder's settings.
         overrides: Settings to change.
+        bound: Largest error of a range, metres; the profile's when left out.
+        bound_growth: A range r may err by ``max(bound, bound_growth * r)``, likewise.
+        prior: File of a prior to code masks and ranges with; the archive carries a copy.
         limit: Only the first frames.
         jobs: Worker processes; as many as cores when left out.
         chunk_size: Frames a task, rounded up to whole runs.
         resume: Skip what is done; otherwise do everything again.
         max_failed_share: Share of failed frames above which the flow itself fails.
+        packed: Folder or URL for packed archives; beside the frames when left out.
 
     Returns:
-        A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is the folder.
+        A Prefect state: Completed, CompletedWithFailures, or Failed (NotPacked, if all went well
+        until then). Its data is the folder.
     """
-    settings = find_profile(profile).with_overrides(**(overrides or {}))
     dataset = open_dataset(source, sequence)
     folder = Path(out) / dataset.name
-    frames = archive_jobs(dataset, Path(out), settings, limit=limit, resume=resume)
-    records = run_in_chunks(
-        archive_frame,
-        frames,
-        processes=jobs,
-        chunk_size=chunk_size,
-        title=f"archive {dataset.name}",
+    settings, carried = archive_settings(
+        folder,
+        profile,
+        overrides,
+        bound=bound,
+        growth=bound_growth,
+        prior=None if prior is None else Path(prior),
     )
-    write_results(folder, records, {"source": source, "profile": settings.model_dump(mode="json")})
+    target = packed_location(folder, packed)
+    if resume:
+        check_settings(target, settings)
+    with lock(folder, own_runs()) as killed:
+        end_runs_of(killed)
+        if carried is not None:
+            keep_prior(folder, carried)
+        frames = archive_jobs(dataset, Path(out), settings, limit=limit, resume=resume)
+        records = run_in_chunks(
+            archive_frame,
+            frames,
+            processes=jobs,
+            chunk_size=chunk_size,
+            title=f"archive {dataset.name}",
+        )
+        results = {"source": source, "profile": settings.model_dump(mode="json")}
+        write_results(folder, records, results)
+        state = final_state(records, max_failed_share, str(folder))
+        if limit is None and any(record.status == "ok" for record in records):
+            try:
+                pack_sequence(
+                    folder, target, records=records, profile=settings, overwrite=not resume
+                )
+            except QuinrError as error:
+                state = Failed(name="NotPacked", message=str(error))
     _publish(dataset.name, table_rows(records))
-    return final_state(records, max_failed_share, str(folder))
+    return state
 
 
 def _publish(name: str, rows: list[dict[str, Any]]) -> None:

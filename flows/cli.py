@@ -7,14 +7,17 @@ must not cost it seconds for what it never uses.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from flows.night_cli import archive_all, nightly, serve, verify
+from flows.options import Jobs, MaxFailed, Packed, finish
 from pipeline.console import (
-    EXIT_BAD_INPUT,
-    EXIT_PARTIAL,
+    Bound,
+    BoundGrowth,
     Json,
+    PriorFile,
     ProfileName,
     Settings,
     parse_settings,
@@ -23,12 +26,17 @@ from pipeline.console import (
     run_app,
 )
 from pipeline.datasets import open_dataset
+from pipeline.inbox import check_settings, packed_location
+from pipeline.lock import check_unlocked
 from pipeline.profile_files import find_profile
 from pipeline.records import read_record
-from pipeline.sequences import archive_jobs, restore_jobs, table_rows
-
-if TYPE_CHECKING:
-    from prefect.client.schemas.objects import State
+from pipeline.sequences import (
+    ARCHIVE_PROFILE,
+    archive_jobs,
+    archive_settings,
+    restore_jobs,
+    table_rows,
+)
 
 app = typer.Typer(
     help="Sequences of scans and folders of pictures, as Prefect flows. No server needs to run.",
@@ -37,12 +45,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; all cores if unset.")
-]
-MaxFailed = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of failed frames above which the flow fails.")
-]
+app.command(name="archive-all")(archive_all)
+app.command()(verify)
+app.command()(nightly)
+app.command()(serve)
 
 
 @app.command()
@@ -50,7 +56,10 @@ def archive(
     source: Annotated[Path, typer.Argument(help="A data set, sequence, drive or folder of scans.")],
     out: Annotated[Path, typer.Argument(help="Folder for archives.")],
     sequence: Annotated[str | None, typer.Option(help="Which sequence of a data set.")] = None,
-    profile: ProfileName = "paper",
+    profile: ProfileName = ARCHIVE_PROFILE,
+    bound: Bound = None,
+    bound_growth: BoundGrowth = None,
+    prior: PriorFile = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     n_scans: Annotated[int | None, typer.Option(min=1, help="Only the first scans.")] = None,
     jobs: Jobs = None,
@@ -58,16 +67,25 @@ def archive(
         bool, typer.Option("--resume/--overwrite", help="Skip finished frames, or do all again.")
     ] = True,
     max_failed_share: MaxFailed = 0.5,
+    packed: Packed = None,
     json: Json = False,
 ) -> None:
-    """Archive a sequence; run it again to go on where it stopped.
+    """Archive a sequence and pack it; run it again to go on where it stopped.
 
-    Example: `quinr-flows archive kitti/odometry archive --sequence 00 --jobs 4`
+    The default profile, bounded, keeps every range to within 2 cm; `--profile paper` writes
+    previews of a few hundred bytes.
+    Example: `quinr-flows archive kitti/odometry archive --sequence 00 --bound 0.05 --jobs 4`
     """
     # Bad input ends the command before a server starts for the flow.
     overrides = parse_settings(settings)
-    chosen = find_profile(profile).with_overrides(**overrides)
     dataset = open_dataset(source, sequence)
+    folder = out / dataset.name
+    chosen, _ = archive_settings(
+        folder, profile, overrides, bound=bound, growth=bound_growth, prior=prior
+    )
+    check_unlocked(folder)
+    if resume:
+        check_settings(packed_location(folder, packed), chosen)
 
     from flows.archive_sequence import archive_sequence
 
@@ -77,13 +95,16 @@ def archive(
         sequence,
         profile=profile,
         overrides=overrides,
+        bound=bound,
+        bound_growth=bound_growth,
+        prior=None if prior is None else str(prior),
         limit=n_scans,
         jobs=jobs,
         resume=resume,
         max_failed_share=max_failed_share,
+        packed=packed,
         return_state=True,
     )
-    folder = out / dataset.name
     frames = archive_jobs(dataset, out, chosen, limit=n_scans)
     records = [r for job in frames if (r := read_record(folder, job.frame_id))]
     rows = table_rows(records)
@@ -91,7 +112,7 @@ def archive(
         print_json({"state": state.name, "message": state.message, "frames": rows})
     else:
         print_table(rows, f"{folder}")
-    _finish(state, quiet=json)
+    finish(state, quiet=json)
 
 
 @app.command()
@@ -112,7 +133,7 @@ def restore(
     state = restore_sequence(
         str(archive), str(out), jobs, max_failed_share=max_failed_share, return_state=True
     )
-    _finish(state)
+    finish(state)
 
 
 @app.command()
@@ -166,7 +187,7 @@ def kodak(
         print_table([*rows, mean], f"{folder}, profile {chosen.name}")
         if (sheet := out / CONTACT_SHEET).is_file():
             print(f"contact sheet  {sheet}")
-    _finish(state, quiet=json)
+    finish(state, quiet=json)
 
 
 @app.command()
@@ -177,29 +198,20 @@ def demo(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps a frame; the profile's by default.")
     ] = None,
+    bound: Bound = None,
 ) -> None:
-    """A synthetic drive: archive, restore, evaluate, a table and a picture.
+    """A synthetic drive: archive within a bound, restore, evaluate, a table and a picture.
 
-    Example: `quinr-flows demo --out data/demo --frames 3`
+    Example: `quinr-flows demo --out data/demo --frames 3 --bound 0.05`
     """
     from flows.demo import run_demo
 
-    run_demo(out, frames=frames, seed=seed, steps=steps)
+    run_demo(out, frames=frames, seed=seed, steps=steps, bound=bound)
 
 
 def main() -> None:
     """Entry point of the ``quinr-flows`` command."""
     run_app(app, "quinr-flows")
-
-
-def _finish(state: State, *, quiet: bool = False) -> None:
-    """Say how the flow ended; exit 0 complete, 1 some failed, 2 the flow failed."""
-    if not quiet:
-        print(f"{state.name}: {state.message or ''}")
-    if not state.is_completed():
-        raise typer.Exit(EXIT_BAD_INPUT)
-    if state.name == "CompletedWithFailures":
-        raise typer.Exit(EXIT_PARTIAL)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,14 @@ RUN_LENGTH = 4
 """Shorter than the profile's, or so few frames would keep one worker only busy."""
 
 
-def run_demo(out: Path, *, frames: int, seed: int, steps: int | None = None) -> dict[str, Any]:
+def run_demo(
+    out: Path,
+    *,
+    frames: int,
+    seed: int,
+    steps: int | None = None,
+    bound: float | None = None,
+) -> dict[str, Any]:
     """Run the whole main job under ``out`` and write results, table and picture there.
 
     Running it again resumes: finished frames are not encoded twice.
@@ -39,6 +46,7 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int | None = None) -> 
         frames: Scans of the drive.
         seed: Of the drive.
         steps: Training steps of a cold start; the profile's when ``None``.
+        bound: Largest error of a range, metres; the profile's when ``None``.
 
     Returns:
         Results as :func:`pipeline.sequences.results_of` forms them.
@@ -55,6 +63,7 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int | None = None) -> 
             str(out / "archive"),
             SEQUENCE,
             overrides={"run_length": RUN_LENGTH} | _training(steps),
+            bound=bound,
             return_state=True,
         )
     )
@@ -65,7 +74,12 @@ def run_demo(out: Path, *, frames: int, seed: int, steps: int | None = None) -> 
     picture = _picture(drive, folder, results["frame_ids"][0], out)
     print_table(table_rows(records), f"{len(records)} frames of a synthetic drive")
     restored = len(open_dataset(out / "restored", SEQUENCE).frame_ids)
+    figures = results["summary"]
     print(f"archive   {folder}")
+    print(
+        f"bound     {figures['bound_m']['max']:g} m promised, "
+        f"largest error {figures['max_error_m']['max']:.5f} m"
+    )
     print(f"restored  {out / 'restored'} ({restored} scans, KITTI layout)")
     print(f"results   {out / 'results.json'}, {folder / 'metrics.csv'}")
     print(f"picture   {picture}")

@@ -166,7 +166,7 @@ def new_pool(processes: int) -> ProcessPoolExecutor:
 
 
 def initialise_worker() -> None:
-    """One thread, and no answer to Ctrl-C: both are the parent's."""
+    """One thread, no answer to Ctrl-C, no life without the parent."""
     import signal
 
     import torch
@@ -175,6 +175,16 @@ def initialise_worker() -> None:
     torch.set_num_threads(1)
     # Ctrl-C is the parent's to handle; workers end when their pool does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot end its workers, which would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        # At once: whoever goes on with the parent's work should not meet this one.
+        os._exit(1)
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.lock import lock
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=3"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
@@ -23,7 +24,10 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("command", ["archive", "restore", "demo"])
+COMMANDS = ["archive", "archive-all", "verify", "nightly", "serve", "restore", "demo"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command):
     result = run(command, "--help")
     assert result.returncode == 0
@@ -40,6 +44,14 @@ def test_bad_input_ends_with_code_2_before_a_server_starts(tmp_path):
     result = run("archive", scan, tmp_path / "out", "--set", "prior=nobody")
     assert (result.returncode, "unknown prior 'nobody'" in result.stderr) == (2, True)
     assert run("restore", tmp_path, tmp_path / "out").returncode == 2
+    for command in ("archive-all", "nightly"):
+        result = run(command, tmp_path / "nowhere", tmp_path / "out")
+        assert (result.returncode, "nowhere: no such folder" in result.stderr) == (2, True)
+    result = run("verify", tmp_path / "nowhere")
+    assert (result.returncode, "no archive" in result.stderr) == (2, True)
+    with lock(tmp_path / "taken" / tmp_path.name):
+        result = run("archive", tmp_path, tmp_path / "taken")
+        assert (result.returncode, f"process {os.getpid()} on" in result.stderr) == (2, True)
     assert not (tmp_path / "out").exists()
 
 

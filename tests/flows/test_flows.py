@@ -14,6 +14,9 @@ from flows.chunks import default_chunk, final_state
 from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
 from pipeline.records import FrameRecord
+from quinr_lidar import codec
+from quinr_lidar.bitstream.priors import built_in_priors, pack_prior
+from quinr_lidar.errors import PriorError
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 
@@ -74,6 +77,9 @@ def test_archive_resume_and_restore(scans, tmp_path):
     assert sorted(results["failures"]) == ["000001", "000002"]
     assert "000001.bin" in results["failures"]["000001"]
     assert results["settings"]["profile"]["steps"] == 3
+    assert results["settings"]["profile"]["name"] == "bounded"
+    assert results["results"]["bound_m"] == [0.02, 0.02]
+    assert 0.01 < results["summary"]["max_error_m"]["max"] <= 0.02
     assert _artifact_rows("archive-drive") == 4
 
     archive()
@@ -95,6 +101,38 @@ def test_archive_resume_and_restore(scans, tmp_path):
     scan = pykitti.utils.load_velo_scan(str(velodyne / "000000.bin"))
     assert scan.shape[1] == 4
     assert np.isfinite(scan).all()
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
+    built_in = built_in_priors()["hdl64"]
+    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
+    prior = pack_prior(*layers, bits=built_in.data[5] - 1)
+    (tmp_path / "own.qprior").write_bytes(prior.data)
+    state = archive_sequence(
+        str(scans),
+        str(tmp_path / "archive"),
+        profile="paper",
+        overrides=TINY,
+        bound=0.5,
+        prior=str(tmp_path / "own.qprior"),
+        limit=1,
+        jobs=1,
+        return_state=True,
+    )
+    assert state.message == "1 frames"
+    folder = tmp_path / "archive" / "drive"
+    assert (folder / f"{prior.name}.qprior").read_bytes() == prior.data
+    info = codec.inspect((folder / "frames" / "000000.quinr").read_bytes())
+    assert info.prior == prior.name
+    assert info.scan["bound"] == pytest.approx(0.5, rel=1e-3)
+    (tmp_path / "own.qprior").unlink()
+    restored = restore_sequence(str(folder), str(tmp_path / "kitti"), jobs=1, return_state=True)
+    assert restored.message == "1 frames"
+    with pytest.raises(PriorError, match="unknown prior 'nobody'"):
+        archive_sequence(str(scans), str(tmp_path / "a"), overrides=TINY | {"prior": "nobody"})
+    assert not (tmp_path / "a").exists()
 
 
 def _artifact_rows(key: str) -> int:

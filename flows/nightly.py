@@ -1,0 +1,211 @@
+"""The night: inbox -> archive -> verify -> evaluate a sample -> report -> retention, if wanted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.alerts import ALERTS
+from flows.archive_dataset import archive_drives, count_kinds, dataset_state
+from flows.artifacts import artifact_key
+from flows.chunks import chunk_runner, run_in_chunks
+from flows.parameters import Archiving, Count, Folder, Minutes, Retention, Share
+from pipeline.files import write_atomically
+from pipeline.inbox import packed_location
+from pipeline.lock import lock
+from pipeline.night import (
+    REPORT,
+    DriveOutcome,
+    MeasureJob,
+    measure_archived,
+    night_report,
+    night_rows,
+    sample_jobs,
+)
+from pipeline.records import FrameRecord
+from pipeline.retention import Removal, has_begun, remove_originals
+from pipeline.verification import ArchiveRecord, VerifyJob, check_archive
+from quinr_lidar.errors import QuinrError
+
+
+@flow(
+    name="nightly",
+    flow_run_name="nightly {inbox}",
+    task_runner=chunk_runner(),
+    validate_parameters=True,
+    **ALERTS,
+)
+def nightly(
+    inbox: Folder,
+    archive: Folder,
+    archiving: Archiving | None = None,
+    sample: Count = 5,
+    retention: Retention = "off",
+    settle_minutes: Minutes = 10.0,
+    max_failed_drives: Share = 0.5,
+) -> State:
+    """Archive what is new in an inbox, prove it against the originals, and report.
+
+    Originals are removed only if ``retention`` is "delete", and only those of drives of which
+    every single frame has just been verified against them.
+
+    Args:
+        inbox: Folder of drives, or a KITTI root.
+        archive: Folder for archives; each drive's is ``archive/<drive>``.
+        archiving: Settings of all of them.
+        sample: Frames of every drive archived tonight to measure anew, for the report.
+        retention: "off": originals stay. "dry-run": list which would go. "delete": remove them.
+        settle_minutes: A drive whose scans changed less than this ago is left for the next night.
+        max_failed_drives: Share of failed drives above which the night fails.
+
+    Returns:
+        A Prefect state: Completed, CompletedWithFailures, or Failed. A drive whose
+        archive does not verify counts as failed. Its data is ``archive``.
+    """
+    how, folder = archiving or Archiving(), Path(archive)
+    outcomes = archive_drives(inbox, archive, how, settle_minutes=settle_minutes)
+    verified = verify_drives(outcomes, folder, how, every=retention != "off")
+    measured = measure_sample(outcomes, folder, how, sample)
+    removals, problems = {}, []
+    if retention != "off":
+        removals, problems = retain(outcomes, verified, folder, how, dry_run=retention == "dry-run")
+    problems += [one.error for one in (*outcomes, *verified.values(), *measured) if one.error]
+    rows = night_rows(outcomes, verified, measured, removals)
+    _report(folder, night_report(f"Night: {count_kinds(outcomes)}", rows, problems))
+    judged = [judge(one, verified.get(one.drive.name)) for one in outcomes]
+    return night_state(dataset_state(judged, max_failed_drives, archive), problems, archive)
+
+
+def verify_drives(
+    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, *, every: bool
+) -> dict[str, ArchiveRecord]:
+    """Check the archives of drives against the originals; must be called inside a flow.
+
+    Args:
+        outcomes: All drives.
+        folder: Of archives.
+        archiving: How they were made.
+        every: Also those that were complete before.
+
+    Returns:
+        What was found, by the drives' names.
+    """
+    wanted = [one for one in outcomes if one.kind == "archived" or (every and one.archived)]
+    jobs = [_verify_job(one, folder, archiving) for one in wanted]
+    if not jobs:
+        return {}
+    records = run_in_chunks(
+        check_archive,
+        jobs,
+        processes=archiving.jobs,
+        chunk_size=1,
+        title="verify",
+        unit="archive",
+    )
+    return {one.drive.name: record for one, record in zip(wanted, records, strict=True)}
+
+
+def _verify_job(outcome: DriveOutcome, folder: Path, archiving: Archiving) -> VerifyJob:
+    own = folder / outcome.drive.name
+    place = packed_location(own, archiving.packed)
+    try:
+        proven = has_begun(own, place)
+    except QuinrError:
+        proven = False
+    # Where originals are gone already, the archive is what it was when it was proven, or not.
+    return VerifyJob(place.name, None if proven else outcome.drive.path)
+
+
+def measure_sample(
+    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, count: int
+) -> list[FrameRecord]:
+    """Measure some frames of each drive archived tonight; must be called inside a flow."""
+    jobs: list[MeasureJob] = []
+    for one in outcomes:
+        if one.kind == "archived":
+            jobs += sample_jobs(one.drive.open(), folder / one.drive.name, count)
+    if not jobs:
+        return []
+    return run_in_chunks(measure_archived, jobs, processes=archiving.jobs, title="evaluate")
+
+
+def retain(
+    outcomes: Sequence[DriveOutcome],
+    verified: Mapping[str, ArchiveRecord],
+    folder: Path,
+    archiving: Archiving,
+    *,
+    dry_run: bool,
+) -> tuple[dict[str, Removal], list[str]]:
+    """Remove the originals of drives that verified.
+
+    Args:
+        outcomes: All drives.
+        verified: What was just found of their archives, by the drives' names.
+        folder: Of archives.
+        archiving: How they were made.
+        dry_run: Only list them.
+
+    Returns:
+        What became of them by the drives' names, and a line for whatever stays.
+    """
+    removals: dict[str, Removal] = {}
+    problems: list[str] = []
+    for one in outcomes:
+        name, own = one.drive.name, folder / one.drive.name
+        check = verified.get(name)
+        if check is None or check.status != "ok":
+            continue
+        try:
+            with lock(own):
+                place = packed_location(own, archiving.packed)
+                removals[name] = remove_originals(
+                    one.drive.open(), own, place, check, dry_run=dry_run
+                )
+            problems += removals[name].kept.values()
+        except QuinrError as error:
+            problems.append(f"{name}: originals: {error}")
+    return removals, problems
+
+
+def judge(outcome: DriveOutcome, check: ArchiveRecord | None) -> DriveOutcome:
+    """A drive whose archive does not verify has failed, whatever its encoder said."""
+    if check is None or check.status == "ok":
+        return outcome
+    if check.only_unarchived:
+        return replace(outcome, partial=True)
+    return replace(outcome, kind="failed", message=check.error or "it did not verify")
+
+
+def night_state(state: State, problems: Sequence[str], data: str) -> State:
+    """How a night ends.
+
+    Args:
+        state: Of all drives.
+        problems: Of all that the night did.
+        data: The state's.
+    """
+    if state.name != "Completed" or not problems:
+        return state
+    message = f"{state.message}; {len(problems)} problems, the first: {problems[0]}"
+    return Completed(name="CompletedWithFailures", message=message, data=data)
+
+
+def _report(folder: Path, text: str) -> None:
+    """Keep the report beside the archives, and show it in Prefect's UI, which may fail."""
+    write_atomically(folder / REPORT, text.encode())
+    try:
+        create_markdown_artifact(
+            key=artifact_key("nightly", folder.resolve().name),
+            markdown=text,
+            description="What the night came to",
+        )
+    except Exception:
+        logging.getLogger(__name__).warning("the report was not stored in Prefect", exc_info=True)
