@@ -8,9 +8,7 @@ processes that know nothing of Prefect.
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from prefect import task
@@ -20,8 +18,8 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
-from tqdm import tqdm
 
+from flows.progress import progress_of
 from pipeline.jobs import Record, RecordT
 from pipeline.workers import JobT, Workers, runs_of
 from quinr_lidar.errors import QuinrError
@@ -106,7 +104,7 @@ def run_in_chunks(
         StorageError: a failed job's record cannot be written.
     """
     task = run_chunk.with_options(name=f"{unit}s", task_run_name=f"{unit}s {{first}} to {{last}}")
-    with _progress_bar(len(jobs), title, unit) as report, Workers(processes, report) as workers:
+    with progress_of(len(jobs), title, unit) as report, Workers(processes, report) as workers:
         chunks = chunks_of(jobs, workers.processes, chunk_size)
         futures = [
             task.submit(
@@ -129,23 +127,6 @@ def run_in_chunks(
         if record.status == "failed":
             job.keep(record)
     return records
-
-
-@contextmanager
-def _progress_bar(total: int, title: str, unit: str) -> Iterator[Callable[[Record], None]]:
-    """A bar that counts failed jobs and prints their errors; yields what reports a record."""
-    with tqdm(total=total, desc=title, unit=unit) as bar:
-        failed = 0
-
-        def report(record: Record) -> None:
-            nonlocal failed
-            if record.status == "failed":
-                failed += 1
-                tqdm.write(record.error or "failed", file=sys.stderr)
-            bar.set_postfix(failed=failed, refresh=False)
-            bar.update()
-
-        yield report
 
 
 def _records(future: PrefectFuture[list[RecordT]], chunk: Sequence[JobT]) -> list[RecordT]:

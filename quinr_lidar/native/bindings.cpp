@@ -1,8 +1,6 @@
 // Python's view of the kernel: arrays in, arrays filled. Shapes are checked here, since a wrong
 // one would write to foreign memory; everything else is checked by the Python callers.
 
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -12,16 +10,13 @@
 #include <string>
 #include <utility>
 
+#include "binding_arrays.hpp"
 #include "instruction_sets.hpp"
 #include "trainer.hpp"
 
-namespace nb = nanobind;
 using namespace quinr;
 
 namespace {
-
-template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 
 const InstructionSet& find(const std::string& name) {
     for (const InstructionSet* set : instruction_sets())
@@ -34,12 +29,6 @@ template <class T> const Kernels<T>& kernels(const std::string& name) {
         return find(name).single;
     else
         return find(name).precise;
-}
-
-template <class Array> void require(const char* name, const Array& array, std::vector<long> shape) {
-    bool same = array.ndim() == shape.size();
-    for (std::size_t i = 0; same && i < shape.size(); ++i) same = long(array.shape(i)) == shape[i];
-    if (!same) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
 }
 
 template <class Array> long axis(const char* name, const Array& array, std::size_t i) {
@@ -133,10 +122,6 @@ void values(const FieldSpec& spec, In<T> parameters, In<T> coordinates, Out<T> o
     compute_values(chosen, spec, arrays, threads);
 }
 
-template <class T> std::vector<T> copied(const In<T>& array) {
-    return std::vector<T>(array.data(), array.data() + array.size());
-}
-
 std::unique_ptr<Trainer> make_trainer(const FieldSpec& spec, In<float> coordinates, In<float> targets,
                      In<float> parameters, In<float> factors, long batch, double weight_decay,
                      double beta1, double beta2, std::uint64_t seed, int threads,
@@ -181,9 +166,6 @@ double fma_peak(const std::string& isa, long repeats) {
     const double done = set.fma_peak(repeats);
     return done / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
 }
-
-// An array is taken as it is: a converted copy of an output would be filled and thrown away.
-auto array(const char* name) { return nb::arg(name).noconvert(); }
 
 template <class T> void bind_arithmetic(nb::module_& m) {
     using namespace nb::literals;

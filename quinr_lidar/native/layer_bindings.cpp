@@ -1,31 +1,20 @@
 // Python's view of the mask and the ranges layer. Shapes are checked here, since a wrong one would
 // read or write foreign memory; values that would are checked as well.
 
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
 #include <string>
 
+#include "binding_arrays.hpp"
 #include "strict/instruction_sets.hpp"
 #include "strict/mask.hpp"
 #include "strict/mask_model.hpp"
 #include "strict/ranges.hpp"
 
-namespace nb = nanobind;
 using namespace quinr;
 
 namespace {
-
-template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-template <class Array> void require(const char* name, const Array& array, std::vector<long> shape) {
-    bool same = array.ndim() == shape.size();
-    for (std::size_t i = 0; same && i < shape.size(); ++i) same = long(array.shape(i)) == shape[i];
-    if (!same) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
-}
 
 constexpr long most_pixels = 1 << 26;  // pixel numbers are 32 bits wide
 
@@ -76,15 +65,11 @@ void check_step(float step) {
     if (!(step >= 1e-6f && step <= 1e6f)) throw nb::value_error("step: expected 1e-6 .. 1e6");
 }
 
-std::vector<float> linear_of(const In<float>& linear) {
-    return std::vector<float>(linear.data(), linear.data() + linear.size());
-}
-
 nb::bytes encode_ranges(const strict::ConditionalField& field, In<float> linear,
                         In<std::uint8_t> mask, float step, In<std::int32_t> steps,
                         const std::string& isa) {
     const strict::Image image = image_of(mask);
-    const std::vector<float> moves = linear_of(linear);
+    const std::vector<float> moves = copied(linear);
     const strict::RangeModel model{model_of(field, isa), moves};
     strict::check_range_model(model);
     check_step(step);
@@ -104,7 +89,7 @@ bool decode_ranges(const strict::ConditionalField& field, In<float> linear, cons
                    In<std::uint8_t> mask, float step, Out<std::int32_t> steps,
                    const std::string& isa) {
     const strict::Image image = image_of(mask);
-    const std::vector<float> moves = linear_of(linear);
+    const std::vector<float> moves = copied(linear);
     const strict::RangeModel model{model_of(field, isa), moves};
     strict::check_range_model(model);
     check_step(step);
@@ -180,9 +165,6 @@ void mixture(In<float> differences, In<float> outputs, In<float> linear, In<floa
                    mean.data(), sharpness.data(), weight.data(), pixels},
                   int(pixels));
 }
-
-// An array is taken as it is: a converted copy of an output would be filled and thrown away.
-auto array(const char* name) { return nb::arg(name).noconvert(); }
 
 }  // namespace
 

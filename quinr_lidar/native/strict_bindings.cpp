@@ -1,8 +1,6 @@
 // Python's view of the strict functions, for tests and for the tools that prepare priors. Shapes
 // are checked here, since a wrong one would write to foreign memory.
 
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -10,35 +8,23 @@
 #include <string>
 #include <utility>
 
+#include "binding_arrays.hpp"
 #include "strict/conditional_field.hpp"
 #include "strict/instruction_sets.hpp"
 #include "strict/range_coder.hpp"
 
-namespace nb = nanobind;
 using namespace quinr;
 
 namespace {
-
-template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-
-template <class Array> void require(const char* name, const Array& array, std::vector<long> shape) {
-    bool same = array.ndim() == shape.size();
-    for (std::size_t i = 0; same && i < shape.size(); ++i) same = long(array.shape(i)) == shape[i];
-    if (!same) throw nb::value_error((std::string(name) + ": unexpected shape").c_str());
-}
 
 void make_field(strict::ConditionalField* self, const CircuitSpec& circuit, int inputs, int outputs,
                 const std::vector<int>& widths, In<float> weight, In<float> bias,
                 float embedding_scale, In<float> rotations, In<float> controlled,
                 In<float> readout, In<float> offset) {
-    auto flat = [](const In<float>& array) {
-        return std::vector<float>(array.data(), array.data() + array.size());
-    };
     new (self) strict::ConditionalField(
         circuit, inputs, outputs,
-        {widths, flat(weight), flat(bias), embedding_scale, flat(rotations), flat(controlled),
-         flat(readout), flat(offset)});
+        {widths, copied(weight), copied(bias), embedding_scale, copied(rotations), copied(controlled),
+         copied(readout), copied(offset)});
 }
 
 // Pixels of [count][width] to or from [width][max_batch].
@@ -157,9 +143,6 @@ std::vector<std::uint32_t> range_decode_even(const nb::bytes& bytes,
     for (int count : counts) values.push_back(decoder.decode_even(count));
     return values;
 }
-
-// An array is taken as it is: a converted copy of an output would be filled and thrown away.
-auto array(const char* name) { return nb::arg(name).noconvert(); }
 
 }  // namespace
 
