@@ -50,7 +50,8 @@ def small_images(
 ) -> None:
     """Test whether QIREN beats classical fields of its size on 32 x 32 pictures, and quINR too.
 
-    Takes hours of one core: QIREN trains on circuits of its own. Example: `quinr bench small-images --out small-images.json`
+    Takes hours of one core: QIREN trains on circuits of its own. Example:
+    `quinr bench small-images --out small-images.json`
     """
     bench = SmallImagesBench(
         load_pictures(),
