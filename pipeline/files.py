@@ -47,7 +47,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise _storage_error(path, error) from error
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_json_atomically(path: Path, value: Any) -> None:
@@ -94,7 +94,7 @@ def _umask() -> int:
     return current
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself durable, where the file system knows how."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

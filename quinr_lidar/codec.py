@@ -112,6 +112,7 @@ def encode_frame(
     if not image.measured.any():
         raise GeometryError("the range image holds no measured pixel, there is nothing to encode")
     header = Header(image.projection, image.fill)
+    priors = tuple(priors)  # asked twice
     # Before the training: a bound that cannot be kept is found in milliseconds.
     further = _further_sections(image, settings, priors)
     fitted = fit_values(

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from pipeline.files import TEMPORARY_SUFFIX
+from pipeline.files import TEMPORARY_SUFFIX, sync_folder
 from quinr_lidar.errors import QuinrError, StorageError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Location:
             staged.replace(self.path)
         except OSError as error:
             raise self._error("written", error) from error
-        _sync_folder(staged.parent)
+        sync_folder(staged.parent)
 
     def write(self, data: bytes) -> None:
         """Write a whole file or nothing.
@@ -280,13 +280,3 @@ class Bytes:
                 raise StorageError(f"{self.name}: ended at byte {start} while it was read")
             yield piece
             start += len(piece)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the file system knows how."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -31,6 +31,7 @@ from quinr_lidar.training.code_length import (
     COMPONENTS,
     NEIGHBOURS,
     CodeLengthSettings,
+    Trainable,
     train_by_code_length,
 )
 
@@ -85,16 +86,43 @@ def train_prior(
     """
     generator = torch.Generator().manual_seed(settings.seed)
     mask = _train_mask(images, settings, generator, _named(progress, "mask"))
-    samples = RangeSamples(images)
-    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator) * _LINEAR_WEIGHTS
-    ranges = train_by_code_length(
-        RANGES_FIELD,
-        {LINEAR: linear},
-        lambda: samples.draw(settings.batch_size, generator, BOUNDS),
-        CodeLengthSettings(settings.range_steps, settings.range_rate, settings.seed),
-        _named(progress, "ranges"),
+    ranges = train_range_field(
+        RANGES_FIELD, images, settings, generator, progress=_named(progress, "ranges")
     )
     return pack_prior((MASK_FIELD, mask), (RANGES_FIELD, ranges), settings.bits)
+
+
+def train_range_field(
+    field: Trainable,
+    images: Sequence[RangeImage],
+    settings: PriorSettings,
+    generator: torch.Generator,
+    bounds: tuple[float, float] = BOUNDS,
+    progress: Callable[[FitProgress], None] | None = None,
+) -> Parameters:
+    """Train a field on measured pixels; ``linear`` is among its parameters.
+
+    Args:
+        field: A prior's, or what it is held against.
+        images: To learn from; at least one pixel is measured.
+        settings: Of the ranges' training.
+        generator: Of the first ``linear`` and of batches.
+        bounds: Each sample is seen at a bound between them, metres.
+        progress: Called after every step.
+
+    Raises:
+        GeometryError: nothing to learn from.
+        TrainingError: training diverged.
+    """
+    samples = RangeSamples(images)
+    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator) * _LINEAR_WEIGHTS
+    return train_by_code_length(
+        field,
+        {LINEAR: linear},
+        lambda: samples.draw(settings.batch_size, generator, bounds),
+        CodeLengthSettings(settings.range_steps, settings.range_rate, settings.seed),
+        progress,
+    )
 
 
 def _train_mask(

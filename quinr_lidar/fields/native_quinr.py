@@ -56,10 +56,7 @@ def jacobian(
         argument = field.w0 * (weight @ sines[-1]) + bias[:, None]
         sines.append(argument.sin())
         cosines.append(argument.cos())
-    rotations = parameters["rotations0"]
-    controlled = parameters.get("controlled0")
-    if controlled is None:
-        controlled = rotations.new_zeros(1, *circuit.controlled_shape)
+    rotations, controlled = field.angles(parameters, stage=0)
     embedding = (scale * sines[-1]).T[None].contiguous()
     found = native.jacobian(circuit, embedding, rotations, controlled)
     probabilities, by_angle = found.probabilities[0], found.embedding[0]

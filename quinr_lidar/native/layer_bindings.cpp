@@ -65,22 +65,36 @@ void check_step(float step) {
     if (!(step >= 1e-6f && step <= 1e6f)) throw nb::value_error("step: expected 1e-6 .. 1e6");
 }
 
+// What encoding and decoding of ranges are given, checked.
+struct Ranges {
+    strict::Image image;
+    std::vector<float> linear;
+    strict::RangeModel model;
+
+    template <class Steps>
+    Ranges(const strict::ConditionalField& field, const In<float>& moves,
+           const In<std::uint8_t>& mask, float step, const Steps& steps, const std::string& isa)
+        : image(image_of(mask)), linear(copied(moves)), model{model_of(field, isa), linear} {
+        strict::check_range_model(model);
+        check_step(step);
+        require("steps", steps, {image.height, image.width});
+    }
+    Ranges(const Ranges&) = delete;  // the model refers to its own list
+    Ranges& operator=(const Ranges&) = delete;
+};
+
 nb::bytes encode_ranges(const strict::ConditionalField& field, In<float> linear,
                         In<std::uint8_t> mask, float step, In<std::int32_t> steps,
                         const std::string& isa) {
-    const strict::Image image = image_of(mask);
-    const std::vector<float> moves = copied(linear);
-    const strict::RangeModel model{model_of(field, isa), moves};
-    strict::check_range_model(model);
-    check_step(step);
-    require("steps", steps, {image.height, image.width});
+    const Ranges ranges(field, linear, mask, step, steps, isa);
+    const strict::Image& image = ranges.image;
     for (long p = 0; p < image.height * image.width; ++p)
         if (image.mask[p] && (steps.data()[p] < 0 || steps.data()[p] > strict::most_steps))
             throw nb::value_error("steps: expected 0 .. 2^30");
     std::vector<std::uint8_t> bytes;
     {
         nb::gil_scoped_release release;
-        bytes = strict::encode_ranges(model, image, step, steps.data());
+        bytes = strict::encode_ranges(ranges.model, image, step, steps.data());
     }
     return bytes_of(bytes);
 }
@@ -88,16 +102,11 @@ nb::bytes encode_ranges(const strict::ConditionalField& field, In<float> linear,
 bool decode_ranges(const strict::ConditionalField& field, In<float> linear, const nb::bytes& bytes,
                    In<std::uint8_t> mask, float step, Out<std::int32_t> steps,
                    const std::string& isa) {
-    const strict::Image image = image_of(mask);
-    const std::vector<float> moves = copied(linear);
-    const strict::RangeModel model{model_of(field, isa), moves};
-    strict::check_range_model(model);
-    check_step(step);
-    require("steps", steps, {image.height, image.width});
+    const Ranges ranges(field, linear, mask, step, steps, isa);
     const std::uint8_t* start = start_of(bytes);
     const std::size_t size = bytes.size();
     nb::gil_scoped_release release;
-    return strict::decode_ranges(model, image, step, start, size, steps.data());
+    return strict::decode_ranges(ranges.model, ranges.image, step, start, size, steps.data());
 }
 
 void mask_inputs(In<std::uint8_t> mask, Out<float> inputs) {

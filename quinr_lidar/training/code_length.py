@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
 from quinr_lidar.training.fit import FitProgress
 
@@ -26,6 +25,18 @@ SCALES = (-6.0, 8.0)
 """Logarithms of the smallest and largest scale."""
 MOST_BITS = 25.0
 """Above it a pixel's cost does not drive the training: there are outliers without reason."""
+
+
+class Trainable(Protocol):
+    """What training asks of a field; :mod:`quinr_lidar.fields.conditional` has it."""
+
+    def initial_parameters(self, generator: torch.Generator) -> Parameters:
+        """Random float32 tensors to start training from."""
+        ...
+
+    def evaluate(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+        """Outputs [N, O] of inputs [N, F]; differentiable."""
+        ...
 
 
 class Batch(Protocol):
@@ -131,7 +142,7 @@ class CodeLengthSettings:
 
 
 def train_by_code_length(
-    field: ConditionalField,
+    field: Trainable,
     extra: Parameters,
     draw: Callable[[], Batch],
     settings: CodeLengthSettings,

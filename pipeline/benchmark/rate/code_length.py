@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,24 +18,17 @@ from torch import Tensor
 from pipeline.benchmark.rate.contestants import Contestant, Encoded
 from pipeline.benchmark.rate.lessons import PRIOR, Lessons
 from pipeline.benchmark.rate.ours import library_version, prior_for
-from pipeline.priors.training import BOUNDS
+from pipeline.priors.training import BOUNDS, train_range_field
 from quinr_lidar import RangeImage
 from quinr_lidar.bitstream.mask import pack_mask
 from quinr_lidar.bitstream.prior_samples import RangeSamples
-from quinr_lidar.bitstream.priors import LINEAR, Prior, choose_prior
+from quinr_lidar.bitstream.priors import Prior, choose_prior
 from quinr_lidar.bitstream.range_steps import choose_steps
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.training.code_length import (
-    COMPONENTS,
-    NEIGHBOURS,
-    CodeLengthSettings,
-    train_by_code_length,
-)
 
 MLP_RATE = 6e-3
 """Learning rate at its peak."""
-LINEAR_WEIGHTS = 0.02
 READOUT_WEIGHTS = 0.3
 """Times the usual first weights: the mixture begins near its centres."""
 
@@ -114,17 +107,9 @@ def train_ranges(
     Raises:
         QuinrError: a scan cannot be read, or training diverged.
     """
-    settings = lessons.settings
-    samples = RangeSamples(lessons.images())
+    settings = replace(lessons.settings, range_rate=learning_rate)
     generator = torch.Generator().manual_seed(settings.seed)
-    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator) * LINEAR_WEIGHTS
-    return train_by_code_length(
-        # It asks for first parameters and outputs, and both kinds have them.
-        cast(ConditionalField, field),
-        {LINEAR: linear},
-        lambda: samples.draw(settings.batch_size, generator, bounds),
-        CodeLengthSettings(settings.range_steps, learning_rate, settings.seed),
-    )
+    return train_range_field(field, lessons.images(), settings, generator, bounds)
 
 
 def ideal_bytes(
