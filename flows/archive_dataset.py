@@ -105,15 +105,17 @@ def decide(
     age = time.time() - newest_change(dataset)
     if age < 60 * settle_minutes:
         return DriveOutcome(drive, "arriving", f"changed {max(0, age):.0f} s ago")
+    place = packed_location(folder, archiving.packed)
     settings, _ = archive_settings(
         folder,
         archiving.profile,
         archiving.overrides,
         bound=archiving.bound,
         growth=archiving.bound_growth,
-        prior=None if archiving.prior is None else Path(archiving.prior),
+        prior=archiving.prior,
+        archive=place,
     )
-    if resume and is_archived(dataset, packed_location(folder, archiving.packed), settings):
+    if resume and is_archived(dataset, place, settings):
         return DriveOutcome(drive, "complete", f"{len(dataset.files)} scans")
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect.states import Failed
 
 from flows.alerts import ALERTS
 from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
+from flows.automatic_prior import settle_prior
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from flows.leftovers import end_runs_of, own_runs
 from flows.parameters import Bound, BoundGrowth, Folder, Positive, Share
@@ -22,6 +24,7 @@ from pipeline.frames import archive_frame
 from pipeline.inbox import check_settings, packed_location
 from pipeline.lock import lock
 from pipeline.prior_files import keep_prior
+from pipeline.priors.settled import AUTO
 from pipeline.sequences import (
     ARCHIVE_PROFILE,
     archive_jobs,
@@ -75,7 +78,8 @@ def archive_sequence(
         overrides: Settings to change.
         bound: Largest error of a range, metres; the profile's when left out.
         bound_growth: A range r may err by ``max(bound, bound_growth * r)``, likewise.
-        prior: File of a prior to code masks and ranges with; the archive carries a copy.
+        prior: File of a prior to code masks and ranges with; the archive carries a copy. Or "auto":
+            the best one at hand, or one trained on the drive before its first frame.
         limit: Only the first frames.
         jobs: Worker processes; as many as cores when left out.
         chunk_size: Frames a task, rounded up to whole runs.
@@ -89,19 +93,25 @@ def archive_sequence(
     """
     dataset = open_dataset(source, sequence)
     folder = Path(out) / dataset.name
-    settings, carried = archive_settings(
+    target = packed_location(folder, packed)
+    settled = partial(
+        archive_settings,
         folder,
         profile,
         overrides,
         bound=bound,
         growth=bound_growth,
-        prior=None if prior is None else Path(prior),
+        prior=prior,
+        archive=target,
     )
-    target = packed_location(folder, packed)
+    settings, carried = settled()
     if resume:
         check_settings(target, settings)
     with lock(folder, own_runs()) as killed:
         end_runs_of(killed)
+        if prior == AUTO:
+            settle_prior(dataset, folder, target, settings)
+            settings, carried = settled()
         if carried is not None:
             keep_prior(folder, carried)
         frames = archive_jobs(dataset, Path(out), settings, limit=limit, resume=resume)

@@ -12,12 +12,11 @@ from typing import Annotated
 import typer
 
 from flows.night_cli import archive_all, nightly, serve, verify
-from flows.options import Jobs, MaxFailed, Packed, finish
+from flows.options import AutoPrior, Jobs, MaxFailed, Packed, finish
 from pipeline.console import (
     Bound,
     BoundGrowth,
     Json,
-    PriorFile,
     ProfileName,
     Settings,
     parse_settings,
@@ -59,7 +58,7 @@ def archive(
     profile: ProfileName = ARCHIVE_PROFILE,
     bound: Bound = None,
     bound_growth: BoundGrowth = None,
-    prior: PriorFile = None,
+    prior: AutoPrior = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     n_scans: Annotated[int | None, typer.Option(min=1, help="Only the first scans.")] = None,
     jobs: Jobs = None,
@@ -80,12 +79,19 @@ def archive(
     overrides = parse_settings(settings)
     dataset = open_dataset(source, sequence)
     folder = out / dataset.name
+    target = packed_location(folder, packed)
     chosen, _ = archive_settings(
-        folder, profile, overrides, bound=bound, growth=bound_growth, prior=prior
+        folder,
+        profile,
+        overrides,
+        bound=bound,
+        growth=bound_growth,
+        prior=prior,
+        archive=target,
     )
     check_unlocked(folder)
     if resume:
-        check_settings(packed_location(folder, packed), chosen)
+        check_settings(target, chosen)
 
     from flows.archive_sequence import archive_sequence
 

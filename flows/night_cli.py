@@ -11,6 +11,7 @@ import typer
 
 from flows.options import (
     Archives,
+    AutoPrior,
     Jobs,
     MaxFailed,
     MaxFailedDrives,
@@ -25,13 +26,13 @@ from pipeline.console import (
     EXIT_BAD_INPUT,
     Bound,
     BoundGrowth,
-    PriorFile,
     ProfileName,
     Settings,
     parse_settings,
 )
 from pipeline.inbox import drives_in
 from pipeline.night import REPORT
+from pipeline.priors.settled import AUTO
 from pipeline.sequences import ARCHIVE_PROFILE, archive_settings
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def archive_all(
     profile: ProfileName = ARCHIVE_PROFILE,
     bound: Bound = None,
     bound_growth: BoundGrowth = None,
-    prior: PriorFile = None,
+    prior: AutoPrior = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -122,7 +123,7 @@ def nightly(
     profile: ProfileName = ARCHIVE_PROFILE,
     bound: Bound = None,
     bound_growth: BoundGrowth = None,
-    prior: PriorFile = None,
+    prior: AutoPrior = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -167,7 +168,7 @@ def serve(
     profile: ProfileName = ARCHIVE_PROFILE,
     bound: Bound = None,
     bound_growth: BoundGrowth = None,
-    prior: PriorFile = None,
+    prior: AutoPrior = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -215,5 +216,7 @@ def _checked(
         growth=values["bound_growth"],
         prior=prior,
     )
-    carried = None if prior is None else str(prior.resolve())
+    carried = None
+    if prior is not None:
+        carried = AUTO if str(prior) == AUTO else str(prior.resolve())
     return Archiving(overrides=overrides, prior=carried, **values)

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 Jobs = Annotated[
     int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; all cores if unset.")
 ]
+AutoPrior = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|auto",
+        help="A prior (.qprior) to code masks and ranges with; or auto: the best at hand for the "
+        "drive, or one trained on it (a minute or so).",
+    ),
+]
 MaxFailed = Annotated[
     float, typer.Option(min=0, max=1, help="Share of failed frames above which the flow fails.")
 ]

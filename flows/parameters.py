@@ -32,7 +32,9 @@ class Archiving(BaseModel):
         default=None, description="A range r may err by max(bound, bound_growth * r)."
     )
     prior: str | None = Field(
-        default=None, description="File of a prior to code masks and ranges with."
+        default=None,
+        description="File of a prior to code masks and ranges with; or auto: the best one at hand, "
+        "or one trained on the drive.",
     )
     jobs: Positive | None = Field(
         default=None, description="Worker processes; all cores when left out."

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import quinr_lidar
+from pipeline.archive.storage import Location
 from pipeline.datasets import Dataset
 from pipeline.evaluation.fidelity import FrameFidelity, summarise
 from pipeline.files import write_atomically, write_json_atomically
 from pipeline.frames import ArchiveJob, RestoreJob
-from pipeline.prior_files import priors_in, read_prior
+from pipeline.prior_files import built_in_name, priors_in, read_prior
+from pipeline.priors.settled import AUTO, settled_prior
 from pipeline.profile_files import scan_profile
 from pipeline.records import FRAMES, SUFFIX, FrameRecord
 from pipeline.results import counts_of, lists_of, name_of, rounded
 from quinr_lidar import Profile
 from quinr_lidar.bitstream.priors import Prior
-from quinr_lidar.errors import DatasetError
+from quinr_lidar.errors import DatasetError, ProfileError
 
 ARCHIVE_PROFILE = "bounded"
 
@@ -76,7 +78,8 @@ def archive_settings(
     *,
     bound: float | None = None,
     growth: float | None = None,
-    prior: Path | None = None,
+    prior: Path | str | None = None,
+    archive: Location | None = None,
 ) -> tuple[Profile, Prior | None]:
     """What a sequence is archived with.
 
@@ -86,23 +89,37 @@ def archive_settings(
         overrides: Settings to change.
         bound: Largest error of a range, metres; the profile's by default.
         growth: Of the bound with the range, likewise.
-        prior: File of a prior to code masks and ranges with.
+        prior: File of a prior to code masks and ranges with; or
+            :data:`~pipeline.priors.settled.AUTO`, the one that was settled on. Before that the
+            profile is provisional: with its own prior.
+        archive: Where the packed archive is: it may have settled on a prior.
 
     Returns:
         The profile, and the prior that the folder must carry before the first frame.
 
     Raises:
+        ArchiveError: the archive's prior is wanted and it cannot be read.
         BitstreamError: the prior is damaged.
         PriorError: the profile's prior is not at hand.
-        ProfileError: as :func:`~pipeline.profile_files.scan_profile`.
+        ProfileError: as :func:`~pipeline.profile_files.scan_profile`, or a prior without effect.
         StorageError: a file cannot be read.
     """
-    given = read_prior(prior) if prior else None
+    automatic = str(prior) == AUTO
+    if automatic:
+        given = settled_prior(folder, archive)
+    else:
+        given = read_prior(Path(prior)) if prior else None
     others = priors_in(folder)
     settings = scan_profile(
         profile, overrides or {}, bound=bound, growth=growth, prior=given, others=others
     )
-    return settings, given
+    if automatic and (settings.layers < 2 or "prior" in (overrides or {})):
+        raise ProfileError(
+            f"profile {settings.name}: prior: {AUTO} has no effect without a mask (layers=2), or "
+            "with another prior in the settings"
+        )
+    carries = given is not None and not (automatic and built_in_name(given.name))
+    return settings, given if carries else None
 
 
 def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
