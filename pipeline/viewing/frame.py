@@ -1,0 +1,211 @@
+"""One frame to look at: what was decoded, the scan it was made from, and what is known of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.archive.manifest import FrameRow
+from pipeline.datasets import Dataset, open_dataset, parse_velodyne
+from pipeline.evaluation import Promise, max_error, promise_of_file
+from pipeline.files import named, read_bytes, sha256_of
+from pipeline.records import SUFFIX
+from pipeline.viewing.sources import Frames
+from quinr_lidar import RangeImage, codec, metrics
+from quinr_lidar.errors import BitstreamError, DatasetError
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A frame's original.
+
+    Attributes:
+        path: Of its file.
+        points: float32 [N, 3], metres: all of the scan with finite coordinates.
+        image: Its range image, in the projection of the decoded one.
+        same: Whether it is the scan that was archived; ``None`` where nothing says so.
+    """
+
+    path: Path
+    points: NDArray[np.float32]
+    image: RangeImage
+    same: bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class ViewedFrame:
+    """A decoded frame.
+
+    Attributes:
+        source: The file's or the archive's name.
+        row: What is known of the frame; figures only if they are of this very file.
+        data_bytes: Size of its file.
+        decoded: Its range image.
+        promise: Of its file.
+        scan: The original, if it is at hand.
+    """
+
+    source: str
+    row: FrameRow
+    data_bytes: int
+    decoded: RangeImage
+    promise: Promise
+    scan: Scan | None = None
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """The decoded cloud, float32 [N, 3], metres."""
+        return self.decoded.projection.back_project(self.decoded)
+
+    @property
+    def errors(self) -> NDArray[np.float32]:
+        """Range error of every decoded point, float32 [N], metres.
+
+        NaN where nothing was measured in the original.
+
+        Raises:
+            DatasetError: there is no original.
+        """
+        if self.scan is None:
+            raise DatasetError(f"{self.source}: errors need the scan: give it with --original")
+        image, measured = self.scan.image, self.decoded.measured
+        difference = np.abs(self.decoded.ranges.astype(np.float64) - image.ranges)
+        return np.where(image.measured, difference, np.nan)[measured].astype(np.float32)
+
+    @property
+    def largest_error(self) -> float | None:
+        """Metres, measured now where there is an original; else what was measured then."""
+        if self.scan is not None:
+            return max_error(self.scan.image, self.decoded)
+        value = self.row.figures.get("max_error_m")
+        return None if value is None else float(value)
+
+    @property
+    def psnr(self) -> float | None:
+        """The paper's, dB, of whole images; measured now or then, as :attr:`largest_error`."""
+        if self.scan is not None:
+            image = self.scan.image
+            return float(metrics.psnr(image.filled(), self.decoded.ranges, max_value=image.fill))
+        value = self.row.figures.get("psnr_db")
+        return None if value is None else float(value)
+
+    @property
+    def headline(self) -> str:
+        """File, bytes, bound and largest error, for titles."""
+        name = self.source
+        if not name.endswith(SUFFIX):
+            name = f"{name} frame {self.row.frame_id}"
+        bound = "no bound" if self.promise.bound is None else f"bound {self.promise.bound:.4g} m"
+        if self.promise.growth:
+            bound += f" or {self.promise.growth:.4g} of the range"
+        largest = self.largest_error
+        error = "not known, no original" if largest is None else f"{largest:.4g} m"
+        return f"{name}: {self.data_bytes:,} bytes, {bound}, largest error {error}"
+
+    @property
+    def doubt(self) -> str | None:
+        """Why errors say nothing of the archive: the scan is another one than was archived."""
+        if self.scan is None or self.scan.same is not False:
+            return None
+        return (
+            f"{self.scan.path}: not the scan that frame {self.row.frame_id} of {self.source} was "
+            "made from (SHA-256): differences to it are no errors of the archive"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """What a person wants to know, ready for JSON."""
+        scan = self.scan
+        return {
+            "source": self.source,
+            "frame": self.row.frame_id,
+            "bytes": self.data_bytes,
+            "points": self.decoded.measured_count,
+            "bound_m": self.promise.bound,
+            "bound_growth": self.promise.growth,
+            "max_error_m": self.largest_error,
+            "original": None if scan is None else str(scan.path),
+            "original_points": None if scan is None else len(scan.points),
+            "original_is_the_archived": None if scan is None else scan.same,
+        }
+
+
+def view_frame(frames: Frames, row: FrameRow) -> ViewedFrame:
+    """Decode a frame.
+
+    Args:
+        frames: Hold it.
+        row: Of the frame.
+
+    Raises:
+        ArchiveError, StorageError: the file cannot be read.
+        BitstreamError: it does not decode, or holds a picture.
+    """
+    data = frames.read(row)
+    try:
+        info = codec.inspect(data)
+    except BitstreamError as error:
+        raise named(error, Path(_name(frames, row))) from error
+    if info.content != "scan":
+        raise DatasetError(f"{_name(frames, row)}: holds a picture; `quinr decode` writes it")
+    if row.file_sha256 is not None and row.file_sha256 != sha256_of(data):
+        # The record is of another file, of an earlier or a failed run.
+        row = FrameRow(row.frame_id, row.number, row.time_ns, row.time_assumed, "ok")
+    return ViewedFrame(
+        source=frames.name,
+        row=row,
+        data_bytes=len(data),
+        decoded=frames.decode(row, data),
+        promise=promise_of_file(info),
+    )
+
+
+def with_scan(frame: ViewedFrame, original: Dataset) -> ViewedFrame:
+    """The frame and the scan that it was made from.
+
+    Args:
+        frame: Without a scan.
+        original: Its scan is found by the frame's id; a single scan is taken as it is.
+
+    Raises:
+        DatasetError: there is no scan of this id.
+        ScanError, StorageError: the scan cannot be read.
+    """
+    single = original.layout == "file"
+    path = original.path(original.frame_ids[0] if single else frame.row.frame_id)
+    raw = read_bytes(path)
+    points = parse_velodyne(raw, str(path))
+    digest = frame.row.source_sha256
+    scan = Scan(
+        path=path,
+        points=points[np.isfinite(points[:, :3]).all(axis=1), :3],
+        image=frame.decoded.projection.project(points),
+        same=None if digest is None else digest == sha256_of(raw),
+    )
+    return replace(frame, scan=scan)
+
+
+def open_original(path: Path, frames: Frames, sequence: str | None = None) -> Dataset:
+    """The data set that frames were made from.
+
+    Args:
+        path: Of a data set, or of a single scan.
+        frames: Say which sequence it is, unless that is given.
+        sequence: Of a data set that has several.
+
+    Raises:
+        DatasetError: it cannot be opened.
+    """
+    try:
+        return open_dataset(path, sequence)
+    except DatasetError:
+        if sequence is not None or frames.sequence is None:
+            raise
+        return open_dataset(path, frames.sequence)
+
+
+def _name(frames: Frames, row: FrameRow) -> str:
+    return frames.name if len(frames.rows) == 1 else f"{frames.name}: frame {row.frame_id}"
