@@ -47,10 +47,11 @@ class Journal(Generic[EntryT]):
         self._path = path
         self.entries: dict[str, EntryT] = {}
         try:
-            text = path.read_text() if path.exists() else ""
+            data = path.read_bytes() if path.exists() else b""
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror}") from error
-        for line in text.splitlines():
+        for line in data.splitlines():
+            # As bytes: a crash may cut a line within a character.
             try:
                 entry = kind(**json.loads(line))
             except (ValueError, TypeError):

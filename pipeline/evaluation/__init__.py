@@ -1,6 +1,6 @@
 """What a decoded scan is worth."""
 
-from pipeline.evaluation.fidelity import FrameFidelity, measure_frame, summarise
+from pipeline.evaluation.fidelity import FrameFidelity, image_figures, measure_frame, summarise
 from pipeline.evaluation.promises import (
     Promise,
     check_promise,
@@ -13,6 +13,7 @@ __all__ = [
     "FrameFidelity",
     "Promise",
     "check_promise",
+    "image_figures",
     "max_error",
     "measure_frame",
     "promise_of_file",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,54 +140,89 @@ def measure_frame(
         GeometryError: ``image`` holds no measured pixel or is not the range image of ``points``,
             or ``decoded`` is of another projection.
     """
-    if image.stats is None or not image.measured.any():
-        raise GeometryError("image: expected a projected scan with at least one measured pixel")
-    if decoded.projection != image.projection:
-        raise GeometryError(f"decoded: expected {image.projection}, got {decoded.projection}")
-    stats = image.stats
-    scan = _projected_points(points, stats)
+    scan = _projected_points(points, _stats_of(image, decoded))
     original = image.projection.back_project(image)
     projection = metrics.chamfer_distance(scan, original)
     codec = _codec_chamfer(original, decoded)
-    mask = metrics.mask_scores(image.measured, decoded.measured)
-    errors = metrics.range_errors(image.ranges, decoded.ranges, image.measured & decoded.measured)
     return FrameFidelity(
-        points=stats.points,
-        points_outside_fov=stats.outside_fov,
-        points_dropped=stats.non_finite + stats.zero_range,
-        points_hidden=stats.collisions,
-        pixels_measured=stats.measured,
-        kept_fraction=stats.kept_fraction,
+        **image_figures(
+            image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, bound=bound
+        ),
         projection_chamfer_m=projection.symmetric,
         projection_scan_to_image_m=projection.a_to_b,
         projection_image_to_scan_m=projection.b_to_a,
-        raw_bytes=raw_bytes,
-        encoded_bytes=encoded_bytes,
-        bpp=metrics.bits_per_pixel(encoded_bytes, *image.shape),
-        ratio_raw=metrics.compression_ratio(raw_bytes, encoded_bytes),
-        ratio_points=metrics.compression_ratio(
-            stats.measured * metrics.BYTES_PER_POINT, encoded_bytes
-        ),
-        psnr_db=metrics.psnr(image.filled(), decoded.ranges, max_value=image.fill),
         preview_psnr_db=metrics.psnr(
             image.filled(), (preview or decoded).ranges, max_value=image.fill
         ),
         chamfer_m=codec.symmetric,
         chamfer_original_to_decoded_m=codec.a_to_b,
         chamfer_decoded_to_original_m=codec.b_to_a,
-        mask_precision=mask.precision,
-        mask_recall=mask.recall,
-        mask_f1=mask.f1,
-        mask_iou=mask.iou,
-        range_error_mean_m=errors.mean,
-        range_error_median_m=errors.median,
-        range_error_p95_m=errors.p95,
-        range_error_max_m=errors.max,
-        range_error_rmse_m=errors.rmse,
-        max_error_m=max_error(image, decoded),
-        bound_m=math.nan if bound is None else bound,
-        mask_exact=bool((image.measured == decoded.measured).all()),
     )
+
+
+def image_figures(
+    image: RangeImage,
+    decoded: RangeImage,
+    *,
+    encoded_bytes: int,
+    raw_bytes: int,
+    bound: float | None = None,
+) -> dict[str, Any]:
+    """Of :class:`FrameFidelity` all but Chamfer distances and the preview's PSNR: the cheap ones.
+
+    Args:
+        image: As projected (with ``stats``).
+        decoded: Of the same projection.
+        encoded_bytes: Size of the compressed file.
+        raw_bytes: Size of the original file.
+        bound: What the file promises, metres.
+
+    Returns:
+        By the names of :class:`FrameFidelity`.
+
+    Raises:
+        GeometryError: ``image`` holds no measured pixel or has no ``stats``, or ``decoded`` is of
+            another projection.
+    """
+    stats = _stats_of(image, decoded)
+    mask = metrics.mask_scores(image.measured, decoded.measured)
+    errors = metrics.range_errors(image.ranges, decoded.ranges, image.measured & decoded.measured)
+    return {
+        "points": stats.points,
+        "points_outside_fov": stats.outside_fov,
+        "points_dropped": stats.non_finite + stats.zero_range,
+        "points_hidden": stats.collisions,
+        "pixels_measured": stats.measured,
+        "kept_fraction": stats.kept_fraction,
+        "raw_bytes": raw_bytes,
+        "encoded_bytes": encoded_bytes,
+        "bpp": metrics.bits_per_pixel(encoded_bytes, *image.shape),
+        "ratio_raw": metrics.compression_ratio(raw_bytes, encoded_bytes),
+        "ratio_points": metrics.compression_ratio(
+            stats.measured * metrics.BYTES_PER_POINT, encoded_bytes
+        ),
+        "psnr_db": metrics.psnr(image.filled(), decoded.ranges, max_value=image.fill),
+        "mask_precision": mask.precision,
+        "mask_recall": mask.recall,
+        "mask_f1": mask.f1,
+        "mask_iou": mask.iou,
+        "range_error_mean_m": errors.mean,
+        "range_error_median_m": errors.median,
+        "range_error_p95_m": errors.p95,
+        "range_error_max_m": errors.max,
+        "range_error_rmse_m": errors.rmse,
+        "max_error_m": max_error(image, decoded),
+        "bound_m": math.nan if bound is None else bound,
+        "mask_exact": bool((image.measured == decoded.measured).all()),
+    }
+
+
+def _stats_of(image: RangeImage, decoded: RangeImage) -> ProjectionStats:
+    if image.stats is None or not image.measured.any():
+        raise GeometryError("image: expected a projected scan with at least one measured pixel")
+    if decoded.projection != image.projection:
+        raise GeometryError(f"decoded: expected {image.projection}, got {decoded.projection}")
+    return image.stats
 
 
 def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | None]]:

@@ -14,7 +14,7 @@ from quinr_lidar.errors import StorageError
 
 def test_a_journal_takes_lines_after_one_cut_short(tmp_path):
     path = tmp_path / "journal.jsonl"
-    path.write_text('{"key": "cut sho')
+    path.write_bytes('{"key": "cut sh\u00f6'.encode()[:-1])
     Journal(path, Outcome).add(Outcome("abc", psnr_db=1.0))
     trial_outcomes = Journal(path, Outcome).entries
     assert list(trial_outcomes) == ["abc"]

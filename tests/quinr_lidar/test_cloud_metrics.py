@@ -136,6 +136,21 @@ def test_normals_are_those_of_lapack_and_look_at_the_sensor():
     assert (np.einsum("ij,ij->i", found, A) <= 0).all()
 
 
+def test_normals_of_a_large_cloud_are_those_of_its_neighbourhoods():
+    """More points than are computed at a time, some of which lie on a line."""
+    cloud = np.random.default_rng(4).normal(scale=(10, 10, 0.2), size=(9000, 3))
+    cloud[5000:5200] = np.linspace(30, 60, 200)[:, None] * [1.0, 0.5, 0.1]
+    tree = KDTree(cloud)
+    found = plane_normals(cloud, tree, 12)
+    for index in (0, 4095, 4096, 4097, 8191, 8192, 8999):
+        near = cloud[tree.query(cloud[index], k=12)[1]]
+        normal = np.linalg.eigh(np.cov(near.T))[1][:, 0]
+        assert abs(found[index] @ normal) == pytest.approx(1, abs=1e-9)
+    assert np.linalg.norm(found, axis=1) == pytest.approx(1)
+    line = found[5020:5180] @ [1.0, 0.5, 0.1]
+    assert line == pytest.approx(0, abs=1e-6)
+
+
 def test_normals_are_those_of_open3d():
     from pipeline.open3d_import import import_open3d
 

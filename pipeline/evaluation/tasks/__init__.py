@@ -1,6 +1,7 @@
 """What decoded clouds are good for: odometry, registration, ground, occupancy."""
 
 from pipeline.evaluation.tasks.ground_truth import read_poses
+from pipeline.evaluation.tasks.odometry import check_odometry
 from pipeline.evaluation.tasks.pair import evaluate_decoded, evaluate_originals, evaluate_pair
 from pipeline.evaluation.tasks.records import EvaluationRecord, summarise_evaluation
 from pipeline.evaluation.tasks.sequence import FrameClouds, SequenceFrame, evaluate_sequence
@@ -13,6 +14,7 @@ __all__ = [
     "TaskSettings",
     "Track",
     "TrackFrame",
+    "check_odometry",
     "evaluate_decoded",
     "evaluate_originals",
     "evaluate_pair",

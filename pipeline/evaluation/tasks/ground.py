@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,9 @@ THICKNESS = 0.2
 
 ITERATIONS = 100
 FEWEST_POINTS = 50
+
+_random = threading.Lock()
+"""Open3D's random numbers are the whole process's: threads take turns, or seeds mean nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +67,11 @@ def fit_ground(points: FloatArray, seed: int = 0) -> Ground | None:
     if len(low) < FEWEST_POINTS:
         return None
     o3d = import_open3d()
-    o3d.utility.random.seed(seed)
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(low))
-    # With a probability of 1 it never stops early, which would depend on threads.
-    plane, _ = cloud.segment_plane(THICKNESS, 3, ITERATIONS, probability=1.0)
+    with _random:
+        o3d.utility.random.seed(seed)
+        # With a probability of 1 it never stops early, which would depend on threads.
+        plane, _ = cloud.segment_plane(THICKNESS, 3, ITERATIONS, probability=1.0)
     plane = np.asarray(plane) * (1 if plane[2] >= 0 else -1)
     return Ground(plane[:3], float(plane[3]))
 

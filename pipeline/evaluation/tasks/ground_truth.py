@@ -34,13 +34,14 @@ def read_poses(root: Path, sequence: str) -> dict[str, FloatArray]:
     try:
         # KITTI's poses are those of the left camera.
         camera = np.asarray(pykitti.odometry(str(root), sequence).calib.T_cam0_velo, float)
+        back = np.linalg.inv(camera)
         rows = np.loadtxt(file, ndmin=2).reshape(-1, 3, 4)
-    except (KeyError, ValueError, IndexError, OSError) as error:
+        if not np.isfinite(rows).all():
+            raise ValueError("a number that is not finite")
+    except (KeyError, ValueError, IndexError, OverflowError, OSError) as error:
         raise DatasetError(
             f"{file}: expected 12 numbers a line, and KITTI's calib.txt and times.txt beside the "
             f"scans: {error}"
         ) from error
     poses = np.concatenate([rows, np.broadcast_to([[[0.0, 0, 0, 1]]], (len(rows), 1, 4))], axis=1)
-    return {
-        f"{index:06d}": np.linalg.inv(camera) @ pose @ camera for index, pose in enumerate(poses)
-    }
+    return {f"{index:06d}": back @ pose @ camera for index, pose in enumerate(poses)}

@@ -57,6 +57,15 @@ class Odometry:
         return np.array(self._kiss.last_pose)
 
 
+def check_odometry() -> None:
+    """Fail before hours of work where KISS-ICP is missing.
+
+    Raises:
+        BackendError: it is.
+    """
+    Odometry()
+
+
 def _kiss_icp(name: str) -> ModuleType:
     try:
         return import_module(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from pipeline.evaluation.tasks.trajectory import TrajectoryErrors, trajectory_er
 
 FloatArray = NDArray[np.float64]
 
-TRACKS = ("scan", "image", "decoded")
+TrackName = Literal["scan", "image", "decoded"]
+TRACKS: tuple[TrackName, ...] = ("scan", "image", "decoded")
 TRUTH = "truth"
 
 
@@ -24,8 +25,9 @@ class EvaluationRecord:
 
     Attributes:
         frame: Its id.
-        figures: Of :func:`~pipeline.evaluation.tasks.pair.evaluate_pair`, ``None`` where a figure
-            is not finite; empty for a frame that was not sampled.
+        figures: Of :func:`~pipeline.evaluation.tasks.pair.evaluate_pair`, and those that the
+            frame itself knows; ``None`` where one is not finite; empty for a frame that was not
+            sampled.
         poses: By odometry on each of :data:`TRACKS`, and of the ground truth by
             :data:`TRUTH`: the first three rows of [4, 4], row-major.
         error: Why there are no figures, or ``None``.

@@ -30,11 +30,13 @@ class FrameClouds:
         scan: The original points.
         image: The original range image, back-projected.
         decoded: The decoded range image, back-projected; may have no points.
+        measure: More figures of the frame, which join those of a sampled one.
     """
 
     scan: NDArray[np.floating]
     image: NDArray[np.floating]
     decoded: NDArray[np.floating]
+    measure: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,35 +78,66 @@ def evaluate_sequence(
     """
     wanted = settings or TaskSettings()
     records = dict(known or {})
-    tracks = {name: Track(wanted) for name in TRACKS}
+    sampled = _sampled(frames, wanted, records)
+    needed = _needed(frames, wanted, records, sampled)
+    for found in evaluate_chosen(frames, wanted, sampled, needed):
+        yield records.get(found.frame, found)
+
+
+def evaluate_chosen(
+    frames: Sequence[SequenceFrame],
+    settings: TaskSettings,
+    sampled: Sequence[bool],
+    needed: Sequence[bool],
+) -> Iterator[EvaluationRecord]:
+    """Evaluate some frames of a stretch of a drive.
+
+    Args:
+        frames: One after the other.
+        settings: What is measured, whichever frames ``every`` and ``sample`` would choose.
+        sampled: Whose figures are wanted.
+        needed: Which to read: those, and for odometry and registration those before them.
+
+    Yields:
+        A record for every frame; a bare one for those that are not needed.
+
+    Raises:
+        BackendError: KISS-ICP or Open3D is missing.
+    """
+    tracks = {name: Track(settings) for name in TRACKS}
     last_pose: FloatArray | None = None
-    for index, (frame, needed) in enumerate(
-        zip(frames, _needed(frames, wanted, records), strict=True)
-    ):
-        sampled = index % wanted.every == 0 and frame.name not in records
-        record = EvaluationRecord(frame.name, poses=_truth(frame.pose))
-        if needed:
-            step = _step(last_pose, frame.pose)
-            record = _evaluate(frame, tracks, wanted, sampled=sampled, true_step=step)
+    for frame, measures, needs in zip(frames, sampled, needed, strict=True):
+        record = EvaluationRecord(frame.name, poses=truth_poses(frame.pose))
+        if needs:
+            step = step_between(last_pose, frame.pose)
+            record = _evaluate(frame, tracks, settings, sampled=measures, true_step=step)
         last_pose = frame.pose
-        yield records.get(frame.name, record)
+        yield record
+
+
+def _sampled(
+    frames: Sequence[SequenceFrame], settings: TaskSettings, known: Mapping[str, EvaluationRecord]
+) -> list[bool]:
+    """Which frames have to be measured."""
+    wanted = settings.sampled(len(frames))
+    return [one and frame.name not in known for frame, one in zip(frames, wanted, strict=True)]
 
 
 def _needed(
     frames: Sequence[SequenceFrame],
     settings: TaskSettings,
     known: Mapping[str, EvaluationRecord],
+    sampled: list[bool],
 ) -> list[bool]:
     """Which frames have to be read: new ones, and what tasks on new ones look back at."""
-    new = [frame.name not in known for frame in frames]
     if settings.odometry:
-        last = max((index for index, one in enumerate(new) if one), default=-1)
+        new = (index for index, frame in enumerate(frames) if frame.name not in known)
+        last = max(new, default=-1)
         return [index <= last for index in range(len(frames))]
-    measured = [one and index % settings.every == 0 for index, one in enumerate(new)]
     if not settings.registration:
-        return measured
-    following = [*measured[1:], False]
-    return [here or after for here, after in zip(measured, following, strict=True)]
+        return sampled
+    following = [*sampled[1:], False]
+    return [here or after for here, after in zip(sampled, following, strict=True)]
 
 
 def _evaluate(
@@ -115,29 +148,39 @@ def _evaluate(
     sampled: bool,
     true_step: FloatArray | None,
 ) -> EvaluationRecord:
-    poses = _truth(frame.pose)
+    poses = truth_poses(frame.pose)
     try:
         clouds = frame.load()
         found = {
             name: track.add(getattr(clouds, name), measure=sampled)
             for name, track in tracks.items()
         }
-        figures = {}
+        figures: dict[str, float] = {}
         if sampled:
-            figures = evaluate_pair(**found, peak=settings.peak, true_step=true_step)
+            compared = evaluate_pair(**found, peak=settings.peak, true_step=true_step)
+            figures = {**clouds.measure(), **compared}
+        elif found["scan"].cloud is None or found["image"].cloud is None:
+            # As of a sampled one: the next frame's registration must not depend on the sample.
+            _skip(tracks)
     except BackendError:
         raise
     except QuinrError as error:
-        for track in tracks.values():
-            track.skip()
+        _skip(tracks)
         return EvaluationRecord(frame.name, poses=poses, error=str(error))
     poses |= {name: pose_numbers(one.pose) for name, one in found.items() if one.pose is not None}
     return EvaluationRecord(frame.name, finite(figures), poses)
 
 
-def _truth(pose: FloatArray | None) -> dict[str, list[float]]:
+def _skip(tracks: Mapping[str, Track]) -> None:
+    for track in tracks.values():
+        track.skip()
+
+
+def truth_poses(pose: FloatArray | None) -> dict[str, list[float]]:
+    """The ground truth as a record's poses hold it; nothing without one."""
     return {} if pose is None else {TRUTH: pose_numbers(np.asarray(pose, np.float64))}
 
 
-def _step(previous: FloatArray | None, current: FloatArray | None) -> FloatArray | None:
+def step_between(previous: FloatArray | None, current: FloatArray | None) -> FloatArray | None:
+    """From a frame to the one before by ground truth, float64 [4, 4]; ``None`` without both."""
     return None if previous is None or current is None else np.linalg.inv(previous) @ current

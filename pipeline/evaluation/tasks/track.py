@@ -28,6 +28,7 @@ class TaskSettings:
         registration: Whether to register frames with those before them.
         peak: Of D1 and D2 PSNR, metres.
         seed: Of RANSAC.
+        sample: Figures of so many frames only, spread evenly, from the first; instead of ``every``.
     """
 
     every: int = 1
@@ -35,10 +36,25 @@ class TaskSettings:
     registration: bool = True
     peak: float = DEFAULT_PEAK
     seed: int = 0
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ValueError(f"every: expected 1 or more, got {self.every}")
+        if self.sample is not None and (self.sample < 1 or self.every > 1):
+            raise ValueError(f"sample: expected 1 or more, without every, got {self.sample}")
+
+    def sampled(self, frames: int) -> list[bool]:
+        """Of which frames of a drive of so many figures are wanted.
+
+        Example:
+            >>> TaskSettings(sample=2).sampled(5), TaskSettings(every=3).sampled(5)
+            ([True, False, True, False, False], [True, False, False, True, False])
+        """
+        if self.sample is None:
+            return [index % self.every == 0 for index in range(frames)]
+        chosen = {index * frames // self.sample for index in range(self.sample)}
+        return [index in chosen for index in range(frames)]
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON, to be kept with the figures."""

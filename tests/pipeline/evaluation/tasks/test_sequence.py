@@ -140,6 +140,39 @@ def test_a_sample_reads_no_more_than_it_needs(drive):
     assert alone.read == ["000000", "000003"]
 
 
+def test_a_sample_of_so_many_frames_is_spread_evenly(drive):
+    frames = Frames(drive)
+    settings = TaskSettings(sample=2, odometry=False, registration=False)
+    found = list(evaluate_sequence(frames.all, settings))
+    assert frames.read == ["000000", "000002"]
+    assert [bool(record.figures) for record in found] == [True, False, True, False]
+    for sample, frames in ((1, 9), (3, 10), (9, 9), (99, 4)):
+        chosen = np.flatnonzero(TaskSettings(sample=sample).sampled(frames))
+        assert len(chosen) == min(sample, frames)
+        assert chosen[0] == 0
+        gaps = np.diff([*chosen, frames])
+        assert gaps.max() - gaps.min() <= 1
+    assert TaskSettings(sample=3).sampled(0) == []
+
+
+def test_figures_that_a_frame_knows_join_its_own(drive):
+    frame = Frames(drive).all[0]
+    clouds = frame.load()
+    asked = []
+
+    def measure():
+        asked.append(1)
+        return {"psnr_db": 70.0, "mask_exact": True, "bound_m": np.nan}
+
+    known = SequenceFrame("0", lambda: replace(clouds, measure=measure))
+    settings = TaskSettings(odometry=False, registration=False)
+    (found,) = evaluate_sequence([known], settings)
+    (alone,) = evaluate_sequence([frame], settings)
+    assert found.figures == {"psnr_db": 70.0, "mask_exact": True, "bound_m": None} | alone.figures
+    list(evaluate_sequence([known, known], replace(settings, every=9, registration=True)))
+    assert len(asked) == 2
+
+
 def test_odometry_needs_all_frames_of_a_sample(drive, records):
     frames = Frames(drive)
     found = list(evaluate_sequence(frames.all, TaskSettings(every=3)))
@@ -235,4 +268,7 @@ def test_records_live_in_a_journal(tmp_path, records):
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="every"):
         TaskSettings(every=0)
+    for wrong in ({"sample": 0}, {"sample": 2, "every": 2}):
+        with pytest.raises(ValueError, match="sample"):
+            TaskSettings(**wrong)
     assert json.dumps(TaskSettings().as_dict())

@@ -159,6 +159,7 @@ def test_poses_of_a_drive_are_those_of_its_velodyne(tmp_path, drive):
         truth = np.linalg.inv(drive.poses[0]) @ drive.poses[frame]
         assert poses[name] == pytest.approx(truth, abs=1e-6)
     assert read_poses(tmp_path, "01") == {}
-    (tmp_path / "poses" / "00.txt").write_text("1 2 3\n")
-    with pytest.raises(DatasetError, match="12 numbers a line"):
-        read_poses(tmp_path, "00")
+    for line in (b"1 2 3\n", b"nan " * 12, b"\xff\xfe", b"1 " * 11 + b"x"):
+        (tmp_path / "poses" / "00.txt").write_bytes(line)
+        with pytest.raises(DatasetError, match="12 numbers a line"):
+            read_poses(tmp_path, "00")
