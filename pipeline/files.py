@@ -31,7 +31,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
         )
     except OSError as error:
-        raise _storage_error(path, error) from error
+        raise unwritable(path, error) from error
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,13 +39,13 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes files private; what is archived is as readable as any new file.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(_MODE)
         temporary.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise _storage_error(path, error) from error
+            raise unwritable(path, error) from error
         raise
     sync_folder(path.parent)
 
@@ -84,7 +84,14 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _storage_error(path: Path, error: OSError) -> StorageError:
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """What to raise where a file cannot be written."""
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        # Of the folders that were to be made, one is there as something else.
+        parents = (parent for parent in Path(path).parents if parent.exists())
+        blocked = next((parent for parent in parents if not parent.is_dir()), None)
+        if blocked is not None:
+            return StorageError(f"{path}: cannot be written: {blocked} is a file, not a folder")
     return StorageError(f"{path}: cannot be written: {error.strerror or error}")
 
 
@@ -92,6 +99,10 @@ def _umask() -> int:
     current = os.umask(0o077)
     os.umask(current)
     return current
+
+
+# Once: to ask is to change it, for every thread of the process.
+_MODE = 0o666 & ~_umask()
 
 
 def sync_folder(folder: Path) -> None:

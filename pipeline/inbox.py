@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.archive.layout import MANIFEST
+from pipeline.archive.layout import MANIFEST, MCAP, MismatchError
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location, locate
+from pipeline.archive.scan import Notes, scan
+from pipeline.archive.storage import Bytes, Location, locate
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.layouts import EXPECTED
 from quinr_lidar import Profile
@@ -17,6 +18,8 @@ from quinr_lidar.errors import ArchiveError, DatasetError
 
 DEPTH = 3
 """Folders between an inbox and a drive in it, at most: KITTI raw has a date between."""
+
+_BLOCK = 1 << 22
 
 _SCANS = (Path("velodyne_points", "data"), Path("velodyne"), Path())
 
@@ -72,7 +75,10 @@ def drives_in(root: Path) -> list[Drive]:
 def _drives(folder: Path, depth: int) -> Iterator[Path]:
     if any(_has_scans(folder / below) for below in _SCANS):
         yield folder
-        return
+        if not _has_scans(folder) or any(_has_scans(folder / below) for below in _SCANS[:-1]):
+            return
+        # Its scans lie in the folder itself: one that got lost here must not hide the drives
+        # below.
     if not depth:
         return
     for child in sorted(folder.iterdir()):
@@ -127,15 +133,32 @@ def check_settings(archive: Location, profile: Profile) -> Sequence[FrameRow]:
     """Fail before hours of encoding where the result could not be packed.
 
     Returns:
-        The rows of the archive that is there, if one is.
+        The rows of the archive that is there, if one is. None where a run was killed between
+        writing its MCAP and its manifest: then the next run has to pack again.
 
     Raises:
         ArchiveError: the archive there was made with other settings, or cannot be read.
-        StorageError: it cannot be reached.
+        StorageError: it cannot be reached, or its bucket is not there.
     """
+    archive.check_bucket()
     if not (archive / MANIFEST).exists():
         return ()
-    rows = PackedSequence.open(archive).rows
+    try:
+        rows = PackedSequence.open(archive).rows
+    except MismatchError:
+        _check_profile(archive, _noted_rows(archive), profile)
+        return ()
+    _check_profile(archive, rows, profile)
+    return rows
+
+
+def _noted_rows(archive: Location) -> list[FrameRow]:
+    """What an MCAP says of its frames, whatever its manifest says."""
+    found = scan(Bytes(archive / MCAP, _BLOCK))
+    return [row for notes in found if isinstance(notes, Notes) for row in notes.rows]
+
+
+def _check_profile(archive: Location, rows: Sequence[FrameRow], profile: Profile) -> None:
     for row in rows:
         if row.ok and row.profile != profile.digest():
             raise ArchiveError(
@@ -143,4 +166,3 @@ def check_settings(archive: Location, profile: Profile) -> Sequence[FrameRow]:
                 f"frame {row.frame_id} was made with others; overwrite it, or archive into "
                 "another folder"
             )
-    return rows

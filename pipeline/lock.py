@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import unwritable
 from quinr_lidar.errors import StorageError
 
 try:
@@ -120,7 +121,7 @@ def _acquire(path: Path, note: str) -> tuple[int, Holder | None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         try:
             left = _read(handle)
             if _is_held(handle, left):
@@ -195,11 +196,7 @@ def _write(path: Path, handle: int, holder: Holder) -> None:
         os.pwrite(handle, json.dumps(asdict(holder)).encode(), 0)
         os.fsync(handle)
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"{path}: cannot be written: {error.strerror or error}")
+        raise unwritable(path, error) from error
 
 
 def _locked(path: Path, holder: Holder | None) -> LockedError:

@@ -11,6 +11,7 @@ Archives keep no reflectance, and of the points of one pixel only the nearest.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from pipeline.archive.storage import Location
 from pipeline.datasets import Dataset
 from pipeline.files import read_bytes, sha256_of, write_atomically, write_json_atomically
 from pipeline.verification import ArchiveRecord
-from quinr_lidar.errors import ArchiveError, StorageError
+from quinr_lidar.errors import ArchiveError, QuinrError, StorageError
 
 BEGUN = "removal.json"
 """In a sequence's folder: which archive was proven before the first original went.
@@ -100,22 +101,53 @@ def remove_originals(
             f"{archive.name}: it was not verified against its originals, all of them stay"
         )
     rows = {row.frame_id: row for row in manifest.rows}
-    going: list[Path] = []
+    going: dict[str, _Compared] = {}
     kept: dict[str, str] = {}
-    size = 0
     for frame_id, path in dataset.files.items():
+        scan = _Compared(path, _state_of(path))
         if (reason := _why_kept(path, rows.get(frame_id))) is not None:
             kept[frame_id] = reason
         else:
-            going.append(path)
-            size += path.stat().st_size
-    lines = "".join(f"{path}\n" for path in going)
-    write_atomically(folder / LIST, lines.encode())
+            going[frame_id] = scan
+    _write_list(folder, going)
     if not dry_run and going:
         write_json_atomically(folder / BEGUN, {"mcap_sha256": manifest.mcap_sha256})
-        for path in going:
-            _remove(path)
-    return Removal(tuple(going), size, dry_run, kept)
+        changed = {name: reason for name, scan in going.items() if (reason := _remove(scan))}
+        if changed:
+            kept |= changed
+            going = {name: scan for name, scan in going.items() if name not in changed}
+            _write_list(folder, going)
+    size = sum(scan.state[0] for scan in going.values())
+    return Removal(tuple(scan.path for scan in going.values()), size, dry_run, kept)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A scan as it was when it was compared with the archive.
+
+    Of a long drive that is minutes before it goes.
+    """
+
+    path: Path
+    state: tuple[int, ...]
+
+
+def _state_of(path: Path) -> tuple[int, ...]:
+    """What of a file is another one as soon as somebody writes to it; its size comes first.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read: {error.strerror}") from error
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _write_list(folder: Path, going: Mapping[str, _Compared]) -> None:
+    lines = "".join(f"{scan.path}\n" for scan in going.values())
+    write_atomically(folder / LIST, lines.encode())
 
 
 def _why_kept(path: Path, row: FrameRow | None) -> str | None:
@@ -128,8 +160,14 @@ def _why_kept(path: Path, row: FrameRow | None) -> str | None:
     return None
 
 
-def _remove(path: Path) -> None:
+def _remove(scan: _Compared) -> str | None:
+    """Remove a scan, or say why it stays."""
     try:
-        path.unlink(missing_ok=True)
+        if scan.path.exists() and _state_of(scan.path) != scan.state:
+            return f"{scan.path}: changed since it was compared with the archive"
+        scan.path.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be removed: {error.strerror}") from error
+        if isinstance(error, QuinrError):
+            raise
+        raise StorageError(f"{scan.path}: cannot be removed: {error.strerror}") from error
+    return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
@@ -31,7 +32,34 @@ class Extracted:
     error: str | None = None
 
 
-def choose_frames(archive: PackedSequence, wanted: Sequence[str]) -> list[FrameRow]:
+class Rows(Protocol):
+    """Frames by their ids: a packed sequence, or what else has rows."""
+
+    @property
+    def name(self) -> str:
+        """Where they are, for people."""
+        ...
+
+    @property
+    def rows(self) -> tuple[FrameRow, ...]:
+        """All of them, in their order."""
+        ...
+
+    @property
+    def frame_ids(self) -> tuple[str, ...]:
+        """Of those that were archived."""
+        ...
+
+    def row(self, frame_id: str) -> FrameRow:
+        """One of them.
+
+        Raises:
+            ArchiveError: there is no such frame.
+        """
+        ...
+
+
+def choose_frames(archive: Rows, wanted: Sequence[str]) -> list[FrameRow]:
     """Rows by ids and ranges.
 
     Args:
@@ -114,7 +142,7 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _span(archive: PackedSequence) -> str:
+def _span(archive: Rows) -> str:
     ids = archive.frame_ids
     return f"{ids[0]} to {ids[-1]}" if ids else "none"
 

@@ -56,6 +56,10 @@ class NewerArchiveError(ArchiveError):
     """An archive that only newer software reads."""
 
 
+class MismatchError(ArchiveError):
+    """A manifest that is of another MCAP than the one beside it."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What the MCAP's metadata record says of a sequence.

@@ -76,7 +76,7 @@ def plan_sequence(
         BitstreamError: a prior that frames name is damaged.
         StorageError: the folder cannot be read.
     """
-    listed = list(records) if records is not None else _records_in(folder)
+    listed = list(records) if records is not None else records_in(folder)
     if not listed:
         raise ArchiveError(f"{folder}: no archived frames, expected {FRAMES}/*{SUFFIX}")
     ids = [check_frame_id(record.frame_id, str(folder)) for record in listed]
@@ -99,8 +99,8 @@ def plan_sequence(
     return Plan(description, tuple(at_hand[name] for name in used), rows, folder)
 
 
-def _records_in(folder: Path) -> list[FrameRecord]:
-    """A record for every frame of which there is a file or a record."""
+def records_in(folder: Path) -> list[FrameRecord]:
+    """A record for every frame of which there is a file or a record, in the order of their ids."""
     found = {
         path.stem
         for kind, suffix in ((FRAMES, SUFFIX), ("records", ".json"))
@@ -117,7 +117,7 @@ def _records_in(folder: Path) -> list[FrameRecord]:
 def _checked(
     folder: Path, record: FrameRecord, number: int, at_hand: Mapping[str, Prior]
 ) -> tuple[FrameRow, FileInfo | None]:
-    row = _row_of(record, number)
+    row = row_of(record, number)
     if not row.ok:
         return row, None
     path = frame_path(folder, record.frame_id)
@@ -134,7 +134,8 @@ def _checked(
     return replace(row, bytes=len(data)), info
 
 
-def _row_of(record: FrameRecord, number: int) -> FrameRow:
+def row_of(record: FrameRecord, number: int) -> FrameRow:
+    """What a record says, as a manifest's row without a place in the MCAP."""
     time_ns = _nanoseconds(record.timestamp)
     figures = record.fidelity or {}
     return FrameRow(

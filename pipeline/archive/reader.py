@@ -10,7 +10,14 @@ from pathlib import Path
 from mcap.opcode import Opcode
 
 import quinr_lidar
-from pipeline.archive.layout import DESCRIPTION, MANIFEST, MCAP, Description, parse_description
+from pipeline.archive.layout import (
+    DESCRIPTION,
+    MANIFEST,
+    MCAP,
+    Description,
+    MismatchError,
+    parse_description,
+)
 from pipeline.archive.manifest import FrameRow, Manifest, unpack_manifest
 from pipeline.archive.mcap_chunks import (
     CHUNK_HEAD,
@@ -55,7 +62,8 @@ class PackedSequence:
         """Open a packed sequence; reads the manifest only.
 
         Raises:
-            ArchiveError: the manifest is damaged, of a newer version, or of another MCAP.
+            ArchiveError: the manifest is damaged, of a newer version, or (a
+                :class:`~pipeline.archive.layout.MismatchError`) of another MCAP.
             StorageError: one of both files is not there or cannot be read.
         """
         location = locate(where)
@@ -68,7 +76,7 @@ class PackedSequence:
             raise
         opened = cls(location, unpack_manifest(data, place.name))
         if opened._data.size != opened.manifest.mcap_bytes:
-            raise ArchiveError(
+            raise MismatchError(
                 f"{location.name}: {MANIFEST} is of an MCAP of {opened.manifest.mcap_bytes} bytes, "
                 f"but {MCAP} has {opened._data.size}: it is cut, or was replaced; {_REPAIR}"
             )

@@ -22,13 +22,14 @@ def check_replacement(out: Location, rows: Iterable[FrameRow]) -> None:
         rows: Of the one that is to replace it.
 
     Raises:
-        ArchiveError: they would, or what is there cannot be read, so that nobody knows.
+        ArchiveError: they would; or what is there cannot be read, disagrees with itself or is of
+            a newer version, so that nobody knows.
         StorageError: it cannot be looked up.
     """
     if not ((out / MCAP).exists() or (out / MANIFEST).exists()):
         return
     try:
-        there = PackedSequence.open(out).rows
+        there = _rows_of_both(out)
     except (ArchiveError, StorageError) as error:
         raise ArchiveError(
             f"{out.name}: an archive is there that cannot be read ({error}); repair it, pack "
@@ -41,6 +42,26 @@ def check_replacement(out: Location, rows: Iterable[FrameRow]) -> None:
             f"{out.name}: the archive there holds {len(lost)} frames that the new one lacks or has "
             f"otherwise, the first {lost[0]}; pack elsewhere, or overwrite it"
         )
+
+
+def _rows_of_both(out: Location) -> tuple[FrameRow, ...]:
+    """Rows of an archive's manifest, if they are those of its MCAP.
+
+    Raises:
+        ArchiveError: they are not, or one of both is damaged or of a newer version.
+        StorageError: one cannot be read.
+    """
+    archive = PackedSequence.open(out)
+    manifest = archive.manifest
+    if not is_same_file(out / MCAP, manifest.mcap_bytes, manifest.mcap_sha256):
+        raise ArchiveError(f"{MCAP} has another SHA-256 than {MANIFEST} says")
+    frames, held = archive.description.frames, sum(row.ok for row in manifest.rows)
+    messages = archive.index.statistics.message_count
+    if (frames, messages) != (len(manifest.rows), held):
+        raise ArchiveError(
+            f"{MCAP} holds {messages} of {frames} frames, {MANIFEST} {held} of {len(manifest.rows)}"
+        )
+    return manifest.rows
 
 
 def is_same_file(location: Location, size: int, sha256: str) -> bool:

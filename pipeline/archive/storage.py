@@ -33,6 +33,9 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 """What asking again does not change."""
 
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs"})
+"""Protocols of stores in which nothing can be written where no bucket was made before."""
+
 T = TypeVar("T")
 
 
@@ -80,6 +83,29 @@ class Location:
             return True
 
         return self._try(look, "looked up")
+
+    def check_bucket(self) -> None:
+        """Fail early where an object store has no bucket of this name.
+
+        Raises:
+            StorageError: it has none, or cannot be reached.
+        """
+        if not _BUCKETS & {*_protocols(self.fs)}:
+            return
+        bucket = self.path.lstrip("/").partition("/")[0]
+
+        def look() -> bool:
+            try:
+                self.fs.info(bucket, refresh=True)
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                # Who may write objects need not be allowed to ask for their bucket.
+                return True
+            return True
+
+        if not self._try(look, "looked up"):
+            raise StorageError(f"{self.name}: there is no bucket {bucket!r}; make it first")
 
     def size(self) -> int:
         """Bytes of a file.
@@ -205,6 +231,10 @@ class Location:
             reason = "No such file or directory"
         tried = "" if self.local or isinstance(error, _FINAL) else f" ({len(PAUSES) + 1} attempts)"
         return StorageError(f"{self.name}: cannot be {doing}: {' '.join(reason.split())}{tried}")
+
+
+def _protocols(fs: AbstractFileSystem) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
 def locate(where: str | Path | Location) -> Location:

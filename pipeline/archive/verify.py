@@ -142,7 +142,8 @@ def _check_frame(archive: PackedSequence, row: FrameRow, scans: Originals | None
             return FrameCheck(row.frame_id, bound_m=bound)
         return FrameCheck(row.frame_id, None, scans.check(row, info, image), bound)
     except QuinrError as error:
-        return FrameCheck(row.frame_id, str(error))
+        named = f"frame {row.frame_id}" in str(error)
+        return FrameCheck(row.frame_id, str(error) if named else f"frame {row.frame_id}: {error}")
 
 
 def _file_problems(archive: PackedSequence) -> Iterator[str]:

@@ -134,10 +134,13 @@ def write_archive(
         if not (overwrite or same):
             check_replacement(out, rows)
         unchanged = same and is_same_file(manifest_target, len(data), sha256_of(data))
-        if not same:
-            target.publish(best)
-        if not unchanged:
-            manifest_target.write(data)
+        with manifest_target.staging() as (page,):
+            # Written before either is published: a full disk leaves both as they were.
+            page.write_bytes(data)
+            if not same:
+                target.publish(best)
+            if not unchanged:
+                manifest_target.publish(page)
     failed = sum(not row.ok for row in rows)
     return Packed(out.name, description.sequence, len(rows), failed, size, not unchanged)
 

@@ -7,6 +7,7 @@ downloaded only the scans, need nothing but the scans.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -31,8 +32,8 @@ def open_dataset(path: Path | str, sequence: str | None = None) -> Dataset:
         sequence: Which sequence of a root; may be left out when there is only one.
 
     Raises:
-        DatasetError: nothing there, no layout recognised, or the sequence is not there. The
-            message shows the trees that would be understood.
+        DatasetError: nothing there, no layout recognised, the sequence is not there, or scans lie
+            in two places. The message shows the trees that would be understood.
     """
     path = Path(path)
     try:
@@ -41,9 +42,12 @@ def open_dataset(path: Path | str, sequence: str | None = None) -> Dataset:
         if not path.is_dir():
             raise DatasetError(f"{path}: no such file or folder")
         if (path / "sequences").is_dir():
+            if sequence is None:
+                _check_one_place(path)
             return _open_odometry(_choose_sequence(path, sequence))
         if sequence is not None and (path / sequence).is_dir():
             return open_dataset(path / sequence)
+        _check_one_place(path)
         if (path / "velodyne_points" / "data").is_dir():
             return _open_raw(path)
         if (path / "velodyne").is_dir():
@@ -51,6 +55,22 @@ def open_dataset(path: Path | str, sequence: str | None = None) -> Dataset:
         return Dataset(_folder_name(path), "folder", _scans(path))
     except PermissionError as error:
         raise DatasetError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
+
+
+def _check_one_place(folder: Path) -> None:
+    """Scans in two places of a folder: whichever were read, the others would be left out.
+
+    Raises:
+        DatasetError: there are.
+    """
+    places = [folder, folder / "velodyne", folder / "velodyne_points" / "data"]
+    places += sorted((folder / "sequences").glob("*/velodyne"))[:1]
+    found = [place for place in places if any(_scan_files(place))]
+    if len(found) > 1:
+        raise DatasetError(
+            f"{folder}: scans lie in {found[0]} and in {found[1]}: expected them in one place; "
+            "move the others away"
+        )
 
 
 def _choose_sequence(root: Path, sequence: str | None) -> Path:
@@ -75,7 +95,7 @@ def _open_odometry(folder: Path) -> Dataset:
         return Dataset(name, "folder", files)
     try:
         loaded = pykitti.odometry(str(folder.parent.parent), name)
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise DatasetError(
             f"{folder}: calib.txt or times.txt cannot be understood ({type(error).__name__}: "
             f"{error}); expected KITTI's P0..P3 and Tr, and one time a line"
@@ -83,7 +103,9 @@ def _open_odometry(folder: Path) -> Dataset:
     times = [time.total_seconds() for time in loaded.timestamps]
     # times.txt counts every frame of the sequence: a scan's id is its line.
     stamps = {
-        frame: times[int(frame)] for frame in files if frame.isdigit() and int(frame) < len(times)
+        frame: times[int(frame)]
+        for frame in files
+        if frame.isascii() and frame.isdigit() and int(frame) < len(times)
     }
     return Dataset(name, "kitti-odometry", files, stamps)
 
@@ -104,7 +126,7 @@ def _open_raw(drive: Path) -> Dataset:
         return Dataset(name, "folder", files, _raw_times(stamp_file, files))
     try:
         loaded = pykitti.raw(str(drive.parent.parent), match[1], match[2], dataset=match[3])
-    except (KeyError, ValueError, IndexError, OSError) as error:
+    except (KeyError, ValueError, IndexError, OverflowError, OSError) as error:
         raise DatasetError(f"{drive}: pykitti cannot read the drive: {error}") from error
     scans = {Path(name).stem: Path(name) for name in loaded.velo_files}
     return Dataset(name, "kitti-raw", scans, _raw_times(stamp_file, scans))
@@ -113,7 +135,8 @@ def _open_raw(drive: Path) -> Dataset:
 def _raw_times(stamp_file: Path, files: dict[str, Path]) -> dict[str, float]:
     """Seconds of the velodyne's own clock; line k of the file is frame k, scans may be missing."""
     times: dict[str, float] = {}
-    for index, line in enumerate(stamp_file.read_text().splitlines()):
+    # What is no text is no time either, and is named with its line.
+    for index, line in enumerate(stamp_file.read_text(errors="replace").splitlines()):
         frame = f"{index:010d}"
         if frame in files and line.strip():
             try:
@@ -128,15 +151,18 @@ def _raw_times(stamp_file: Path, files: dict[str, Path]) -> dict[str, float]:
 
 def _scans(folder: Path) -> dict[str, Path]:
     """Scans by frame id: numbers in numerical order, then names."""
-    found = [
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix == ".bin" and not entry.name.startswith(".") and entry.is_file()
-    ]
+    found = list(_scan_files(folder))
     if not found:
         raise DatasetError(f"{folder}: no .bin scans in it\n{EXPECTED}")
     found.sort(key=lambda entry: (not entry.stem.isdigit(), entry.stem.zfill(20), entry.stem))
     return {entry.stem: entry for entry in found}
+
+
+def _scan_files(folder: Path) -> Iterator[Path]:
+    if folder.is_dir():
+        for entry in folder.iterdir():
+            if entry.suffix == ".bin" and not entry.name.startswith(".") and entry.is_file():
+                yield entry
 
 
 def _folder_name(folder: Path) -> str:

@@ -46,8 +46,13 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="cannot be written"):
-        write_atomically(tmp_path / "file" / "inside", b"x")
+    for name in ("inside", "deep/inside"):
+        with pytest.raises(StorageError) as caught:
+            write_atomically(tmp_path / "file" / name, b"x")
+        place = tmp_path / "file"
+        assert str(caught.value) == (
+            f"{place / name}: cannot be written: {place} is a file, not a folder"
+        )
 
 
 def test_missing_files_are_named(tmp_path):
