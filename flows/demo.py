@@ -19,7 +19,7 @@ from pipeline.evaluate import evaluate_archive
 from pipeline.files import read_bytes, write_atomically, write_json_atomically
 from pipeline.frames import decode_file
 from pipeline.records import frame_path
-from pipeline.report import figure_png, frame_figure
+from pipeline.report.frame_figure import figure_png, frame_figure
 from pipeline.sequences import table_rows
 from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import DatasetError

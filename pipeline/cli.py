@@ -28,8 +28,10 @@ from pipeline.evaluation import promise_of_file
 from pipeline.files import named, read_bytes
 from pipeline.prior_files import built_in_name
 from pipeline.priors.cli import train_prior_command
+from pipeline.report.cli import app as report_app
 from pipeline.search.cli import rd_search
 from pipeline.sequences import table_rows
+from pipeline.viewing.cli import view
 from quinr_lidar import codec
 from quinr_lidar.errors import BitstreamError
 
@@ -42,8 +44,10 @@ app = typer.Typer(
 
 app.add_typer(archive_app, name="archive")
 app.add_typer(bench_app, name="bench")
+app.add_typer(report_app, name="report")
 app.command()(encode)
 app.command()(decode)
+app.command()(view)
 app.command(name="rd-search")(rd_search)
 app.command(name="train-prior")(train_prior_command)
 

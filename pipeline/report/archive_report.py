@@ -1,0 +1,182 @@
+"""The report of a packed archive: a page for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.archive import PackedSequence
+from pipeline.archive.layout import Description
+from pipeline.archive.manifest import FrameRow
+from pipeline.archive_evaluation.results import ArchiveEvaluation
+from pipeline.datasets import Dataset
+from pipeline.evaluation.tasks import EvaluationRecord, summarise_evaluation
+from pipeline.files import write_atomically
+from pipeline.report.bounds import Bounds, bounds_of
+from pipeline.report.cards import cards_of, summary_markdown
+from pipeline.report.charts import charts_of
+from pipeline.report.chosen_frames import show_frames
+from pipeline.report.document import EvaluationPart, Failure, Report
+from pipeline.report.frame_files import Progress, read_files
+from pipeline.report.frame_table import frame_table, frames_csv
+from pipeline.report.known_rows import known_rows
+from pipeline.report.report_page import report_page
+from pipeline.report.summary import archive_part, figure_statistics, summary_of_archive
+from pipeline.report.verdicts import verdicts_of
+from pipeline.report.versions import settings_of, versions_of
+from quinr_lidar.errors import ArchiveError
+
+PAGE, DOCUMENT, TABLE = "index.html", "report.json", "frames.csv"
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """What was written.
+
+    Attributes:
+        html: The page.
+        json: The document, see :class:`~pipeline.report.document.Report`.
+        csv: A row a frame.
+        summary_markdown: The cards and the verdicts.
+        report: What is in ``json``.
+    """
+
+    html: Path
+    json: Path
+    csv: Path
+    summary_markdown: str
+    report: Report
+
+
+def write_report(
+    archive: PackedSequence,
+    out: Path,
+    *,
+    evaluation: ArchiveEvaluation | None = None,
+    originals: Dataset | None = None,
+    command: str | None = None,
+    progress: Progress | None = None,
+) -> ReportFiles:
+    """Write ``index.html``, ``report.json`` and ``frames.csv``; each whole or not at all.
+
+    Every file of the archive is read and its checksum compared. Frames that failed, or whose file
+    is damaged or does not decode, are listed; the report is made all the same.
+
+    Args:
+        archive: What is reported.
+        out: Folder, made if it is missing.
+        evaluation: Of this archive; without one, figures are those of the manifest.
+        originals: The data set that was archived, for pictures; only scans whose SHA-256 is the
+            archived one's are shown.
+        command: That is to be named as the one that made the report.
+        progress: Called with the frames read and all frames.
+
+    Raises:
+        ArchiveError: the evaluation is of another archive.
+        StorageError: the archive cannot be read, or the folder cannot be written.
+    """
+    if evaluation is not None and evaluation.mcap_sha256 != archive.manifest.mcap_sha256:
+        raise ArchiveError(
+            f"{archive.name}: mcap_sha256: the evaluation is of another archive "
+            f"({evaluation.mcap_sha256[:16]}...), expected {archive.manifest.mcap_sha256[:16]}..."
+        )
+    records = {} if evaluation is None else {one.frame: one for one in evaluation.records}
+    files = read_files(archive, progress)
+    rows = known_rows(archive, files, records)
+    bounds = bounds_of(rows, files, records)
+    shown, broken = show_frames(archive, rows, files, originals)
+    found = [*files.failures, *broken, *bounds.broken, *_not_evaluated(records)]
+    failures = _in_order(rows, found)
+    report = Report(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        archive=archive_part(archive),
+        failures=failures,
+        chosen=[frame.chosen for frame in shown],
+        **_figures(archive, rows, bounds, failures, evaluation, originals),
+    )
+    cards = cards_of(report)
+    page = report_page(
+        report, cards, charts_of(rows, records), shown, frame_table(rows, records, failures)
+    )
+    written = ReportFiles(
+        html=out / PAGE,
+        json=out / DOCUMENT,
+        csv=out / TABLE,
+        summary_markdown=summary_markdown(report, cards),
+        report=report,
+    )
+    write_atomically(written.csv, frames_csv(archive.rows, records, failures))
+    write_atomically(written.json, f"{report.model_dump_json(indent=2)}\n".encode())
+    write_atomically(written.html, page)
+    return written
+
+
+def _figures(
+    archive: PackedSequence,
+    rows: Sequence[FrameRow],
+    bounds: Bounds,
+    failures: Sequence[Failure],
+    evaluation: ArchiveEvaluation | None,
+    originals: Dataset | None,
+) -> dict[str, Any]:
+    """The parts of a report that say how good the archive is, and how it was made."""
+    description, problems = _description(archive)
+    settings = settings_of(description)
+    figures = figure_statistics(rows)
+    measured = None if evaluation is None else _evaluation_part(evaluation)
+    summary = summary_of_archive(
+        archive,
+        rows,
+        figures,
+        bounds,
+        len({failure.frame for failure in failures}),
+        [str(profile.get("name", "?")) for profile in settings.profiles.values()],
+        measured,
+    )
+    has_originals = originals is not None
+    return {
+        "summary": summary,
+        "verdicts": verdicts_of(summary, failures, problems, measured, originals=has_originals),
+        "figures": figures,
+        "evaluation": measured,
+        "problems": problems,
+        "settings": settings,
+        "versions": versions_of(description, rows),
+    }
+
+
+def _description(archive: PackedSequence) -> tuple[Description | None, list[str]]:
+    """How the archive says it was made, and why it cannot say so."""
+    try:
+        return archive.description, []
+    except ArchiveError as error:
+        return None, [str(error)]
+
+
+def _evaluation_part(evaluation: ArchiveEvaluation) -> EvaluationPart:
+    return EvaluationPart(
+        originals=evaluation.originals,
+        settings=evaluation.settings.as_dict(),
+        **summarise_evaluation(evaluation.records),
+    )
+
+
+def _not_evaluated(records: Mapping[str, EvaluationRecord]) -> list[Failure]:
+    return [
+        Failure(frame=one.frame, stage="evaluation", error=" ".join(one.error.split()))
+        for one in records.values()
+        if one.error is not None
+    ]
+
+
+def _in_order(rows: Sequence[FrameRow], failures: Sequence[Failure]) -> list[Failure]:
+    """By frame, each once: the first that was noticed explains the others."""
+    first: dict[str, Failure] = {}
+    for failure in failures:
+        first.setdefault(failure.frame, failure)
+    place = {row.frame_id: row.number for row in rows}
+    return sorted(first.values(), key=lambda failure: place.get(failure.frame, len(place)))

@@ -1,0 +1,71 @@
+"""Whether an archive's frames keep what their files promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.archive.manifest import FrameRow
+from pipeline.evaluation.tasks import EvaluationRecord
+from pipeline.report.document import Failure, Kept
+from pipeline.report.frame_files import FrameFiles, failure_of
+
+EVALUATED = "bound_kept"
+"""An evaluation's figure: whether every pixel of a frame is as promised."""
+
+_BEST_FIRST: tuple[Kept, ...] = ("yes", "unknown", "no")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What is known of the promises.
+
+    Attributes:
+        kept: Of all frames with a sound file.
+        checked: Frames that an evaluation compared with their originals, pixel by pixel.
+        broken: Of these, those that break their promise.
+    """
+
+    kept: Kept
+    checked: int
+    broken: list[Failure]
+
+
+def bounds_of(
+    rows: Sequence[FrameRow], files: FrameFiles, records: Mapping[str, EvaluationRecord]
+) -> Bounds:
+    """Whether frames keep their bounds: by an evaluation, else by what their rows say.
+
+    Where a bound grows with the range, every range was compared with its own when the frame was
+    archived; here the row's largest error is compared with the largest bound there can be.
+    """
+    found: set[Kept] = set()
+    checked, broken = 0, []
+    for row in rows:
+        if row.frame_id not in files.infos:
+            continue
+        record = records.get(row.frame_id)
+        evaluated = None if record is None else record.figures.get(EVALUATED)
+        if evaluated is None:
+            found.add(_kept(row, files))
+            continue
+        checked += 1
+        found.add("yes" if evaluated else "no")
+        if not evaluated:
+            reason = "the mask is not exact or a range errs by more than promised"
+            broken.append(failure_of(row, "measuring", f"{reason}; do not delete the original"))
+    kept: Kept = "no promise"
+    for one in _BEST_FIRST:
+        kept = one if one in found else kept
+    return Bounds(kept, checked, broken)
+
+
+def _kept(row: FrameRow, files: FrameFiles) -> Kept:
+    promise, info = files.promise(row.frame_id), files.infos[row.frame_id]
+    if promise is None or promise.bound is None:
+        return "no promise"
+    error, exact = row.figures.get("max_error_m"), row.figures.get("mask_exact")
+    if error is None or exact is None:
+        return "unknown"
+    allowed = max(promise.bound, promise.growth * info.scan["fill"])
+    return "yes" if exact and error <= allowed else "no"

@@ -1,0 +1,177 @@
+"""Several reports of one drive side by side: figures, and which is best."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pipeline.report.document import Report, Summary
+from pipeline.report.figures import Better
+from pipeline.report.units import Kind, plain_length, unit_for
+from quinr_lidar.errors import ArchiveError
+
+FORMAT = 1
+KIND = "quinr report comparison"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A figure that reports are compared by.
+
+    Attributes:
+        key: Of :class:`~pipeline.report.document.Summary`.
+        label: For people.
+        kind: Decides the unit.
+        better: Which way is better; ``None`` where neither is.
+    """
+
+    key: str
+    label: str
+    kind: Kind
+    better: Better | None = None
+
+    def read(self, summary: Summary) -> float | None:
+        """The figure of a report."""
+        return getattr(summary, self.key)
+
+
+COLUMNS = (
+    Column("bound_m", "Bound", "length"),
+    Column("failed", "Failures", "count", "lower"),
+    Column("mean_frame_bytes", "Size a frame", "bytes", "lower"),
+    Column("bpp", "Bits a pixel", "bpp", "lower"),
+    Column("psnr_db", "PSNR", "psnr", "higher"),
+    Column("chamfer_m", "Chamfer distance", "length", "lower"),
+    Column("d1_psnr_db", "D1 PSNR", "psnr", "higher"),
+    Column("d2_psnr_db", "D2 PSNR", "psnr", "higher"),
+    Column("drift_per_m", "Odometry drift", "rate", "lower"),
+    Column("registration_m", "Registration", "length", "lower"),
+    Column("ground_iou", "Ground IoU", "share", "higher"),
+    Column("occupancy_iou", "Occupancy IoU", "share", "higher"),
+)
+
+PLOTS = ("chamfer_m", "psnr_db", "d1_psnr_db", "drift_per_m")
+"""Drawn over the bits a pixel."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports of one drive, in the order of their sizes.
+
+    Attributes:
+        labels: What each is called.
+        reports: Likewise.
+        differences: Why they are not of the same drive; empty if they are.
+        notes: What a reader must know.
+        best: Labels of the best, by column; none where neither way is better.
+    """
+
+    labels: list[str]
+    reports: list[Report]
+    differences: list[str]
+    notes: list[str]
+    best: dict[str, list[str]]
+
+    def as_dict(self, command: str | None) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "format": FORMAT,
+            "kind": KIND,
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": command,
+            "differences": self.differences,
+            "notes": self.notes,
+            "columns": [column.key for column in COLUMNS],
+            "best": self.best,
+            "reports": [
+                {
+                    "label": label,
+                    "archive": report.archive.model_dump(mode="json"),
+                    "summary": report.summary.model_dump(mode="json"),
+                    "versions": report.versions.model_dump(mode="json"),
+                }
+                for label, report in zip(self.labels, self.reports, strict=True)
+            ],
+        }
+
+
+def compare(reports: Sequence[Report], *, anyway: bool = False) -> Comparison:
+    """Put reports side by side.
+
+    Args:
+        reports: Two or more.
+        anyway: Whether to compare reports of different drives.
+
+    Raises:
+        ArchiveError: fewer than two, or of different drives.
+    """
+    if len(reports) < 2:
+        raise ArchiveError(f"compare: expected two reports or more, got {len(reports)}")
+    differences = differences_of(reports)
+    if differences and not anyway:
+        raise ArchiveError(f"{differences[0]}; with --anyway they are compared all the same")
+    ordered = sorted(reports, key=lambda report: report.summary.mean_frame_bytes or 0.0)
+    labels = labels_of(ordered)
+    references = {report.summary.drift_reference for report in ordered} - {None}
+    notes = []
+    if len(references) > 1:
+        notes.append(f"Odometry drift is against {' or '.join(sorted(map(str, references)))}.")
+    best = {column.key: _best(column, labels, ordered) for column in COLUMNS}
+    if notes:
+        best["drift_per_m"] = []
+    return Comparison(labels, ordered, differences, notes, best)
+
+
+def differences_of(reports: Sequence[Report]) -> list[str]:
+    """Why reports are not of the same drive: sentences that name the archives."""
+    first, found = reports[0].archive, []
+    checks: tuple[tuple[str, Callable[[Any], Any]], ...] = (
+        ("sequence", lambda archive: archive.sequence),
+        ("frames", lambda archive: archive.frames_sha256),
+        ("scans", lambda archive: archive.scans_sha256),
+    )
+    for report in reports[1:]:
+        other = report.archive
+        for what, read in checks:
+            values = (read(first), read(other))
+            if None not in values and values[0] != values[1]:
+                detail = f": {values[0]} and {values[1]}" if what == "sequence" else ""
+                found.append(f"{first.name} and {other.name} differ in their {what}{detail}")
+                break
+    return found
+
+
+def labels_of(reports: Sequence[Report]) -> list[str]:
+    """Profile and bound, and the archive's name where these are the same."""
+    plain = [_label(report.summary) for report in reports]
+    twice = {label for label, count in Counter(plain).items() if count > 1}
+    return [
+        f"{label} ({report.archive.name})" if label in twice else label
+        for label, report in zip(plain, reports, strict=True)
+    ]
+
+
+def _label(summary: Summary) -> str:
+    name = ", ".join(summary.profiles) or "unknown profile"
+    return name if summary.bound_m is None else f"{name}, {plain_length(summary.bound_m)}"
+
+
+def _best(column: Column, labels: Sequence[str], reports: Sequence[Report]) -> list[str]:
+    values = [column.read(report.summary) for report in reports]
+    known = [value for value in values if value is not None]
+    if column.better is None or len(set(known)) < 2:
+        return []
+    best = min(known) if column.better == "lower" else max(known)
+    return [label for label, value in zip(labels, values, strict=True) if value == best]
+
+
+def cells(column: Column, reports: Sequence[Report]) -> tuple[str, list[str]]:
+    """A column's unit, and its figures as text."""
+    values = [column.read(report.summary) for report in reports]
+    unit = unit_for(column.kind, values, smallest=True)
+    if column.key == "bound_m":
+        return "", ["" if value is None else plain_length(value) for value in values]
+    return unit.symbol, [unit.number(value) for value in values]

@@ -1,0 +1,224 @@
+"""The machine-readable report: what ``report.json`` holds.
+
+All lengths are metres, sizes bytes, times seconds; a figure that cannot be had is ``None``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+"""Of report.json; counted up when older software would misread a new one."""
+
+KIND = "quinr archive report"
+
+State = Literal["good", "bad", "note"]
+Kept = Literal["yes", "no", "unknown", "no promise"]
+Stage = Literal["archiving", "reading", "decoding", "measuring", "evaluation"]
+Statistics = dict[str, float | None]
+
+
+class Part(BaseModel):
+    """What all parts have in common: immutable, finite numbers, room for newer fields."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")
+
+
+class ArchivePart(Part):
+    """Which archive it is.
+
+    Attributes:
+        name: Where it was.
+        sequence: Of the drive.
+        mcap_bytes: Size.
+        mcap_sha256: Of the MCAP.
+        first_frame: Id, or ``None`` for an archive without frames.
+        last_frame: Likewise.
+        seconds: From the first frame's time to the last one's.
+        assumed_times: Frames without a time of their own.
+        frames_sha256: Of all frame ids in order: the same for archives of the same frames.
+        scans_sha256: Of the scans' checksums; ``None`` where one is unknown.
+    """
+
+    name: str
+    sequence: str
+    mcap_bytes: int = Field(ge=0)
+    mcap_sha256: str
+    first_frame: str | None = None
+    last_frame: str | None = None
+    seconds: float | None = None
+    assumed_times: int = 0
+    frames_sha256: str
+    scans_sha256: str | None = None
+
+
+class Summary(Part):
+    """The figures on the cards. Means are over the frames that the archive holds.
+
+    Attributes:
+        frames: All, failed ones included.
+        held: Of these, in the archive.
+        failed: Frames with a failure of any stage.
+        raw_bytes: Of the scans held.
+        archive_bytes: Of the MCAP, all of it.
+        mean_frame_bytes: Of a compressed frame.
+        ratio: ``raw_bytes / archive_bytes``.
+        bpp: Mean bits a pixel.
+        psnr_db: Mean.
+        chamfer_m: Mean, range image against decoded.
+        max_error_m: Largest range error of all frames.
+        bound_m: Largest bound; ``None`` unless every frame has one.
+        bound_kept: Whether every frame that promises a bound keeps it, its mask included.
+        bound_checked: Frames that an evaluation compared with their originals for that, pixel by
+            pixel; the others were when they were archived.
+        profiles: Names of the settings.
+        evaluated: Frames with figures of an evaluation, or ``None`` without one.
+        drift_per_m: Odometry on the decoded clouds, metres a metre.
+        drift_reference: What that is against: "ground truth" or "odometry on the scans".
+        drift_scan_per_m: Odometry on the scans, where there is ground truth.
+        drift_image_per_m: Odometry on the range images, against the same reference.
+        d1_psnr_db: Mean, range image against decoded; so the next.
+        d2_psnr_db: Likewise.
+        registration_m: Likewise.
+        ground_iou: Likewise.
+        occupancy_iou: Likewise.
+    """
+
+    frames: int = Field(ge=0)
+    held: int = Field(ge=0)
+    failed: int = Field(ge=0)
+    raw_bytes: float | None = None
+    archive_bytes: int = Field(ge=0)
+    mean_frame_bytes: float | None = None
+    ratio: float | None = None
+    bpp: float | None = None
+    psnr_db: float | None = None
+    chamfer_m: float | None = None
+    max_error_m: float | None = None
+    bound_m: float | None = None
+    bound_kept: Kept
+    bound_checked: int = 0
+    profiles: list[str] = []
+    evaluated: int | None = None
+    drift_per_m: float | None = None
+    drift_reference: str | None = None
+    drift_scan_per_m: float | None = None
+    drift_image_per_m: float | None = None
+    d1_psnr_db: float | None = None
+    d2_psnr_db: float | None = None
+    registration_m: float | None = None
+    ground_iou: float | None = None
+    occupancy_iou: float | None = None
+
+
+class EvaluationPart(Part):
+    """What an evaluation found, see :func:`~pipeline.evaluation.tasks.summarise_evaluation`."""
+
+    originals: str
+    settings: dict[str, Any]
+    frames: int
+    measured: int
+    failed: int
+    figures: dict[str, Statistics]
+    odometry: dict[str, Statistics | None]
+
+
+class Verdict(Part):
+    """A sentence that a person acts on."""
+
+    state: State
+    text: str
+
+
+class Failure(Part):
+    """A frame that is not as it should be.
+
+    Attributes:
+        frame: Its id.
+        stage: When it was noticed.
+        error: Why, in one line.
+    """
+
+    frame: str
+    stage: Stage
+    error: str
+
+
+class Chosen(Part):
+    """A frame that is shown in pictures.
+
+    Attributes:
+        frame: Its id.
+        role: "best", "median", "worst", or "only".
+        criterion: What it was chosen by.
+        psnr_db: When it was archived.
+        original: Whether its original is shown.
+        note: Why not.
+    """
+
+    frame: str
+    role: str
+    criterion: str
+    psnr_db: float | None = None
+    original: bool = False
+    note: str | None = None
+
+
+class Settings(Part):
+    """How the archive was made, as far as it says so."""
+
+    profiles: dict[str, dict[str, Any]] = {}
+    projection: dict[str, Any] = {}
+    priors: list[str] = []
+
+
+class Versions(Part):
+    """Software, without a word about the machine.
+
+    Attributes:
+        packed: quinr-lidar that packed the archive.
+        encoded: quinr-lidar of the frames.
+        report: What made the report, by package.
+    """
+
+    packed: str | None = None
+    encoded: list[str] = []
+    report: dict[str, str] = {}
+
+
+class Report(Part):
+    """Everything.
+
+    Attributes:
+        format: See :data:`FORMAT`.
+        kind: Always :data:`KIND`.
+        made: When, UTC, ISO 8601.
+        command: That made it, or ``None``.
+        archive: Which archive it is of.
+        summary: The cards.
+        verdicts: The sentences.
+        figures: Statistics of the manifest's figures over the frames held.
+        evaluation: What an evaluation found, if there was one.
+        failures: Frames that are not as they should be.
+        problems: What is wrong beside the frames.
+        chosen: Frames shown in pictures.
+        settings: Of the encoder.
+        versions: Of the software.
+    """
+
+    format: Literal[1] = FORMAT
+    kind: Literal["quinr archive report"] = KIND
+    made: str
+    command: str | None = None
+    archive: ArchivePart
+    summary: Summary
+    verdicts: list[Verdict] = []
+    figures: dict[str, Statistics] = {}
+    evaluation: EvaluationPart | None = None
+    failures: list[Failure] = []
+    problems: list[str] = []
+    chosen: list[Chosen] = []
+    settings: Settings = Settings()
+    versions: Versions = Versions()

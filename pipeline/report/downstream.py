@@ -1,0 +1,107 @@
+"""What decoded clouds are still good for; the projection's own loss beside the codec's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.evaluation.tasks.records import TRACKS, TRUTH
+from pipeline.report.document import EvaluationPart, Statistics
+from pipeline.report.figures import ALONE, CODEC, PAIRS, PROJECTION, SCAN, TRAJECTORY, Figure
+from pipeline.report.units import unit_for
+
+
+@dataclass(frozen=True)
+class Row:
+    """A figure of several clouds or pairs of clouds.
+
+    Attributes:
+        figure: What it is.
+        unit: Of all cells.
+        cells: Means as text.
+    """
+
+    figure: Figure
+    unit: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of figures.
+
+    Attributes:
+        caption: What is compared.
+        heads: A heading and what it means, for each column of cells.
+        rows: Figures that are known.
+    """
+
+    caption: str
+    heads: tuple[tuple[str, str], ...]
+    rows: list[Row]
+
+
+_PAIR_HEADS = (
+    ("Codec", "range image to decoded"),
+    ("Both", "scan to decoded"),
+    ("Projection alone", "scan to range image: no codec can regain it"),
+)
+_TRACK_HEADS = (
+    ("Scans", "the original points"),
+    ("Range images", "projected, not compressed"),
+    ("Decoded", "what the archive gives back"),
+)
+_TRAJECTORY_PAIRS = ("decoded to image", "decoded to scan", "image to scan")
+
+
+def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
+    """Tables of an evaluation: clouds against each other, and against ground truth."""
+    figures, odometry = evaluation.figures, evaluation.odometry
+    pairs = [
+        _row(figure, [_mean(figures, f"{prefix}_{figure.name}") for prefix in _PREFIXES])
+        for figure in PAIRS
+    ]
+    paths = [
+        _row(figure, [_error(odometry, name, figure) for name in _TRAJECTORY_PAIRS])
+        for figure in TRAJECTORY
+    ]
+    alone = [
+        _row(figure, [_error(odometry, f"{track} to {TRUTH}", figure) for track in TRACKS])
+        for figure in TRAJECTORY
+    ] + [
+        _row(figure, [_mean(figures, f"{track}_{figure.name}") for track in TRACKS])
+        for figure in ALONE
+    ]
+    tables = [
+        Table(
+            "Clouds of a frame against each other; means over frames", _PAIR_HEADS, _known(pairs)
+        ),
+        Table("Odometry against odometry on the other clouds", _PAIR_HEADS, _known(paths)),
+        Table(
+            "Each kind of cloud by itself; errors against ground truth", _TRACK_HEADS, _known(alone)
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+_PREFIXES = (CODEC, SCAN, PROJECTION)
+
+
+def _row(figure: Figure, values: Sequence[float | None]) -> Row | None:
+    if all(value is None for value in values):
+        return None
+    unit = unit_for(figure.kind, values, smallest=True)
+    return Row(figure, unit.symbol, tuple(unit.number(value) for value in values))
+
+
+def _known(rows: Sequence[Row | None]) -> list[Row]:
+    return [row for row in rows if row is not None]
+
+
+def _mean(figures: Mapping[str, Statistics], name: str) -> float | None:
+    return figures.get(name, {}).get("mean")
+
+
+def _error(odometry: Mapping[str, Any], name: str, figure: Figure) -> float | None:
+    return (odometry.get(name) or {}).get(figure.name)

@@ -1,0 +1,69 @@
+"""Every file of an archive, read once: which are damaged, and what the others promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.archive import PackedSequence
+from pipeline.archive.manifest import FrameRow
+from pipeline.evaluation import Promise, promise_of_file
+from pipeline.report.document import Failure
+from quinr_lidar import codec
+from quinr_lidar.codec import FileInfo
+from quinr_lidar.errors import ArchiveError, BitstreamError
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """What was found.
+
+    Attributes:
+        infos: What the sound files say about themselves, by frame id.
+        failures: Frames that were not archived, and files that are damaged.
+    """
+
+    infos: dict[str, FileInfo]
+    failures: list[Failure]
+
+    def promise(self, frame_id: str) -> Promise | None:
+        """What a frame's file promises; ``None`` where there is no sound file."""
+        info = self.infos.get(frame_id)
+        return None if info is None else promise_of_file(info)
+
+
+def read_files(archive: PackedSequence, progress: Progress | None = None) -> FrameFiles:
+    """Read all files and compare their checksums; decodes none.
+
+    Args:
+        archive: A bad frame of it does not stop the others.
+        progress: Called with the frames done and all frames.
+
+    Raises:
+        StorageError: the archive cannot be read.
+    """
+    infos: dict[str, FileInfo] = {}
+    failures = []
+    for done, row in enumerate(archive.rows):
+        if not row.ok:
+            failures.append(failure_of(row, "archiving", row.error or "failed"))
+        else:
+            try:
+                _, data = next(archive.frames([row]))
+                infos[row.frame_id] = codec.inspect(data)
+            except ArchiveError as error:
+                failures.append(failure_of(row, "reading", error))
+            except BitstreamError as error:
+                failures.append(failure_of(row, "decoding", error))
+        if progress:
+            progress(done + 1, len(archive.rows))
+    return FrameFiles(infos, failures)
+
+
+def failure_of(row: FrameRow, stage: str, error: Exception | str) -> Failure:
+    """A failure with its reason in one line."""
+    return Failure.model_validate(
+        {"frame": row.frame_id, "stage": stage, "error": " ".join(str(error).split())}
+    )

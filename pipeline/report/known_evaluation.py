@@ -1,0 +1,72 @@
+"""What an evaluation has left in a report's folder, however much of it there is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from pipeline.archive_evaluation import EvaluationPlan, plan_evaluation, read_evaluation
+from pipeline.archive_evaluation.entries import read_figures, read_odometry
+from pipeline.archive_evaluation.requests import JOURNALS
+from pipeline.archive_evaluation.results import ArchiveEvaluation
+from pipeline.evaluation.tasks import TaskSettings
+from quinr_lidar.errors import BackendError
+
+
+def known_evaluation(
+    archive: str, originals: Path, out: Path, sequence: str | None = None
+) -> ArchiveEvaluation | None:
+    """Whatever ``quinr-flows evaluate`` has measured so far, of this archive and these originals.
+
+    Args:
+        archive: Folder or URL of the packed sequence.
+        originals: Data set.
+        out: Folder of the report; need not exist.
+        sequence: Of a data set that has several.
+
+    Returns:
+        ``None`` where nothing has been measured, or nothing that is still true. Frames that nobody
+        has measured are no failures.
+
+    Raises:
+        ArchiveError, StorageError: the archive or a journal cannot be read.
+        DatasetError: the originals cannot be opened.
+    """
+    folder = out / JOURNALS
+    if not folder.is_dir():
+        return None
+    # Figures are kept by what they depend on, and so are found by asking for the same again.
+    plans = [
+        _known(_plan(archive, originals, folder, sequence, registration=registration))
+        for registration in (True, False)
+    ]
+    most = max(plans, key=_measured)
+    return read_evaluation(most) if _measured(most) or most.odometry else None
+
+
+def _plan(
+    archive: str, originals: Path, folder: Path, sequence: str | None, *, registration: bool
+) -> EvaluationPlan:
+    settings = TaskSettings(registration=registration)
+    try:
+        return plan_evaluation(archive, originals, folder, settings, sequence)
+    except BackendError:
+        # Without KISS-ICP odometry cannot be told to be up to date; figures can.
+        settings = replace(settings, odometry=False)
+        return plan_evaluation(archive, originals, folder, settings, sequence)
+
+
+def _known(plan: EvaluationPlan) -> EvaluationPlan:
+    """The same plan, of what is there."""
+    figures, tracks = read_figures(plan.folder), read_odometry(plan.folder, plan.odometry)
+    frames = tuple(replace(one, sampled=one.digest in figures) for one in plan.frames)
+    known = replace(plan, frames=frames, odometry={track: plan.odometry[track] for track in tracks})
+    some = 0 < _measured(known) < len(frames)
+    settings = replace(
+        plan.settings, odometry=bool(tracks), sample=_measured(known) if some else None
+    )
+    return replace(known, settings=settings)
+
+
+def _measured(plan: EvaluationPlan) -> int:
+    return sum(frame.sampled for frame in plan.frames)

@@ -1,0 +1,237 @@
+"""Pictures of a frame: range images and views from above, as data that an HTML page holds."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.report.chosen_frames import ShownFrame
+from pipeline.report.colours import ERRORS, HEIGHTS, RANGES, Scale
+from pipeline.report.frame_figure import EXTENT_M
+from pipeline.report.units import Unit, unit_for
+from quinr_lidar import RangeImage
+
+MAP_SIDE = 640
+"""Pixels of a view from above."""
+
+RINGS = (10, 20, 30, 40)
+"""Of a view from above, metres around the sensor."""
+
+_MAX_WIDTH, _MAX_HEIGHT = 1024, 128
+_SMALLEST = 1e-4
+"""Of a limit, metres: without errors there still is a scale."""
+
+_HEIGHT_LOW, _HEIGHT_HIGH = -2.5, 2.0
+"""Of the sensor, metres: road to roofs of cars."""
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What colours say.
+
+    Attributes:
+        label: What is shown, without the unit.
+        scale: Colours.
+        low: Value of the first colour.
+        high: Value of the last colour.
+        unit: Of both.
+        cut: Whether some values are larger.
+    """
+
+    label: str
+    scale: Scale
+    low: float
+    high: float
+    unit: Unit
+    cut: bool = False
+
+    def ends(self) -> tuple[str, str]:
+        """Both ends as text."""
+        short = Unit(self.unit.symbol, self.unit.factor)
+        low, high = (f"{short.factor * value:.4g}" for value in (self.low, self.high))
+        return low, f"{'≥' if self.cut else ''}{high}\u00a0{short.symbol}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what it says to those who do not see it.
+
+    Attributes:
+        uri: The image itself.
+        width: Of the image, pixels.
+        height: Likewise.
+        title: Short.
+        alt: A sentence.
+        legend: Of its colours.
+    """
+
+    uri: str
+    width: int
+    height: int
+    title: str
+    alt: str
+    legend: Legend
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where colours end, the same for all frames of a report, metres.
+
+    Attributes:
+        range: Of ranges.
+        error: Of range errors.
+        distance: From a point to the other cloud.
+    """
+
+    range: float
+    error: float
+    distance: float
+
+
+def limits_of(frames: list[ShownFrame]) -> Limits:
+    """Limits that suit all frames; errors end at the bound if there is one."""
+    ranges, errors, distances = [1.0], [_SMALLEST], [_SMALLEST]
+    for frame in frames:
+        if frame.decoded.measured.any():
+            ranges.append(_most(frame.decoded.ranges[frame.decoded.measured]))
+        if frame.image is not None:
+            both, values = range_errors(frame)
+            if both.any():
+                errors.append(_most(values[both]))
+        if frame.matches is not None:
+            distances += [_most(frame.matches.a_distances), _most(frame.matches.b_distances)]
+    top = float(np.ceil(max(ranges) / 5) * 5)
+    bounds = [frame.row.figures.get("bound_m") for frame in frames]
+    if bounds and None not in bounds:
+        bound = max(bound for bound in bounds if bound is not None)
+        return Limits(top, bound, bound)
+    return Limits(top, max(errors), max(distances))
+
+
+def _most(values: NDArray[np.floating]) -> float:
+    """What all but a few outliers do not exceed, in two digits: these must not hide the rest."""
+    value = max(float(np.percentile(values, 98)), _SMALLEST)
+    digit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(round(value / digit, 3)) * digit
+
+
+def range_errors(frame: ShownFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Pixels measured in both images, and ``|decoded - original|`` of all: [H, W], metres."""
+    assert frame.image is not None  # noqa: S101 (callers have looked)
+    error = np.abs(frame.decoded.ranges.astype(np.float64) - frame.image.ranges)
+    return frame.image.measured & frame.decoded.measured, error
+
+
+def range_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
+    """Original, decoded and error range images; the decoded one alone without the original."""
+    unit = unit_for("length", [limits.range])
+    images = {"Decoded": frame.decoded}
+    if frame.image is not None:
+        images = {"Original": frame.image} | images
+    pictures = [
+        _range_picture(
+            f"{name} range image",
+            frame.chosen.frame,
+            image.ranges,
+            image.measured,
+            Legend("range", RANGES, 0.0, limits.range, unit, _beyond(image, limits.range)),
+        )
+        for name, image in images.items()
+    ]
+    if frame.image is not None:
+        both, errors = range_errors(frame)
+        unit = unit_for("length", [limits.error])
+        cut = bool((errors[both] > limits.error).any())
+        legend = Legend("range error", ERRORS, 0.0, limits.error, unit, cut)
+        pictures.append(
+            _range_picture("Absolute range error", frame.chosen.frame, errors, both, legend)
+        )
+    return pictures
+
+
+def map_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
+    """The clouds from above, coloured by the distance to each other, or by height without one."""
+    name = frame.chosen.frame
+    if frame.matches is None:
+        unit = Unit("m")
+        legend = Legend("height", HEIGHTS, _HEIGHT_LOW, _HEIGHT_HIGH, unit)
+        points = frame.decoded_points
+        return [_map_picture("Decoded cloud from above", name, points, points[:, 2], legend)]
+    unit = unit_for("length", [limits.distance])
+    pictures = []
+    for title, label, points, distances in (
+        (
+            "Original range image's points from above",
+            "distance to the nearest decoded point",
+            frame.image_points,
+            frame.matches.a_distances,
+        ),
+        (
+            "Decoded points from above",
+            "distance to the nearest original point",
+            frame.decoded_points,
+            frame.matches.b_distances,
+        ),
+    ):
+        cut = bool((distances > limits.distance).any())
+        legend = Legend(label, ERRORS, 0.0, limits.distance, unit, cut)
+        pictures.append(_map_picture(title, name, points, distances, legend))
+    return pictures
+
+
+def _beyond(image: RangeImage, limit: float) -> bool:
+    return bool((image.ranges[image.measured] > limit).any())
+
+
+def _range_picture(
+    title: str,
+    frame: str,
+    values: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    legend: Legend,
+) -> Picture:
+    """Values where the mask holds, transparent elsewhere."""
+    pixels = legend.scale.paint(values, legend.low, legend.high)
+    pixels[~mask] = 0
+    # Huge images are thinned out: a mean over a pixel and the hole beside it would be neither.
+    pixels = pixels[:: -(-len(mask) // _MAX_HEIGHT), :: -(-mask.shape[1] // _MAX_WIDTH)]
+    count = np.count_nonzero(mask)
+    alt = f"{title} of frame {frame}: {count:,} of {mask.size:,} pixels"
+    if count:
+        shown = unit_for("length", [float(values[mask].max())])
+        low, high = (shown.text(float(edge(values[mask]))) for edge in (np.min, np.max))
+        alt += f", {low} to {high}"
+    return Picture(_webp(pixels), pixels.shape[1], pixels.shape[0], title, alt + ".", legend)
+
+
+def _map_picture(
+    title: str, frame: str, points: Any, values: NDArray[np.floating], legend: Legend
+) -> Picture:
+    """Forward (x) is up and left (y) is left; the largest values are on top."""
+    pixels = np.zeros((MAP_SIDE, MAP_SIDE, 4), np.uint8)
+    places = (0.5 - points[:, :2] / (2 * EXTENT_M)) * MAP_SIDE
+    inside = ((places >= 0) & (places < MAP_SIDE - 1)).all(axis=1)
+    order = np.flatnonzero(inside)[np.argsort(values[inside], kind="stable")]
+    rows, columns = places[order].astype(np.intp).T
+    colours = legend.scale.paint(values[order], legend.low, legend.high)
+    for down in (0, 1):
+        for right in (0, 1):
+            pixels[rows + down, columns + right] = colours
+    alt = (
+        f"{title}, frame {frame}: {len(order):,} of {len(points):,} points lie in the square of "
+        f"{2 * EXTENT_M:g} m around the sensor, coloured by {legend.label}."
+    )
+    return Picture(_webp(pixels), MAP_SIDE, MAP_SIDE, title, alt, legend)
+
+
+def _webp(pixels: NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "WEBP", lossless=True, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
