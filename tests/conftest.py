@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
 # Set before anything imports Prefect: tests have a home, and so a database, of their own.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="quinr-tests-prefect-")
 os.environ.pop("PREFECT_API_URL", None)
+
+# A shell that starts tests in the background lets them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 torch.set_num_threads(1)
 
