@@ -17,14 +17,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.geometry.neighbours import NeighbourTree
 from quinr_lidar.geometry.planes import PLANE_NEIGHBOURS, FloatArray, plane_normals
 from quinr_lidar.metrics import ChamferDistance
-
-_LEAF = 16
-"""Points of a tree's leaf: the fastest for scans."""
 
 
 class Cloud:
@@ -56,9 +53,9 @@ class Cloud:
         return len(self.points)
 
     @cached_property
-    def tree(self) -> KDTree:
+    def tree(self) -> NeighbourTree:
         """For nearest neighbours."""
-        return KDTree(self.points, leafsize=_LEAF)
+        return NeighbourTree(self.points)
 
     @cached_property
     def normals(self) -> FloatArray:
@@ -136,9 +133,7 @@ def match(a: Cloud, b: Cloud) -> Matches:
         >>> match(Cloud([[0, 0, 0]]), Cloud([[3, 4, 0], [0, 0, 1]])).b_distances.tolist()
         [5.0, 1.0]
     """
-    a_distances, a_nearest = b.tree.query(a.points)
-    b_distances, b_nearest = a.tree.query(b.points)
-    return Matches(a, b, a_distances, np.asarray(a_nearest), b_distances, np.asarray(b_nearest))
+    return Matches(a, b, *b.tree.nearest(a.points), *a.tree.nearest(b.points))
 
 
 def chamfer(matches: Matches) -> ChamferDistance:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree
 
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.geometry.neighbours import NeighbourTree
 
 BYTES_PER_POINT = 12
 """A point as three float32 coordinates, one of the two bases of compression ratios."""
@@ -130,8 +130,8 @@ def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
     """
     first, second = _cloud("a", a), _cloud("b", b)
     return ChamferDistance(
-        float(KDTree(second).query(first)[0].mean()),
-        float(KDTree(first).query(second)[0].mean()),
+        float(NeighbourTree(second).nearest(first)[0].mean()),
+        float(NeighbourTree(first).nearest(second)[0].mean()),
     )
 
 

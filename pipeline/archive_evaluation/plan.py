@@ -23,7 +23,7 @@ from pipeline.evaluation.tasks.records import TRACKS, TrackName
 from pipeline.evaluation.tasks.sequence import FloatArray, step_between, truth_poses
 from quinr_lidar.errors import BackendError
 
-_FIGURES_BY = ("scipy", "open3d")
+_FIGURES_BY = ("small-gicp", "open3d")
 _POSES_BY = ("kiss-icp",)
 """Libraries on which the numbers depend, beside this one."""
 

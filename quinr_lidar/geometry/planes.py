@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from quinr_lidar.errors import GeometryError
-
-FloatArray = NDArray[np.float64]
+from quinr_lidar.geometry.neighbours import FloatArray, IndexArray, NeighbourTree
 
 PLANE_NEIGHBOURS = 12
 """k, the points, itself among them, to which the plane at a point is fitted."""
@@ -59,7 +57,7 @@ class _Symmetric(NamedTuple):
 
 
 def plane_normals(
-    points: FloatArray, tree: KDTree, neighbours: int = PLANE_NEIGHBOURS
+    points: FloatArray, tree: NeighbourTree, neighbours: int = PLANE_NEIGHBOURS
 ) -> FloatArray:
     """Normals of planes fitted by least squares to every point's nearest neighbours.
 
@@ -79,7 +77,7 @@ def plane_normals(
         raise GeometryError(
             f"planes: expected 3 points or more, got {len(points)} points and k = {neighbours}"
         )
-    nearest = np.asarray(tree.query(points, k=min(neighbours, len(points)))[1])
+    nearest = tree.nearest_few(points, neighbours)
     columns = np.ascontiguousarray(points.T)
     normals = np.empty(points.shape)
     for start in range(0, len(points), _BLOCK):
@@ -89,7 +87,7 @@ def plane_normals(
     return np.where(away[:, None], -normals, normals)
 
 
-def _scatter(columns: FloatArray, block: slice, nearest: NDArray[np.int64]) -> _Symmetric:
+def _scatter(columns: FloatArray, block: slice, nearest: IndexArray) -> _Symmetric:
     """Covariances of neighbours: coordinates [3, N], some points, their neighbours [k, M]."""
     # Relative to the point: differences of large squares would lose the small eigenvalue.
     offsets = [column[nearest] - column[block] for column in columns]
