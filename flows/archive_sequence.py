@@ -17,7 +17,16 @@ from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows.automatic_prior import settle_prior
 from flows.chunks import chunk_runner, final_state, run_in_chunks
 from flows.leftovers import end_runs_of, own_runs
-from flows.parameters import Bound, BoundGrowth, Folder, Positive, Share
+from flows.parameters import (
+    FRAME_TIMEOUT,
+    Bound,
+    BoundGrowth,
+    Folder,
+    Positive,
+    Runner,
+    Seconds,
+    Share,
+)
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
 from pipeline.frames import archive_frame
@@ -57,6 +66,8 @@ def archive_sequence(
     resume: bool = True,
     max_failed_share: Share = 0.5,
     packed: str | None = None,
+    runner: Runner | None = None,
+    frame_timeout: Seconds | None = FRAME_TIMEOUT,
 ) -> State:
     """Archive every scan of a sequence, and pack it.
 
@@ -81,11 +92,13 @@ def archive_sequence(
         prior: File of a prior to code masks and ranges with; the archive carries a copy. Or "auto":
             the best one at hand, or one trained on the drive before its first frame.
         limit: Only the first frames.
-        jobs: Worker processes; as many as cores when left out.
+        jobs: Frames at a time; one a core when left out.
         chunk_size: Frames a task, rounded up to whole runs.
         resume: Skip what is done; otherwise do everything again.
         max_failed_share: Share of failed frames above which the flow itself fails.
         packed: Folder or URL for packed archives; beside the frames when left out.
+        runner: Where frames are encoded; in worker processes of this machine when left out.
+        frame_timeout: Seconds after which an attempt at a frame has failed; 0: no limit.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed (NotPacked, if all went well
@@ -121,6 +134,8 @@ def archive_sequence(
             processes=jobs,
             chunk_size=chunk_size,
             title=f"archive {dataset.name}",
+            runner=runner,
+            timeout=frame_timeout,
         )
         results = {"source": source, "profile": settings.model_dump(mode="json")}
         write_results(folder, records, results)
@@ -132,7 +147,7 @@ def archive_sequence(
                 )
             except QuinrError as error:
                 state = Failed(name="NotPacked", message=str(error))
-    _publish(dataset.name, table_rows(records))
+    _publish(dataset.name, table_rows(records[:MAX_ARTIFACT_ROWS]))
     return state
 
 
@@ -141,7 +156,7 @@ def _publish(name: str, rows: list[dict[str, Any]]) -> None:
     try:
         create_table_artifact(
             key=artifact_key("archive", name),
-            table=rows[:MAX_ARTIFACT_ROWS],
+            table=rows,
             description=f"Frames of {name} (first {MAX_ARTIFACT_ROWS} at most)",
         )
     except Exception:

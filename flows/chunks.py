@@ -1,14 +1,15 @@
 """What the flows share: jobs in chunks, one Prefect task a chunk, and the final state.
 
 A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
-chunk of whole runs (frames that start from each other's results); its jobs run in worker
-processes that know nothing of Prefect.
+chunk of whole runs (frames that start from each other's results); its jobs run where nobody
+knows of Prefect, see :mod:`flows.runners`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from prefect import task
@@ -17,10 +18,12 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from prefect.utilities.annotations import quote
 
+from flows.parameters import Runner
 from flows.progress import progress_of
+from flows.runners import open_slots
 from pipeline.jobs import Record, RecordT
+from pipeline.slots import GaveUpError
 from pipeline.workers import JobT, Workers, runs_of
 from quinr_lidar.errors import QuinrError
 
@@ -62,18 +65,16 @@ def is_worth_retrying(_task: Any, _run: Any, state: State) -> bool:
     tags=["quinr"],
 )
 def run_chunk(
-    workers: Any,
-    function: Any,
-    jobs: Any,
+    work: Callable[[], list[Any]],
     first: str,  # noqa: ARG001 (Prefect reads it for the run's name)
     last: str,  # noqa: ARG001
 ) -> list[Any]:
     """Run one chunk of jobs; ``first`` and ``last`` only name it in the UI.
 
     Returns:
-        The records of ``workers.run(function, jobs)``.
+        The records that ``work`` returns.
     """
-    return workers.run(function, jobs)
+    return work()
 
 
 def run_in_chunks(
@@ -84,35 +85,41 @@ def run_in_chunks(
     title: str,
     chunk_size: int | None = None,
     unit: str = "frame",
+    runner: Runner | None = None,
+    timeout: float | None = None,
 ) -> list[RecordT]:
     """Run all jobs through :func:`run_chunk`, with a progress bar.
 
     Must be called inside a flow, whose task runner decides how many chunks are in flight.
 
     Args:
-        function: Makes a job's record, in a worker process.
+        function: Makes a job's record, where ``runner`` says.
         jobs: Those of a run one after the other.
-        processes: Worker processes; as many as cores when ``None``.
+        processes: Jobs at a time; one a core when ``None``.
         title: Of the progress bar.
         chunk_size: Jobs a task, see :func:`chunks_of`.
         unit: What a job is of, in the singular.
+        runner: Where jobs run; in worker processes when left out.
+        timeout: Seconds after which an attempt at a job has failed; ``None`` or 0: no limit.
 
     Returns:
         Records in the order of the jobs; those of failed jobs are kept on disk as well.
 
     Raises:
+        BackendError: the runner's cluster cannot be reached, or its package is not installed.
+        GaveUpError: the cluster is gone, or one job after the other takes too long.
         StorageError: a failed job's record cannot be written.
     """
     task = run_chunk.with_options(name=f"{unit}s", task_run_name=f"{unit}s {{first}} to {{last}}")
-    with progress_of(len(jobs), title, unit) as report, Workers(processes, report) as workers:
+    with (
+        progress_of(len(jobs), title, unit) as report,
+        open_slots(runner or Runner(), processes) as slots,
+        Workers(processes, report, timeout=timeout or None, slots=slots) as workers,
+    ):
         chunks = chunks_of(jobs, workers.processes, chunk_size)
         futures = [
             task.submit(
-                quote(workers),
-                quote(function),
-                quote(chunk),
-                first=chunk[0].name,
-                last=chunk[-1].name,
+                partial(workers.run, function, chunk), first=chunk[0].name, last=chunk[-1].name
             )
             for chunk in chunks
         ]
@@ -130,9 +137,15 @@ def run_in_chunks(
 
 
 def _records(future: PrefectFuture[list[RecordT]], chunk: Sequence[JobT]) -> list[RecordT]:
-    """A chunk's records; if its task itself failed, that is the failure of these jobs only."""
+    """A chunk's records; if its task itself failed, that is the failure of these jobs only.
+
+    Raises:
+        GaveUpError: it is not the jobs that fail.
+    """
     try:
         return future.result()
+    except GaveUpError:
+        raise
     except Exception as error:
         return [job.failed(f"{type(error).__name__}: {error}") for job in chunk]
 

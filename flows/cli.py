@@ -11,8 +11,21 @@ from typing import Annotated
 
 import typer
 
+from flows.evaluate_cli import evaluate
 from flows.night_cli import archive_all, nightly, serve, verify
-from flows.options import AutoPrior, Jobs, MaxFailed, Packed, finish
+from flows.options import (
+    AutoPrior,
+    FrameTimeout,
+    Jobs,
+    MaxFailed,
+    Packed,
+    RunnerAddress,
+    RunnerKind,
+    RunnerName,
+    finish,
+    runner_of,
+)
+from flows.parameters import FRAME_TIMEOUT, PICTURE_TIMEOUT
 from pipeline.console import (
     Bound,
     BoundGrowth,
@@ -27,6 +40,7 @@ from pipeline.console import (
 from pipeline.datasets import open_dataset
 from pipeline.inbox import check_settings, packed_location
 from pipeline.lock import check_unlocked
+from pipeline.log_lines import json_wanted
 from pipeline.profile_files import find_profile
 from pipeline.records import read_record
 from pipeline.sequences import (
@@ -44,8 +58,16 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+
+@app.callback()
+def check_environment() -> None:
+    """What the environment asks for must be something that there is."""
+    json_wanted()
+
+
 app.command(name="archive-all")(archive_all)
 app.command()(verify)
+app.command()(evaluate)
 app.command()(nightly)
 app.command()(serve)
 
@@ -67,6 +89,9 @@ def archive(
     ] = True,
     max_failed_share: MaxFailed = 0.5,
     packed: Packed = None,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
     json: Json = False,
 ) -> None:
     """Archive a sequence and pack it; run it again to go on where it stopped.
@@ -92,9 +117,12 @@ def archive(
     check_unlocked(folder)
     if resume:
         check_settings(target, chosen)
+    where = runner_of(runner, runner_address)
 
     from flows.archive_sequence import archive_sequence
+    from flows.server import start_server
 
+    start_server()
     state = archive_sequence(
         str(source),
         str(out),
@@ -109,11 +137,14 @@ def archive(
         resume=resume,
         max_failed_share=max_failed_share,
         packed=packed,
+        runner=where,
+        frame_timeout=frame_timeout,
         return_state=True,
     )
     frames = archive_jobs(dataset, out, chosen, limit=n_scans)
-    records = [r for job in frames if (r := read_record(folder, job.frame_id))]
-    rows = table_rows(records)
+    # One after the other: a record is larger than its row, and there may be thousands.
+    records = (read_record(folder, job.frame_id) for job in frames)
+    rows = [row for record in records if record for row in table_rows([record])]
     if json:
         print_json({"state": state.name, "message": state.message, "frames": rows})
     else:
@@ -127,17 +158,29 @@ def restore(
     out: Annotated[Path, typer.Argument(help="Root of the restored data set.")],
     jobs: Jobs = None,
     max_failed_share: MaxFailed = 0.5,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
 ) -> None:
     """Restore KITTI velodyne scans from an archive.
 
     Example: `quinr-flows restore archive/00 restored`
     """
     restore_jobs(archive, out)
+    where = runner_of(runner, runner_address)
 
     from flows.restore_sequence import restore_sequence
+    from flows.server import start_server
 
+    start_server()
     state = restore_sequence(
-        str(archive), str(out), jobs, max_failed_share=max_failed_share, return_state=True
+        str(archive),
+        str(out),
+        jobs,
+        max_failed_share=max_failed_share,
+        runner=where,
+        frame_timeout=frame_timeout,
+        return_state=True,
     )
     finish(state)
 
@@ -156,6 +199,14 @@ def kodak(
         float,
         typer.Option(min=0, max=1, help="Share of failed pictures above which the flow fails."),
     ] = 0.5,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    picture_timeout: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="An attempt at a picture fails after that; 0: no limit."
+        ),
+    ] = PICTURE_TIMEOUT,
     json: Json = False,
 ) -> None:
     """Compress a folder of pictures, decode them, and report bpp, PSNR and SSIM.
@@ -171,9 +222,12 @@ def kodak(
     overrides = parse_settings(settings)
     chosen = find_profile(profile).with_overrides(**overrides)
     pictures = picture_jobs(folder, out, chosen)
+    where = runner_of(runner, runner_address)
 
     from flows.kodak_track import kodak_track
+    from flows.server import start_server
 
+    start_server()
     state = kodak_track(
         str(folder),
         str(out),
@@ -182,6 +236,8 @@ def kodak(
         jobs=jobs,
         resume=resume,
         max_failed_share=max_failed_share,
+        runner=where,
+        picture_timeout=picture_timeout,
         return_state=True,
     )
     records = [record for job in pictures if (record := read_picture_record(job))]
@@ -211,7 +267,9 @@ def demo(
     Example: `quinr-flows demo --out data/demo --frames 3 --bound 0.05`
     """
     from flows.demo import run_demo
+    from flows.server import start_server
 
+    start_server()
     run_demo(out, frames=frames, seed=seed, steps=steps, bound=bound)
 
 

@@ -12,17 +12,21 @@ from prefect.client.schemas.objects import State
 from tqdm import tqdm
 
 from flows.archive_sequence import archive_sequence
+from flows.evaluate_archive import evaluate_archive
 from flows.restore_sequence import restore_sequence
+from pipeline.archive_evaluation.requests import REPORT_FOLDER
 from pipeline.console import bar_to, print_table
 from pipeline.datasets import open_dataset
-from pipeline.evaluate import evaluate_archive
+from pipeline.evaluate import evaluate_archive as measure_archive
+from pipeline.evaluation.tasks import check_odometry
 from pipeline.files import read_bytes, write_atomically, write_json_atomically
 from pipeline.frames import decode_file
 from pipeline.records import frame_path
+from pipeline.report.archive_report import PAGE
 from pipeline.report.frame_figure import figure_png, frame_figure
 from pipeline.sequences import table_rows
 from quinr_lidar import SphericalProjection
-from quinr_lidar.errors import DatasetError
+from quinr_lidar.errors import BackendError, DatasetError
 
 SEQUENCE = "00"
 RUN_LENGTH = 4
@@ -69,7 +73,8 @@ def run_demo(
     )
     folder = out / "archive" / SEQUENCE
     _check(restore_sequence(str(folder), str(out / "restored"), return_state=True))
-    results, records = evaluate_archive(drive, folder, SEQUENCE)
+    _evaluate(folder, drive)
+    results, records = measure_archive(drive, folder, SEQUENCE)
     write_json_atomically(out / "results.json", results)
     picture = _picture(drive, folder, results["frame_ids"][0], out)
     print_table(table_rows(records), f"{len(records)} frames of a synthetic drive")
@@ -83,6 +88,7 @@ def run_demo(
     print(f"restored  {out / 'restored'} ({restored} scans, KITTI layout)")
     print(f"results   {out / 'results.json'}, {folder / 'metrics.csv'}")
     print(f"picture   {picture}")
+    print(f"report    {folder / REPORT_FOLDER / PAGE}")
     print(f"took      {time.perf_counter() - began:.0f} s")
     return results
 
@@ -105,6 +111,19 @@ def _synthesise(drive: Path, frames: int, seed: int) -> None:
             progress=partial(bar_to, bar),
         )
     write_json_atomically(note, wanted)
+
+
+def _evaluate(folder: Path, drive: Path) -> None:
+    """What the decoded drive is good for, as a page; odometry where its package is installed."""
+    odometry = True
+    try:
+        check_odometry()
+    except BackendError as error:
+        print(f"no odometry: {error}")
+        odometry = False
+    _check(
+        evaluate_archive(str(folder), str(drive), SEQUENCE, odometry=odometry, return_state=True)
+    )
 
 
 def _training(steps: int | None) -> dict[str, int]:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows.parameters import PICTURE_TIMEOUT, Runner, Seconds
 from pipeline.picture_results import (
     RESULTS,
     mean_row,
@@ -38,6 +39,8 @@ def kodak_track(
     jobs: int | None = None,
     resume: bool = True,
     max_failed_share: float = 0.5,
+    runner: Runner | None = None,
+    picture_timeout: Seconds | None = PICTURE_TIMEOUT,
 ) -> State:
     """Encode every picture of a folder; write results and a contact sheet.
 
@@ -51,9 +54,11 @@ def kodak_track(
             ``contact_sheet.png``.
         profile: Name of the encoder's settings.
         overrides: Settings to change.
-        jobs: Worker processes; as many as cores when left out.
+        jobs: Pictures at a time; one a core when left out.
         resume: Skip what is done; otherwise do everything again.
         max_failed_share: Share of failed pictures above which the flow itself fails.
+        runner: Where pictures are encoded; in worker processes of this machine when left out.
+        picture_timeout: Seconds after which an attempt at a picture has failed; 0: no limit.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
@@ -61,7 +66,13 @@ def kodak_track(
     settings = find_profile(profile).with_overrides(**(overrides or {}))
     pictures = picture_jobs(Path(source), Path(out), settings, resume=resume)
     records = run_in_chunks(
-        encode_picture, pictures, processes=jobs, title="pictures", unit="picture"
+        encode_picture,
+        pictures,
+        processes=jobs,
+        title="pictures",
+        unit="picture",
+        runner=runner,
+        timeout=picture_timeout,
     )
     shown = {"source": source, "profile": settings.model_dump(mode="json")}
     write_picture_results(Path(out), records, shown)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from flows.options import (
     Archives,
+    ArchiveTimeout,
     AutoPrior,
+    FrameTimeout,
     Jobs,
     MaxFailed,
     MaxFailedDrives,
     Packed,
     Resume,
+    RunnerAddress,
+    RunnerKind,
+    RunnerName,
     Settle,
     Source,
     finish,
+    runner_of,
 )
+from flows.parameters import FRAME_TIMEOUT, Archiving
 from pipeline.archive.overview import find_archives
 from pipeline.console import (
     EXIT_BAD_INPUT,
@@ -34,9 +41,6 @@ from pipeline.inbox import drives_in
 from pipeline.night import REPORT
 from pipeline.priors.settled import AUTO
 from pipeline.sequences import ARCHIVE_PROFILE, archive_settings
-
-if TYPE_CHECKING:
-    from flows.parameters import Archiving
 
 
 class Retention(StrEnum):
@@ -66,6 +70,9 @@ def archive_all(
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
     resume: Resume = True,
     settle_minutes: Settle = 0,
     max_failed_share: MaxFailed = 0.5,
@@ -77,10 +84,13 @@ def archive_all(
     """
     values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
     values |= {"packed": packed, "max_failed_share": max_failed_share}
+    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
     how = _checked(source, out, prior, settings, values)
 
     from flows.archive_dataset import archive_dataset
+    from flows.server import start_server
 
+    start_server()
     state = archive_dataset(
         str(source),
         str(out),
@@ -100,6 +110,9 @@ def verify(
     ] = None,
     sequence: Annotated[str | None, typer.Option(help="Of originals that have several.")] = None,
     jobs: Jobs = None,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    archive_timeout: ArchiveTimeout = 0,
     max_failed_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of bad archives above which it fails.")
     ] = 0,
@@ -109,11 +122,23 @@ def verify(
     Example: `quinr-flows verify archive --originals kitti/odometry`
     """
     find_archives([archive])
+    where = runner_of(runner, runner_address)
 
+    from flows.server import start_server
     from flows.verify_archive import verify_archive
 
+    start_server()
     scans = None if originals is None else str(originals)
-    state = verify_archive(archive, scans, sequence, jobs, max_failed_share, return_state=True)
+    state = verify_archive(
+        archive,
+        scans,
+        sequence,
+        jobs,
+        max_failed_share,
+        runner=where,
+        archive_timeout=archive_timeout,
+        return_state=True,
+    )
     finish(state)
 
 
@@ -127,6 +152,10 @@ def nightly(
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
+    archive_timeout: ArchiveTimeout = 0,
     sample: Sample = 5,
     retention: Retain = Retention.OFF,
     settle_minutes: Settle = 10,
@@ -141,10 +170,13 @@ def nightly(
     """
     values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
     values |= {"packed": packed, "max_failed_share": max_failed_share}
+    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
     how = _checked(inbox, archive, prior, settings, values)
 
     from flows.nightly import nightly as nightly_flow
+    from flows.server import start_server
 
+    start_server()
     state = nightly_flow(
         str(inbox),
         str(archive),
@@ -153,6 +185,7 @@ def nightly(
         retention=retention.value,
         settle_minutes=settle_minutes,
         max_failed_drives=max_failed_drives,
+        archive_timeout=archive_timeout,
         return_state=True,
     )
     if (archive / REPORT).is_file():
@@ -172,6 +205,9 @@ def serve(
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
+    runner: RunnerName = RunnerKind.PROCESSES,
+    runner_address: RunnerAddress = None,
+    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
     retention: Retain = Retention.OFF,
     name: Annotated[str, typer.Option(help="Of the deployment.")] = "nightly",
 ) -> None:
@@ -180,6 +216,7 @@ def serve(
     Example: `PREFECT_API_URL=http://127.0.0.1:4200/api quinr-flows serve /data/inbox /data/archive`
     """
     values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
+    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
     how = _checked(inbox, archive, prior, settings, values | {"packed": packed})
     if not os.environ.get("PREFECT_API_URL"):
         typer.echo(
@@ -204,8 +241,6 @@ def _checked(
     source: Path, out: Path, prior: Path | None, settings: list[str], values: dict[str, Any]
 ) -> Archiving:
     """The flows' settings; bad input ends the command before a server starts for the flow."""
-    from flows.parameters import Archiving
-
     drives_in(source)
     overrides = parse_settings(settings)
     archive_settings(

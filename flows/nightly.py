@@ -16,20 +16,25 @@ from flows.alerts import ALERTS
 from flows.archive_dataset import archive_drives, count_kinds, dataset_state
 from flows.artifacts import artifact_key
 from flows.chunks import chunk_runner, run_in_chunks
-from flows.parameters import Archiving, Count, Folder, Minutes, Retention, Share
+from flows.evaluate_archive import Evaluated, evaluate_all
+from flows.parameters import Archiving, Count, Folder, Minutes, Retention, Seconds, Share
+from pipeline.archive_evaluation.requests import (
+    REPORT_FOLDER,
+    EvaluationRequest,
+    frame_outcomes,
+)
+from pipeline.evaluation.tasks import TaskSettings
 from pipeline.files import write_atomically
 from pipeline.inbox import packed_location
 from pipeline.lock import lock
 from pipeline.night import (
     REPORT,
     DriveOutcome,
-    MeasureJob,
-    measure_archived,
+    DriveReport,
     night_report,
     night_rows,
-    sample_jobs,
+    report_of,
 )
-from pipeline.records import FrameRecord
 from pipeline.retention import Removal, has_begun, remove_originals
 from pipeline.verification import ArchiveRecord, VerifyJob, check_archive
 from quinr_lidar.errors import QuinrError
@@ -50,6 +55,7 @@ def nightly(
     retention: Retention = "off",
     settle_minutes: Minutes = 10.0,
     max_failed_drives: Share = 0.5,
+    archive_timeout: Seconds | None = None,
 ) -> State:
     """Archive what is new in an inbox, prove it against the originals, and report.
 
@@ -60,10 +66,13 @@ def nightly(
         inbox: Folder of drives, or a KITTI root.
         archive: Folder for archives; each drive's is ``archive/<drive>``.
         archiving: Settings of all of them.
-        sample: Frames of every drive archived tonight to measure anew, for the report.
+        sample: Frames of every drive archived tonight to measure anew, for its report in
+            ``archive/<drive>/report``.
         retention: "off": originals stay. "dry-run": list which would go. "delete": remove them.
         settle_minutes: A drive whose scans changed less than this ago is left for the next night.
         max_failed_drives: Share of failed drives above which the night fails.
+        archive_timeout: Seconds after which an attempt to verify an archive has failed; no limit
+            when left out or 0.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. A drive whose
@@ -71,20 +80,28 @@ def nightly(
     """
     how, folder = archiving or Archiving(), Path(archive)
     outcomes = archive_drives(inbox, archive, how, settle_minutes=settle_minutes)
-    verified = verify_drives(outcomes, folder, how, every=retention != "off")
-    measured = measure_sample(outcomes, folder, how, sample)
-    removals, problems = {}, []
+    verified = verify_drives(
+        outcomes, folder, how, every=retention != "off", timeout=archive_timeout
+    )
+    reports, problems = reported(report_drives(outcomes, folder, how, sample))
+    removals = {}
     if retention != "off":
-        removals, problems = retain(outcomes, verified, folder, how, dry_run=retention == "dry-run")
-    problems += [one.error for one in (*outcomes, *verified.values(), *measured) if one.error]
-    rows = night_rows(outcomes, verified, measured, removals)
+        removals, kept = retain(outcomes, verified, folder, how, dry_run=retention == "dry-run")
+        problems += kept
+    problems += [one.error for one in (*outcomes, *verified.values()) if one.error]
+    rows = night_rows(outcomes, verified, reports, removals, folder)
     _report(folder, night_report(f"Night: {count_kinds(outcomes)}", rows, problems))
     judged = [judge(one, verified.get(one.drive.name)) for one in outcomes]
     return night_state(dataset_state(judged, max_failed_drives, archive), problems, archive)
 
 
 def verify_drives(
-    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, *, every: bool
+    outcomes: Sequence[DriveOutcome],
+    folder: Path,
+    archiving: Archiving,
+    *,
+    every: bool,
+    timeout: float | None = None,
 ) -> dict[str, ArchiveRecord]:
     """Check the archives of drives against the originals; must be called inside a flow.
 
@@ -93,6 +110,7 @@ def verify_drives(
         folder: Of archives.
         archiving: How they were made.
         every: Also those that were complete before.
+        timeout: Seconds for an attempt at an archive.
 
     Returns:
         What was found, by the drives' names.
@@ -108,6 +126,8 @@ def verify_drives(
         chunk_size=1,
         title="verify",
         unit="archive",
+        runner=archiving.runner,
+        timeout=timeout,
     )
     return {one.drive.name: record for one, record in zip(wanted, records, strict=True)}
 
@@ -123,17 +143,54 @@ def _verify_job(outcome: DriveOutcome, folder: Path, archiving: Archiving) -> Ve
     return VerifyJob(place.name, None if proven else outcome.drive.path)
 
 
-def measure_sample(
-    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, count: int
-) -> list[FrameRecord]:
-    """Measure some frames of each drive archived tonight; must be called inside a flow."""
-    jobs: list[MeasureJob] = []
+def report_drives(
+    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, sample: int
+) -> dict[str, Evaluated]:
+    """Report each drive archived tonight, a sample of it measured; must be called inside a flow.
+
+    Args:
+        outcomes: All drives.
+        folder: Of archives; a drive's report is ``folder/<drive>/report``.
+        archiving: How they were made.
+        sample: Frames of each to measure anew; without odometry, which would read all of them.
+
+    Returns:
+        What came of it, by the drives' names.
+    """
+    settings = TaskSettings(sample=sample, odometry=False) if sample else None
+    requests: dict[str, EvaluationRequest] = {}
     for one in outcomes:
         if one.kind == "archived":
-            jobs += sample_jobs(one.drive.open(), folder / one.drive.name, count)
-    if not jobs:
-        return []
-    return run_in_chunks(measure_archived, jobs, processes=archiving.jobs, title="evaluate")
+            own = folder / one.drive.name
+            place = packed_location(own, archiving.packed).name
+            out = own / REPORT_FOLDER
+            requests[one.drive.name] = EvaluationRequest(
+                place, str(one.drive.path), None, out, settings
+            )
+    found = evaluate_all(
+        list(requests.values()),
+        processes=archiving.jobs,
+        title="evaluate",
+        runner=archiving.runner,
+        timeout=archiving.frame_timeout,
+        command="quinr-flows nightly",
+    )
+    return dict(zip(requests, found, strict=True))
+
+
+def reported(
+    found: Mapping[str, Evaluated],
+) -> tuple[dict[str, DriveReport], list[str]]:
+    """Reports by the drives' names, and a line for whatever went wrong."""
+    reports: dict[str, DriveReport] = {}
+    problems: list[str] = []
+    for name, one in found.items():
+        if one.report is not None:
+            reports[name] = report_of(one.report.html, one.evaluation)
+        frames = [] if one.evaluation is None else frame_outcomes(one.evaluation)
+        errors = [frame.error for frame in frames if frame.error]
+        problems += [f"{name}: {problem}" for problem in (*errors, *one.problems)]
+    return reports, problems
 
 
 def retain(

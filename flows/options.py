@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.console import EXIT_BAD_INPUT, EXIT_PARTIAL
+from quinr_lidar.errors import BackendError
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
+    from flows.parameters import Runner
+
+
+class RunnerKind(StrEnum):
+    """Where frames are encoded."""
+
+    PROCESSES = "processes"
+    THREADS = "threads"
+    DASK = "dask"
+    RAY = "ray"
+
+
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; all cores if unset.")
+    int | None, typer.Option("--jobs", "-j", min=1, help="Jobs at a time; one a core if unset.")
+]
+RunnerName = Annotated[
+    RunnerKind,
+    typer.Option("--runner", help="Where jobs run: on this machine, or on a cluster's workers."),
+]
+RunnerAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Of a running cluster: tcp://host:8786, ray://host:10001, auto; without it one is "
+        "started on this machine.",
+    ),
+]
+FrameTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0, metavar="SECONDS", help="An attempt at a frame fails after that; 0: no limit."
+    ),
+]
+ArchiveTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="An attempt to verify an archive fails after that; 0: no limit.",
+    ),
 ]
 AutoPrior = Annotated[
     Path | None,
@@ -47,6 +87,27 @@ Settle = Annotated[
 ]
 Source = Annotated[Path, typer.Argument(help="A KITTI root, or a folder of drives.")]
 Archives = Annotated[Path, typer.Argument(help="Folder for archives.")]
+
+
+def runner_of(kind: RunnerKind, address: str | None) -> Runner:
+    """The flows' parameter.
+
+    Raises:
+        BackendError: the kind has no address, or its package is not installed.
+    """
+    from flows.parameters import ON_CLUSTERS, Runner
+
+    if address and kind.value not in ON_CLUSTERS:
+        raise BackendError(
+            f"--runner-address {address}: expected --runner {' or '.join(ON_CLUSTERS)} with it, "
+            f"found {kind.value}"
+        )
+    runner = Runner(kind=kind.value, address=address)
+    if kind.value in ON_CLUSTERS:
+        from flows.runners import import_runner
+
+        import_runner(runner)
+    return runner
 
 
 def finish(state: State, *, quiet: bool = False) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.sequences import ARCHIVE_PROFILE
 
@@ -15,7 +15,39 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Minutes = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
 Retention = Literal["off", "dry-run", "delete"]
+RunnerKind = Literal["processes", "threads", "dask", "ray"]
+
+FRAME_TIMEOUT = 1800.0
+"""Seconds for an attempt at a frame: a thousand times what one takes, less than a night."""
+
+PICTURE_TIMEOUT = 6 * 3600.0
+"""Likewise at a picture, whose trainings take minutes."""
+
+ON_CLUSTERS: tuple[RunnerKind, ...] = ("dask", "ray")
+
+
+class Runner(BaseModel):
+    """Where a flow's jobs run; see :mod:`flows.runners`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: RunnerKind = Field(
+        default="processes",
+        description="Worker processes or threads of this machine, or a Dask or Ray cluster.",
+    )
+    address: str | None = Field(
+        default=None,
+        description="Of a running cluster (tcp://host:8786, ray://host:10001, auto); one on this "
+        "machine is started for the flow when left out.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_clusters(self) -> Self:
+        if self.address and self.kind not in ON_CLUSTERS:
+            raise ValueError(f"address {self.address}: only dask and ray have one, not {self.kind}")
+        return self
 
 
 class Archiving(BaseModel):
@@ -37,7 +69,12 @@ class Archiving(BaseModel):
         "or one trained on the drive.",
     )
     jobs: Positive | None = Field(
-        default=None, description="Worker processes; all cores when left out."
+        default=None, description="Frames at a time; one a core when left out."
+    )
+    runner: Runner = Field(default_factory=Runner, description="Where frames are encoded.")
+    frame_timeout: Seconds | None = Field(
+        default=FRAME_TIMEOUT,
+        description="Seconds after which an attempt at a frame has failed; 0: no limit.",
     )
     chunk_size: Positive | None = Field(default=None, description="Frames a task.")
     packed: str | None = Field(

@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows.parameters import FRAME_TIMEOUT, Runner, Seconds
 from pipeline.files import write_json_atomically
 from pipeline.frames import restore_frame
 from pipeline.records import FrameRecord
@@ -28,6 +29,8 @@ def restore_sequence(
     jobs: int | None = None,
     chunk_size: int | None = None,
     max_failed_share: float = 0.5,
+    runner: Runner | None = None,
+    frame_timeout: Seconds | None = FRAME_TIMEOUT,
 ) -> State:
     """Write ``out/sequences/<sequence>/velodyne/<frame id>.bin`` for every archived frame.
 
@@ -37,9 +40,11 @@ def restore_sequence(
     Args:
         archive: An archived sequence, or a folder of them.
         out: Root of the restored data set.
-        jobs: Worker processes; as many as cores when left out.
+        jobs: Frames at a time; one a core when left out.
         chunk_size: Frames a task.
         max_failed_share: Share of failed frames above which the flow itself fails.
+        runner: Where frames are restored; in worker processes of this machine when left out.
+        frame_timeout: Seconds after which an attempt at a frame has failed; 0: no limit.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
@@ -53,6 +58,8 @@ def restore_sequence(
             processes=jobs,
             chunk_size=chunk_size,
             title=f"restore {sequence}",
+            runner=runner,
+            timeout=frame_timeout,
         )
         write_json_atomically(
             Path(out) / "sequences" / sequence / "restore.json", _report(archive, restored)

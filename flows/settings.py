@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
+
+from pipeline.log_lines import FORMAT
 
 DEFAULTS = {
     # A cold ephemeral server takes 12-26 s; Prefect gives up after 20 and leaves an orphan.
@@ -14,6 +17,14 @@ DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # The progress bar says what a person wants to know.
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    # A Ray cluster that a flow starts tells nobody of it either.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+JSON_LOGS = {
+    # Whatever Prefect's configuration writes to stderr, its server's included.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "pipeline.log_lines.JsonHandler",
+    "PREFECT_LOGGING_HANDLERS_DEBUG_CLASS": "pipeline.log_lines.JsonHandler",
 }
 
 
@@ -23,7 +34,11 @@ def apply_defaults() -> None:
     Who has set Prefect up (by its variables or by a profile) keeps that setup, server and all;
     for everybody else the flows' database lives in a folder of its own.
     """
-    for name, value in DEFAULTS.items():
+    wanted = dict(DEFAULTS)
+    if os.environ.get(FORMAT) == "json":
+        wanted |= JSON_LOGS
+        logging.captureWarnings(capture=True)
+    for name, value in wanted.items():
         os.environ.setdefault(name, value)
     if not _is_set_up():
         home = _own_home()

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from flows.alerts import ALERTS
 from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows.chunks import chunk_runner, final_state, run_in_chunks
-from flows.parameters import Folder, Positive, Share
+from flows.parameters import Folder, Positive, Runner, Seconds, Share
 from pipeline.archive.overview import find_archives
 from pipeline.verification import ArchiveRecord, VerifyJob, check_archive, verification_rows
 
@@ -31,6 +31,8 @@ def verify_archive(
     sequence: str | None = None,
     jobs: Positive | None = None,
     max_failed_share: Share = 0.0,
+    runner: Runner | None = None,
+    archive_timeout: Seconds | None = None,
 ) -> State:
     """Check packed archives completely; changes nothing.
 
@@ -39,8 +41,11 @@ def verify_archive(
         originals: Data set to measure every frame against: masks must be exact, and no range may
             err by more than its bound.
         sequence: Of originals that have several; the archive's own name when left out.
-        jobs: Worker processes, one archive each; as many as cores when left out.
+        jobs: Archives at a time; one a core when left out.
         max_failed_share: Share of bad archives above which the flow fails; none by default.
+        runner: Where archives are checked; in worker processes of this machine when left out.
+        archive_timeout: Seconds after which an attempt at an archive has failed; no limit when
+            left out or 0, since an archive may have any number of frames.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``archive``.
@@ -48,7 +53,14 @@ def verify_archive(
     scans = None if originals is None else Path(originals)
     found = [VerifyJob(place.name, scans, sequence) for place in find_archives([archive])]
     records = run_in_chunks(
-        check_archive, found, processes=jobs, chunk_size=1, title="verify", unit="archive"
+        check_archive,
+        found,
+        processes=jobs,
+        chunk_size=1,
+        title="verify",
+        unit="archive",
+        runner=runner,
+        timeout=archive_timeout,
     )
     _publish(archive, records)
     return final_state(records, max_failed_share, archive, "archives")

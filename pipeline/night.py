@@ -1,21 +1,19 @@
-"""A night's work on many drives: what became of each, a sample measured, and the report."""
+"""A night's work on many drives: what became of each, and the report."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
-from pipeline.datasets import Dataset
-from pipeline.evaluate import evaluate_file
-from pipeline.frames import RestoreJob
+from pipeline.archive_evaluation.results import ArchiveEvaluation
 from pipeline.inbox import Drive
-from pipeline.records import FrameRecord, frame_path
 from pipeline.results import rounded
 from pipeline.retention import Removal
 from pipeline.verification import ArchiveRecord
-from quinr_lidar.errors import QuinrError
 
 REPORT = "nightly.md"
 """In the folder of archives: the report of the last night."""
@@ -62,66 +60,52 @@ class DriveOutcome:
 
 
 @dataclass(frozen=True)
-class MeasureJob(RestoreJob):
-    """An archived frame to measure against its scan (the ``target``)."""
+class DriveReport:
+    """What a drive's report says, for the night's.
 
-    drive: str = ""
-
-    @property
-    def name(self) -> str:
-        """Drive and frame: jobs of several drives run together."""
-        return f"{self.drive}/{self.frame_id}"
-
-
-def sample_jobs(dataset: Dataset, folder: Path, count: int) -> list[MeasureJob]:
-    """Frames spread evenly over a sequence, the first among them.
-
-    Args:
-        dataset: The originals.
-        folder: Of the archived sequence; frames that are not there do not count.
-        count: How many, at most.
+    Attributes:
+        page: The report.
+        psnr_db: Mean of the frames that were measured anew, dB; ``None`` if none was.
     """
-    there = [frame for frame in dataset.frame_ids if frame_path(folder, frame).is_file()]
-    step = max(1.0, len(there) / max(1, count))
-    chosen = [there[int(index * step)] for index in range(min(count, len(there)))]
-    return [
-        MeasureJob(frame, frame_path(folder, frame), dataset.path(frame), dataset.name)
-        for frame in chosen
-    ]
+
+    page: Path
+    psnr_db: float | None = None
 
 
-def measure_archived(job: MeasureJob) -> FrameRecord:
-    """Figures of an archived frame, decoded now; never raises a QuinrError."""
-    try:
-        fidelity = evaluate_file(job.target, job.source)
-    except QuinrError as error:
-        return job.failed(str(error))
-    return FrameRecord(job.name, "ok", source=str(job.source), fidelity=fidelity.as_dict())
+def report_of(page: Path, evaluation: ArchiveEvaluation | None) -> DriveReport:
+    """The report of a drive of which a sample was measured, or none."""
+    records = () if evaluation is None else evaluation.records
+    values = [record.figures.get("psnr_db") for record in records]
+    known = [value for value in values if value is not None]
+    return DriveReport(page, sum(known) / len(known) if known else None)
 
 
 def night_rows(
     outcomes: Sequence[DriveOutcome],
     verified: Mapping[str, ArchiveRecord],
-    measured: Sequence[FrameRecord],
+    reports: Mapping[str, DriveReport],
     removals: Mapping[str, Removal],
+    folder: Path,
 ) -> list[dict[str, Any]]:
     """A row a drive, for people.
 
     Args:
         outcomes: All drives.
         verified: What was found of their archives, by the drives' names; so the last.
-        measured: Frames of :func:`measure_archived`.
+        reports: Of those that were reported.
         removals: What became of the originals.
+        folder: Of the night's report, from which the drives' are linked.
     """
     rows = []
     for outcome in outcomes:
         name = outcome.drive.name
-        check, removal = verified.get(name), removals.get(name)
+        check, removal, report = verified.get(name), removals.get(name), reports.get(name)
         row: dict[str, Any] = {"drive": name, "state": outcome.kind, "message": outcome.message}
         row["verified"] = None if check is None else check.status
         row["max error [m]"] = None if check is None else rounded(check.max_error_m, 5)
         row["bound [m]"] = None if check is None else rounded(check.bound_m, 5)
-        row["PSNR of the sample [dB]"] = rounded(_mean_psnr(name, measured), 2)
+        row["PSNR of the sample [dB]"] = None if report is None else rounded(report.psnr_db, 2)
+        row["report"] = None if report is None else _link(report.page, folder)
         row["originals"] = "kept" if removal is None else _removal_text(removal)
         rows.append(row)
     return rows
@@ -157,14 +141,9 @@ def _cell(value: Any) -> str:
     return text.replace("\n", " ").replace("|", "\\|")
 
 
-def _mean_psnr(drive: str, measured: Sequence[FrameRecord]) -> float | None:
-    values = [
-        record.fidelity["psnr_db"]
-        for record in measured
-        if record.fidelity and record.frame_id.rpartition("/")[0] == drive
-    ]
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+def _link(page: Path, folder: Path) -> str:
+    relative = os.path.relpath(page, folder)
+    return f"[{page.name}]({quote(Path(relative).as_posix())})"
 
 
 def _removal_text(removal: Removal) -> str:

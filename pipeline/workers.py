@@ -1,8 +1,8 @@
-"""Jobs spread over worker processes.
+"""Jobs spread over slots, by default a worker process each.
 
 Processes, because training holds the interpreter; spawned, because a forked torch deadlocks.
-Workers import this package, never Prefect. A worker that is killed (out of memory, say) breaks
-the whole pool of the standard library, so every worker is a pool of its own.
+A worker that is killed (out of memory, say) breaks the whole pool of the standard library, so
+every worker is a pool of its own.
 
 Jobs come in runs: a job waits for its predecessor, runs work side by side. Whatever a job
 needs of its predecessor is on disk, so any worker may do any job.
@@ -11,22 +11,23 @@ needs of its predecessor is on disk, so any worker may do any job.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 from queue import LifoQueue
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
-from pipeline.jobs import Job, RecordT
-
-JobT = TypeVar("JobT", bound=Job[Any])
+from pipeline.jobs import RecordT
+from pipeline.slots import GaveUpError, JobT, JobTimeoutError, ProcessSlot, Slot, reason_of
+from pipeline.slots import new_pool as new_pool
 
 ATTEMPTS = 3
+
+_MANY = 3
+"""Jobs in a row without a result in time after which the rest is given up, at least."""
 
 _FILES_PER_WORKER = 8
 """Open files that a pool of one process takes of its parent: pipes, mostly."""
@@ -47,29 +48,35 @@ def runs_of(jobs: Sequence[JobT]) -> list[list[JobT]]:
 
 
 class Workers(Generic[RecordT]):
-    """Worker processes; each starts with the first job it gets.
+    """Slots for jobs, worker processes by default; each of those starts with its first job.
 
     Args:
-        processes: Number of workers; all cores when ``None``.
+        processes: Number of worker processes; all cores when ``None``.
         on_record: Called with every finished record, from the calling threads, one at a time.
+        timeout: Seconds after which a job's attempt has failed; no limit when ``None``.
+        slots: Where jobs run, instead of in worker processes; closed with this.
     """
 
     def __init__(
         self,
         processes: int | None = None,
         on_record: Callable[[RecordT], None] | None = None,
+        *,
+        timeout: float | None = None,
+        slots: Sequence[Slot] | None = None,
     ) -> None:
-        self.processes = processes or available_cores()
+        self._slots = list(slots) if slots is not None else _process_slots(processes)
+        self.processes = len(self._slots)
         self._on_record = on_record
+        self._timeout = timeout
+        self._in_vain = 0
         self._closed = False
         self._reporting = threading.Lock()
         self._alone = threading.Lock()
-        _allow_open_files(_OTHER_FILES + _FILES_PER_WORKER * self.processes)
-        self._workers = [_Worker() for _ in range(self.processes)]
         # Last in, first out: a worker that runs already is preferred to one yet to start.
-        self._idle: LifoQueue[_Worker] = LifoQueue()
-        for worker in self._workers:
-            self._idle.put(worker)
+        self._idle: LifoQueue[Slot] = LifoQueue()
+        for slot in reversed(self._slots):
+            self._idle.put(slot)
 
     def __enter__(self) -> Workers[RecordT]:
         return self
@@ -80,17 +87,21 @@ class Workers(Generic[RecordT]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error or Ctrl-C nobody waits for jobs that have not begun.
+        # After an error or Ctrl-C nobody waits for jobs, begun or not: what they write is whole
+        # or not there, and the next run does them again.
         self._closed = True
-        for worker in self._workers:
-            worker.close(wait=kind is None)
+        for slot in self._slots:
+            slot.close(wait=kind is None)
 
     def run(self, function: Callable[[JobT], RecordT], jobs: Sequence[JobT]) -> list[RecordT]:
         """Apply a function to all jobs; returns their records in the order of the jobs.
 
-        An unexpected exception or the death of a worker is retried; after the last attempt it
-        becomes a failed record, and the job's followers go on. May be called from several
-        threads.
+        An unexpected exception, the death of a worker or a job that takes too long is retried;
+        after the last attempt it becomes a failed record, and the job's followers go on. May be
+        called from several threads.
+
+        Raises:
+            GaveUpError: the slots are gone, or one job after the other takes too long.
         """
         runs = runs_of(jobs)
         with ThreadPoolExecutor(max(1, min(self.processes, len(runs)))) as threads:
@@ -114,77 +125,57 @@ class Workers(Generic[RecordT]):
         return records
 
     def _record_of(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
-        reason = ""
+        reason, in_time = "", True
         for attempt in range(1, ATTEMPTS + 1):
             # One last attempt at a time: jobs that need it may have run out of memory side by
-            # side.
-            with self._alone if attempt == ATTEMPTS else contextlib.nullcontext():
+            # side. Those that hang would only wait for each other.
+            alone = attempt == ATTEMPTS and in_time
+            with self._alone if alone else contextlib.nullcontext():
                 try:
-                    return self._attempt(function, job)
-                except BrokenProcessPool:
-                    reason = "its worker process was killed"
+                    record = self._attempt(function, job)
                 except Exception as error:
-                    if self._closed:
+                    if self._closed or isinstance(error, GaveUpError):
                         raise
-                    reason = f"{type(error).__name__}: {error}"
+                    reason = reason_of(error)
+                    in_time = not isinstance(error, JobTimeoutError)
+                    if isinstance(error, JobTimeoutError) and error.still_running:
+                        break
+                else:
+                    return record
         return job.lost(reason)
 
     def _attempt(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
-        worker = self._idle.get()
+        slot = self._idle.get()
         try:
             # The run of a thread ends that would begin another job after Ctrl-C or an error.
             if self._closed:
                 raise CancelledError
-            return worker.apply(function, job)
-        finally:
-            self._idle.put(worker)
-
-
-class _Worker:
-    """One process, replaced when a job kills it or raises in it: the next attempt starts afresh."""
-
-    def __init__(self) -> None:
-        self._pool = new_pool(1)
-
-    def apply(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
-        try:
-            return self._pool.submit(function, job).result()
-        except Exception:
-            self.close(wait=False)
-            self._pool = new_pool(1)
+            self._check_hope()
+            record = slot.apply(function, job, self._timeout)
+        except JobTimeoutError as error:
+            # Of threads that count at the same time one may be lost, which does no harm.
+            self._in_vain += ATTEMPTS if error.still_running else 1
             raise
+        else:
+            self._in_vain = 0
+            return record
+        finally:
+            self._idle.put(slot)
 
-    def close(self, *, wait: bool) -> None:
-        self._pool.shutdown(wait=wait, cancel_futures=True)
-
-
-def new_pool(processes: int) -> ProcessPoolExecutor:
-    """Processes of one thread each, which start when they are first needed."""
-    return ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=initialise_worker
-    )
-
-
-def initialise_worker() -> None:
-    """One thread, no answer to Ctrl-C, no life without the parent."""
-    import signal
-
-    import torch
-
-    # The cores are shared out already: a worker for each.
-    torch.set_num_threads(1)
-    # Ctrl-C is the parent's to handle; workers end when their pool does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    def _check_hope(self) -> None:
+        """Where all jobs hang it is their storage that does, and a night must have an end."""
+        jobs = self._in_vain // ATTEMPTS
+        if jobs >= max(_MANY, self.processes):
+            raise GaveUpError(
+                f"{jobs} jobs in a row gave no result within {self._timeout:g} s: the rest was "
+                "not tried; see to the storage and run the same again"
+            )
 
 
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, which would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        # At once: whoever goes on with the parent's work should not meet this one.
-        os._exit(1)
+def _process_slots(processes: int | None) -> list[Slot]:
+    count = processes or available_cores()
+    _allow_open_files(_OTHER_FILES + _FILES_PER_WORKER * count)
+    return [ProcessSlot() for _ in range(count)]
 
 
 def available_cores() -> int:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pipeline.benchmark.fidelity_cli import fidelity
 from pipeline.benchmark.kernel import bench_kernel
+from pipeline.benchmark.night_cli import night
 from pipeline.benchmark.paper.cli import paper
 from pipeline.benchmark.rate.cli import rate
 from pipeline.benchmark.shots_cli import shots
@@ -31,6 +32,7 @@ app.command()(shots)
 app.command()(paper)
 app.command()(rate)
 app.command()(fidelity)
+app.command()(night)
 app.command(name="small-images")(small_images)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]

@@ -24,7 +24,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-COMMANDS = ["archive", "archive-all", "verify", "nightly", "serve", "restore", "demo"]
+COMMANDS = ["archive", "archive-all", "verify", "evaluate", "nightly", "serve", "restore", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

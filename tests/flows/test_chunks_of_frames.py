@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from flows.chunks import (
     is_worth_retrying,
     run_in_chunks,
 )
+from flows.parameters import Runner
 from flows.restore_sequence import restore_sequence
 from pipeline.frames import ArchiveJob, RestoreJob, archive_frame
-from pipeline.records import FrameRecord, frame_path
+from pipeline.records import FrameRecord, frame_path, read_record
+from pipeline.slots import GaveUpError
 from pipeline.workers import Workers, runs_of
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import ScanError
@@ -110,6 +113,51 @@ def test_a_failed_task_fails_its_own_frames_only(tmp_path, monkeypatch):
     records = whole()
     assert [record.status for record in records] == ["failed", "failed", "ok", "ok"]
     assert "a.quinr: ScanError: no such luck" in (records[0].error or "")
+
+
+def hang(job: ArchiveJob) -> FrameRecord:
+    """Jobs named "never" hang; others leave a record as archived frames do."""
+    if job.frame_id.startswith("never"):
+        time.sleep(60)
+    record = FrameRecord(job.frame_id, "ok")
+    job.keep(record)
+    return record
+
+
+def in_threads(jobs: list[ArchiveJob]) -> list[FrameRecord]:
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def whole() -> list[FrameRecord]:
+        runner = Runner(kind="threads")
+        return run_in_chunks(
+            hang, jobs, processes=1, chunk_size=2, title="test", runner=runner, timeout=0.2
+        )
+
+    return whole()
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_frame_that_hangs_fails_alone(tmp_path):
+    jobs = [ArchiveJob(name, tmp_path / name, tmp_path, TINY) for name in ("a", "never", "c")]
+    records = in_threads(jobs)
+    assert [record.status for record in records] == ["ok", "failed", "ok"]
+    assert (records[1].error or "").endswith("never: no result after 0.2 s")
+    assert [read_record(tmp_path, job.frame_id) for job in jobs] == records
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_where_everything_hangs_finished_frames_stay_finished(tmp_path):
+    names = ("never1", "never2", "never3", "d", "e")
+    jobs = [ArchiveJob(name, tmp_path / name, tmp_path, TINY) for name in names]
+    finished = FrameRecord("d", "ok", file_sha256="of an earlier run")
+    jobs[3].keep(finished)
+    with pytest.raises(GaveUpError, match="3 jobs in a row"):
+        in_threads(jobs)
+    assert read_record(tmp_path, "d") == finished
+    assert read_record(tmp_path, "e") is None
+    kept = [read_record(tmp_path, name) for name in names[:3]]
+    assert [record and record.status for record in kept] == ["failed"] * 3
 
 
 @pytest.mark.prefect

@@ -177,6 +177,10 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     assert scans() == every
     report = (out / REPORT).read_text()
     assert "| a | archived | 2 frames | ok | 0.0" in report
+    assert "[index.html](a/report/index.html)" in report
+    for drive in "ab":
+        found = json.loads((out / drive / "report" / "report.json").read_text())
+        assert found["evaluation"]["measured"] == 1
     assert night("dry-run").name == "Completed"
     assert scans() == every
     assert "2 would be removed" in (out / REPORT).read_text()
@@ -197,6 +201,29 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     assert night("delete").message == "0 drives: none"
     verified = verify_archive(str(out), jobs=1, return_state=True)
     assert (verified.name, verified.message) == ("Completed", "2 archives")
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness", "inline")
+def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, monkeypatch):
+    out = tmp_path / "archive"
+    (out / "a").mkdir(parents=True)
+    (out / "a" / "report").write_text("in the way")
+    state = nightly(str(inbox), str(out), HOW, sample=0, return_state=True)
+    assert state.name == "CompletedWithFailures"
+    report = (out / REPORT).read_text()
+    assert "| a | archived |" in report
+    assert "## Problems" in report
+    assert f"- a: {out / 'a' / 'report'}" in report
+    assert "[index.html](b/report/index.html)" in report
+    # Nobody wanted frames measured.
+    assert json.loads((out / "b" / "report" / "report.json").read_text())["evaluation"] is None
+    shutil.rmtree(out)
+    monkeypatch.setattr("flows.evaluate_archive.write_report", lambda *_, **__: 1 / 0)
+    state = nightly(str(inbox), str(out), HOW, sample=1, return_state=True)
+    assert state.name == "CompletedWithFailures"
+    assert "- b: report: " in (out / REPORT).read_text()
+    assert "ZeroDivisionError" in (out / REPORT).read_text()
 
 
 @pytest.mark.prefect

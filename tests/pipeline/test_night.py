@@ -13,10 +13,12 @@ import pytest
 from pipeline.archive.layout import MCAP
 from pipeline.archive.storage import locate
 from pipeline.archive.writer import pack_sequence
+from pipeline.archive_evaluation import ArchiveEvaluation
 from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.frames import archive_frame
 from pipeline.inbox import Drive, check_settings, drives_in, is_archived
-from pipeline.night import DriveOutcome, measure_archived, night_report, night_rows, sample_jobs
+from pipeline.night import DriveOutcome, night_report, night_rows, report_of
 from pipeline.retention import BEGUN, LIST, has_begun, remove_originals
 from pipeline.sequences import archive_jobs, archive_settings
 from pipeline.verification import VerifyJob, check_archive
@@ -227,20 +229,6 @@ def test_what_was_proven_of_another_archive_counts_for_nothing(night):
     assert not has_begun(folder, archive)
 
 
-def test_a_sample_is_spread_and_measured(night):
-    dataset, folder, _ = parts(night)
-    jobs = sample_jobs(dataset, folder, 2)
-    assert [job.name for job in jobs] == ["scans/000000", "scans/000002"]
-    assert len(sample_jobs(dataset, folder, 99)) == SCANS
-    assert sample_jobs(dataset, folder, 0) == []
-    record = measure_archived(jobs[0])
-    assert record.status == "ok"
-    assert record.fidelity is not None
-    assert 0 < record.fidelity["max_error_m"] <= 0.02
-    jobs[1].source.write_bytes(b"QINR")
-    assert "000002.quinr" in (measure_archived(jobs[1]).error or "")
-
-
 def test_the_report_says_what_became_of_every_drive(night):
     dataset, folder, archive = parts(night)
     check = check_archive(VerifyJob(str(folder), night / "scans"))
@@ -250,10 +238,17 @@ def test_the_report_says_what_became_of_every_drive(night):
         DriveOutcome(drives[0], "archived", "5 frames"),
         DriveOutcome(drives[1], "failed", "no | scans"),
     ]
-    measured = [measure_archived(job) for job in sample_jobs(dataset, folder, 1)]
-    rows = night_rows(outcomes, {"scans": check}, measured, {"scans": removal})
+    records = (EvaluationRecord("0", {"psnr_db": 70.0}), EvaluationRecord("1"))
+    records += (EvaluationRecord("2", {"psnr_db": 75.0}), EvaluationRecord("3", error="damaged"))
+    found = ArchiveEvaluation(TaskSettings(), records, "scans", "0" * 64)
+    page = night / "archive" / "my scans" / "report" / "index.html"
+    reports = {"scans": report_of(page, found)}
+    rows = night_rows(outcomes, {"scans": check}, reports, {"scans": removal}, night / "archive")
     text = night_report("Night", rows, [outcomes[1].error or ""])
     assert "5 would be removed (0.0 MB)" in text
     assert "| b | failed | no \\| scans |" in text
     assert "- b: no | scans" in text
-    assert rows[0]["PSNR of the sample [dB]"] > 0
+    assert rows[0]["PSNR of the sample [dB]"] == 72.5
+    assert "| [index.html](my%20scans/report/index.html) |" in text
+    assert rows[1]["report"] is None
+    assert report_of(page, None).psnr_db is None

@@ -1,0 +1,167 @@
+"""Small inboxes, their archives, and flows without Prefect's server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import flows.archive_dataset
+import flows.archive_sequence
+import flows.evaluate_archive
+import flows.nightly
+import flows.verify_archive
+from flows.archive_sequence import archive_sequence
+from flows.nightly import nightly
+from flows.parameters import Archiving
+from flows.verify_archive import verify_archive
+from pipeline.archive.layout import MANIFEST, MCAP
+from pipeline.datasets import encode_velodyne
+from pipeline.files import sha256_of
+from quinr_lidar.errors import QuinrError
+
+if TYPE_CHECKING:
+    # At run time only after flows, whose settings come before its own.
+    from prefect.client.schemas.objects import State
+
+SETTINGS = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
+SETTINGS |= {"refit_groups": 1, "restarts": 1, "warm_steps": 2, "run_length": 2}
+HOW = Archiving(overrides=SETTINGS, jobs=1)
+
+
+@pytest.fixture
+def plain(monkeypatch) -> None:
+    """Flows as functions: their bodies, without Prefect's server, worker processes and reports."""
+    make_plain(monkeypatch)
+
+
+def make_plain(patch: pytest.MonkeyPatch) -> None:
+    """What the fixture ``plain`` does, for as long as the patch lasts."""
+    from prefect.states import Failed
+
+    def run(function: Callable[[Any], Any], jobs: list[Any], **_: Any) -> list[Any]:
+        records = [function(job) for job in jobs]
+        for job, record in zip(jobs, records, strict=True):
+            if record.status == "failed":
+                job.keep(record)
+        return records
+
+    def called(*arguments: Any, return_state: bool = False, **options: Any) -> State:
+        assert return_state
+        try:
+            return flows.archive_sequence.archive_sequence.fn(*arguments, **options)
+        except QuinrError as error:
+            return Failed(message=f"{type(error).__name__}: {error}")
+
+    whole = (flows.archive_sequence, flows.nightly, flows.evaluate_archive, flows.verify_archive)
+    for module in whole:
+        patch.setattr(module, "run_in_chunks", run)
+        for kind in ("table", "markdown", "link"):
+            name = f"create_{kind}_artifact"
+            if hasattr(module, name):
+                patch.setattr(module, name, lambda **_: None)
+    patch.setattr(flows.archive_dataset, "archive_sequence", called)
+    # A page a drive takes longer than all the rest.
+    patch.setattr(flows.nightly, "report_drives", lambda *_: {})
+
+
+@pytest.fixture
+def drives(tmp_path) -> Path:
+    """An inbox: drive "a" of three scans and drive "b" of two, which have been there for long."""
+    return write_drives(tmp_path / "inbox")
+
+
+def write_drives(inbox: Path) -> Path:
+    """What the fixture ``drives`` does."""
+    for drive, scans in (("a", 3), ("b", 2)):
+        for index in range(scans):
+            write_scan(inbox / drive / "velodyne" / f"{index:06d}.bin", index)
+    return inbox
+
+
+def write_scan(path: Path, seed: int, points: int = 400) -> None:
+    """A scan of long ago; those of as many points have the same size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cloud = np.random.default_rng(seed).normal(scale=(15, 15, 1), size=(points, 3))
+    path.write_bytes(encode_velodyne(cloud))
+    os.utime(path, (1e9, 1e9))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """What is in a folder, byte for byte."""
+    return {
+        str(path.relative_to(folder)): sha256_of(path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """All of an archived drive but how long its encoding took, and reports."""
+    found: dict[str, Any] = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if name.parts[0] == "records":
+            found[str(name)] = json.loads(path.read_text()) | {"seconds": None}
+        elif path.suffix == ".parquet":
+            found[str(name)] = pq.read_table(path).drop_columns(["encode_seconds"]).to_pylist()
+        elif path.name == "metrics.csv":
+            lines = [line.split(",") for line in path.read_text().splitlines()]
+            place = lines[0].index("seconds")
+            found[str(name)] = [line[:place] + line[place + 1 :] for line in lines]
+        elif name.parts[0] != "report":
+            found[str(name)] = path.read_bytes()
+    return found
+
+
+def archive(inbox: Path, out: Path, drive: str = "a", **changes) -> State:
+    return archive_sequence.fn(str(inbox / drive), str(out), overrides=SETTINGS, **changes)
+
+
+def night(inbox: Path, out: Path, retention: str = "delete") -> State:
+    return nightly.fn(str(inbox), str(out), HOW, retention=retention, sample=0)
+
+
+def packed(folder: Path) -> dict[str, str]:
+    """An archive's two files, byte for byte."""
+    return {name: digests(folder)[name] for name in (MCAP, MANIFEST)}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """Archives of both drives, made once."""
+    root = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        make_plain(patch)
+        assert night(write_drives(root / "inbox"), root / "archive", "off").name == "Completed"
+    return root / "archive"
+
+
+@pytest.fixture
+def archived(made, drives, tmp_path) -> Path:
+    """Archives of both drives, which a test may damage."""
+    return shutil.copytree(made, tmp_path / "archive")
+
+
+def refused(work: Callable[[], State]) -> str:
+    """How work ended that could not be done."""
+    try:
+        state = work()
+    except QuinrError as error:
+        return str(error)
+    assert state.is_failed(), state
+    return state.message or ""
+
+
+def verified(out: Path, originals: Path | None = None) -> list[str]:
+    """What a verification of all archives complains about."""
+    source = None if originals is None else str(originals)
+    state = verify_archive.fn(str(out), source, max_failed_share=0.0)
+    return [] if state.is_completed() else [state.message or ""]

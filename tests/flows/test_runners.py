@@ -1,0 +1,240 @@
+"""The same drive by every runner: the very same files, and jobs that fail alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from flows import runners
+from flows.archive_sequence import archive_sequence
+from flows.nightly import nightly
+from flows.options import RunnerKind, runner_of
+from flows.parameters import Archiving, Runner
+from flows.restore_sequence import restore_sequence
+from flows.runners import check_shared, open_slots
+from flows.verify_archive import verify_archive
+from pipeline.datasets import encode_velodyne
+from pipeline.frames import RestoreJob
+from pipeline.records import FrameRecord
+from pipeline.slots import GaveUpError
+from pipeline.workers import ATTEMPTS, Workers
+from quinr_lidar.errors import BackendError
+
+TINY: dict[str, Any] = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
+TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "run_length": 2}
+
+
+def test_only_clusters_have_an_address():
+    assert Runner(kind="dask", address="tcp://host:8786").address == "tcp://host:8786"
+    with pytest.raises(ValidationError, match="only dask and ray have one, not threads"):
+        Runner(kind="threads", address="tcp://host:8786")
+    with pytest.raises(BackendError, match=r"--runner-address auto: expected --runner dask or ray"):
+        runner_of(RunnerKind.PROCESSES, "auto")
+    with pytest.raises(ValidationError):
+        Archiving(frame_timeout=-1)
+
+
+def test_prefect_makes_a_form_of_the_runner():
+    schema = nightly.parameters.model_dump()
+    kind = schema["definitions"]["Runner"]["properties"]["kind"]
+    assert kind["enum"] == ["processes", "threads", "dask", "ray"]
+    assert kind["default"] == "processes"
+    limit = schema["definitions"]["Archiving"]["properties"]["frame_timeout"]
+    assert limit["default"] == 1800
+    verify = verify_archive.parameters.model_dump()
+    assert "archive_timeout" in verify["properties"]
+    assert "Runner" in verify["definitions"]
+
+
+@pytest.mark.parametrize(("kind", "package"), [("dask", "prefect_dask"), ("ray", "prefect_ray")])
+def test_a_missing_extra_is_named(monkeypatch, kind, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    wanted = rf"{package} is not installed; pip install 'quinr-lidar\[{kind}\]'"
+    with pytest.raises(BackendError, match=wanted):
+        runner_of(RunnerKind(kind), None)
+    with pytest.raises(BackendError, match=wanted), open_slots(Runner(kind=kind), 1):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("tcp://127.0.0.1:9", "does not answer"), ("auto", "expected DASK_SCHEDULER_ADDRESS")],
+)
+def test_a_dask_cluster_that_is_not_there_is_named(monkeypatch, address, reason):
+    monkeypatch.setattr(runners, "_CONNECT_SECONDS", 1)
+    with (
+        pytest.raises(BackendError, match=f"runner dask: (address )?{address}.*{reason}"),
+        open_slots(Runner(kind="dask", address=address), 1),
+    ):
+        pass
+
+
+def test_what_nobody_here_can_see_was_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(runners, "_LOOKS", 1)
+    job = RestoreJob("a", tmp_path / "a.quinr", tmp_path / "a.bin")
+    done = FrameRecord("a", "ok", file_sha256="12")
+    unseen = check_shared(job, done)
+    assert unseen.status == "failed"
+    assert "a.bin: written by a worker whose storage is not this machine's" in (unseen.error or "")
+    # Nothing was written, or not by now.
+    assert check_shared(job, FrameRecord("a", "ok")).status == "ok"
+    assert check_shared(job, FrameRecord("a", "failed", file_sha256="12")).error is None
+    job.file.touch()
+    assert check_shared(job, done) is done
+
+
+@pytest.fixture(scope="module")
+def dask_address() -> Iterator[str]:
+    """A cluster of two processes that somebody else started, with Dask's own settings."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def importable(monkeypatch) -> None:
+    """Ray's workers find these tests."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def runner_named(name: str, address: str) -> Runner:
+    return (
+        Runner(kind="dask", address=address)
+        if name == "dask"
+        else Runner.model_validate({"kind": name})
+    )
+
+
+def hostile(job: RestoreJob) -> FrameRecord:
+    """Does what the job's name says; leaves a file for every attempt."""
+    job.target.mkdir(exist_ok=True)
+    (job.target / f"{job.frame_id}.{time.time_ns()}").touch()
+    if job.frame_id == "dies":
+        os._exit(9)
+    if job.frame_id == "hangs":
+        time.sleep(600)
+    if job.frame_id == "raises":
+        raise RuntimeError("unexpected\nof two lines")
+    return FrameRecord(job.frame_id, "ok")
+
+
+def suffer(runner: Runner, folder: Path, *names: str) -> dict[str, str | None]:
+    """What became of jobs, and that they were all reported."""
+    jobs = [RestoreJob(name, folder / name, folder / "attempts") for name in names]
+    seen: list[FrameRecord] = []
+    with (
+        open_slots(runner, 2) as slots,
+        Workers(2, seen.append, timeout=10, slots=slots) as workers,
+    ):
+        records = workers.run(hostile, jobs)
+    assert [record.frame_id for record in records] == list(names)
+    assert sorted(seen, key=str) == sorted(records, key=str)
+    return {record.frame_id: record.error for record in records}
+
+
+def attempts(folder: Path, name: str) -> int:
+    return len(list((folder / "attempts").glob(f"{name}.*")))
+
+
+def test_an_exception_on_dask_fails_alone(dask_address, tmp_path):
+    found = suffer(Runner(kind="dask", address=dask_address), tmp_path, "a", "raises", "b", "c")
+    assert {name for name, error in found.items() if error} == {"raises"}
+    assert (found["raises"] or "").endswith("RuntimeError: unexpected of two lines")
+    assert attempts(tmp_path, "raises") == ATTEMPTS
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_jobs_that_hang_or_kill_their_worker_fail_alone(name, tmp_path):
+    # A cluster of our own: what is killed here is nobody else's.
+    names = ("a", "dies", "b", "hangs", "c", "raises", "d")
+    found = suffer(Runner.model_validate({"kind": name}), tmp_path, *names)
+    assert {name for name, error in found.items() if error} == {"dies", "hangs", "raises"}
+    assert (found["dies"] or "").endswith("its worker process was killed")
+    assert (found["hangs"] or "").endswith("no result after 10 s")
+    assert attempts(tmp_path, "dies") == attempts(tmp_path, "raises") == ATTEMPTS
+    assert attempts(tmp_path, "hangs") == 1
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(runners, "_CONNECT_SECONDS", 5)
+    monkeypatch.setattr(runners, "_LOOK_SECONDS", 1)
+    cluster = distributed.LocalCluster(n_workers=1, processes=True, dashboard_address=None)
+    seen: list[FrameRecord] = []
+
+    def vanish(record: FrameRecord) -> None:
+        seen.append(record)
+        if len(seen) == 1:
+            cluster.close()
+
+    jobs = [RestoreJob(name, tmp_path / name, tmp_path / "attempts") for name in "abc"]
+    with (
+        open_slots(Runner(kind="dask", address=cluster.scheduler_address), 1) as slots,
+        pytest.raises(GaveUpError, match="the cluster is gone"),
+        Workers(1, vanish, timeout=60, slots=slots) as workers,
+    ):
+        workers.run(hostile, jobs)
+    assert [record.frame_id for record in seen] == ["a"]
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory) -> Path:
+    """Scans in runs of two, one of them damaged."""
+    folder = tmp_path_factory.mktemp("inbox") / "drive"
+    folder.mkdir()
+    for index in range(5):
+        points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(1500, 3))
+        (folder / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
+    (folder / "000002.bin").write_bytes(b"\x00\x01" * 11)
+    return folder
+
+
+def archive(drive: Path, out: Path, runner: Runner | None) -> dict[str, bytes]:
+    """The archive's frames, of which one is missing, by name."""
+    state = archive_sequence(
+        str(drive), str(out), overrides=TINY, jobs=2, runner=runner, return_state=True
+    )
+    assert (state.name, state.message) == ("CompletedWithFailures", "1/5 frames failed")
+    frames = {path.name: path.read_bytes() for path in (out / "drive" / "frames").iterdir()}
+    assert sorted(frames) == [f"00000{index}.quinr" for index in (0, 1, 3, 4)]
+    return frames
+
+
+@pytest.fixture(scope="module")
+def expected(prefect_harness, drive, tmp_path_factory) -> dict[str, bytes]:
+    return archive(drive, tmp_path_factory.mktemp("expected"), None)
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("name", ["threads", "dask", "ray"])
+def test_every_runner_writes_the_same_files(name, dask_address, drive, expected, tmp_path):
+    runner = runner_named(name, dask_address)
+    assert archive(drive, tmp_path / "archive", runner) == expected
+
+
+@pytest.mark.prefect
+def test_archives_are_restored_and_verified_by_other_runners(drive, expected, tmp_path):
+    threads = Runner(kind="threads")
+    archive(drive, tmp_path / "archive", threads)
+    verified = verify_archive(str(tmp_path / "archive"), runner=threads, return_state=True)
+    assert verified.message == "1 archives"
+    out = tmp_path / "restored"
+    state = restore_sequence(
+        str(tmp_path / "archive"), str(out), runner=threads, frame_timeout=60, return_state=True
+    )
+    assert state.message == "4 frames"
+    assert len(list(out.rglob("*.bin"))) == 4
