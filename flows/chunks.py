@@ -21,6 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.parameters import Runner
 from flows.progress import progress_of
+from flows.progress_artifact import ProgressArtifact
 from flows.runners import open_slots
 from pipeline.jobs import Record, RecordT
 from pipeline.slots import GaveUpError
@@ -88,7 +89,7 @@ def run_in_chunks(
     runner: Runner | None = None,
     timeout: float | None = None,
 ) -> list[RecordT]:
-    """Run all jobs through :func:`run_chunk`, with a progress bar.
+    """Run all jobs through :func:`run_chunk`, with a progress bar and an artifact that shows it.
 
     Must be called inside a flow, whose task runner decides how many chunks are in flight.
 
@@ -111,10 +112,13 @@ def run_in_chunks(
         StorageError: a failed job's record cannot be written.
     """
     task = run_chunk.with_options(name=f"{unit}s", task_run_name=f"{unit}s {{first}} to {{last}}")
+    shown = ProgressArtifact(len(jobs), title, unit)
     with (
-        progress_of(len(jobs), title, unit) as report,
+        progress_of(len(jobs), title, unit) as printed,
         open_slots(runner or Runner(), processes) as slots,
-        Workers(processes, report, timeout=timeout or None, slots=slots) as workers,
+        Workers(
+            processes, partial(_report, printed, shown.report), timeout=timeout or None, slots=slots
+        ) as workers,
     ):
         chunks = chunks_of(jobs, workers.processes, chunk_size)
         futures = [
@@ -134,6 +138,11 @@ def run_in_chunks(
         if record.status == "failed":
             job.keep(record)
     return records
+
+
+def _report(printed: Callable[[Any], None], shown: Callable[[Any], None], record: Record) -> None:
+    printed(record)
+    shown(record)
 
 
 def _records(future: PrefectFuture[list[RecordT]], chunk: Sequence[JobT]) -> list[RecordT]:

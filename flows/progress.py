@@ -157,7 +157,7 @@ class _Lines:
 
 def _name(record: Any) -> str | None:
     """Of a scan, a picture, an archive or a part of one: what their records call it."""
-    names = (getattr(record, name, None) for name in ("frame_id", "stem", "archive", "job"))
+    names = (getattr(record, name, None) for name in ("frame_id", "stem", "archive", "name"))
     return next((name for name in names if name is not None), None)
 
 

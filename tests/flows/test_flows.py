@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pykitti
@@ -81,6 +82,8 @@ def test_archive_resume_and_restore(scans, tmp_path):
     assert results["results"]["bound_m"] == [0.02, 0.02]
     assert 0.01 < results["summary"]["max_error_m"]["max"] <= 0.02
     assert _artifact_rows("archive-drive") == 4
+    progress, text = _progress("progress-archive-drive")
+    assert (progress, text) == (100, "archive drive: 4/4 frames, 2 failed")
 
     archive()
     again = {path.name: path.stat().st_mtime_ns for path in (folder / "frames").iterdir()}
@@ -135,12 +138,20 @@ def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def _artifact_rows(key: str) -> int:
+def _artifact(key: str) -> dict[str, Any]:
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
         artifacts = client.request("POST", "/artifacts/latest/filter", json={}).json()
-    found = [artifact for artifact in artifacts if artifact["key"] == key]
-    assert len(found) == 1
-    data = found[0]["data"]
+    (found,) = [artifact for artifact in artifacts if artifact["key"] == key]
+    return found
+
+
+def _artifact_rows(key: str) -> int:
+    data = _artifact(key)["data"]
     return len(json.loads(data) if isinstance(data, str) else data)
+
+
+def _progress(key: str) -> tuple[float, str]:
+    found = _artifact(key)
+    return float(found["data"]), found["description"]
