@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.datasets import encode_velodyne
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=5"]
@@ -164,11 +166,11 @@ def test_unknown_suffix(compressed, tmp_path):
     assert "expected a name that ends in .bin, .ply, .npy" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["encode", "decode", "info", "evaluate", "synth"])
+@pytest.mark.parametrize("command", ["encode", "decode", "info", "evaluate", "synth", "view"])
 def test_help_has_an_example(command):
-    result = run(command, "--help")
-    assert result.returncode == 0
-    assert f"quinr {command}" in result.stdout
+    result = CliRunner().invoke(app, [command, "--help"], prog_name="quinr")
+    assert result.exit_code == 0
+    assert f"quinr {command}" in result.stdout.partition("Example:")[2]
 
 
 def test_plain_commands_never_load_prefect_or_open3d():

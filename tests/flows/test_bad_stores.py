@@ -33,7 +33,9 @@ pytest.importorskip("moto.server")
 
 pytestmark = pytest.mark.usefixtures("plain")
 
-PLACE = "s3://fleet/drives"
+PLACE = "s3://nights/drives"
+PATIENCE = 3.0
+"""Seconds until the library gives a request up: a busy machine's store takes one now and then."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ def handler_of(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             how = proxy.fault(f"{self.command} {self.path}")
             if how == "stall":
                 # Longer than anyone waits for an answer.
-                threading.Event().wait(1.5)
+                threading.Event().wait(2 * PATIENCE)
                 self.close_connection = True
                 return
             if how == "hang up":
@@ -126,7 +128,7 @@ def proxy() -> Iterator[Proxy]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        boto3.client("s3").create_bucket(Bucket="fleet")
+        boto3.client("s3").create_bucket(Bucket="nights")
         yield made
     front.shutdown()
     front.server_close()
@@ -143,15 +145,15 @@ def pauses(proxy, monkeypatch) -> Iterator[list[float]]:
 
     waited: list[float] = []
     monkeypatch.setattr(storage.time, "sleep", waited.append)
-    options = {"read_timeout": 0.5, "retries": {"max_attempts": 0}}
+    options = {"read_timeout": PATIENCE, "retries": {"max_attempts": 0}}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": options})
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
     s3fs.S3FileSystem.clear_instance_cache()
     yield waited
     proxy.faults = []
     store = locate(PLACE).fs
-    if store.exists("fleet/drives"):
-        store.rm("fleet/drives", recursive=True)
+    if store.exists("nights/drives"):
+        store.rm("nights/drives", recursive=True)
     s3fs.S3FileSystem.clear_instance_cache()
 
 
@@ -171,14 +173,14 @@ def objects() -> dict[str, bytes]:
     """All that is in the bucket."""
     store = locate(PLACE).fs
     store.invalidate_cache()
-    return {path: store.cat_file(path) for path in store.find("fleet")}
+    return {path: store.cat_file(path) for path in store.find("nights")}
 
 
 def test_a_night_into_a_store(drives, tmp_path):
     originals = digests(drives)
     state = night(drives, tmp_path / "out")
     assert (state.name, state.message) == ("Completed", "2 drives: 2 archived")
-    names = [f"fleet/drives/{drive}/{name}" for drive in "ab" for name in (MCAP, MANIFEST)]
+    names = [f"nights/drives/{drive}/{name}" for drive in "ab" for name in (MCAP, MANIFEST)]
     assert sorted(objects()) == sorted(names)
     assert not (tmp_path / "out" / "a" / MCAP).exists()
     for drive in "ab":
@@ -261,7 +263,7 @@ def test_a_store_that_cannot_be_read_proves_nothing(drives, tmp_path, proxy):
     state = night(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     report = (tmp_path / "out" / REPORT).read_text()
-    assert re.search(r"s3://fleet/drives/a/frames\.mcap: cannot be read: .*\(5 attempts\)", report)
+    assert re.search(r"s3://nights/drives/a/frames\.mcap: cannot be read: .*\(5 attempts\)", report)
     assert not (tmp_path / "out" / "a" / LIST).exists()
     proxy.faults = []
     assert digests(drives) == originals
@@ -282,9 +284,9 @@ def test_a_bucket_that_is_not_there(drives, tmp_path):
 
 
 def test_who_may_not_ask_for_the_bucket_may_still_write(drives, tmp_path, proxy):
-    proxy.fail("HEAD /fleet($|\\?)", "403", 99)
+    proxy.fail("HEAD /nights($|\\?)", "403", 99)
     assert archive(drives, tmp_path / "out").name == "Completed"
-    assert any(re.match("HEAD /fleet($|\\?)", request) for request in proxy.seen)
+    assert any(re.match("HEAD /nights($|\\?)", request) for request in proxy.seen)
 
 
 def test_without_credentials(drives, tmp_path, monkeypatch):
@@ -293,16 +295,16 @@ def test_without_credentials(drives, tmp_path, monkeypatch):
             patch.delenv(name)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
         patch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-        with pytest.raises(StorageError, match=r"s3://fleet/drives/a.*: cannot be .*credentials"):
+        with pytest.raises(StorageError, match=r"s3://nights/drives/a.*: cannot be .*credentials"):
             archive(drives, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_credentials_in_a_url_are_refused_and_kept_nowhere(drives, tmp_path):
     with pytest.raises(StorageError, match="credentials belong into the environment") as caught:
-        archive(drives, tmp_path / "out", "s3://KEY:SECRET@fleet/drives")
+        archive(drives, tmp_path / "out", "s3://KEY:SECRET@nights/drives")
     assert "SECRET" not in str(caught.value)
-    state = night(drives, tmp_path / "out", "s3://KEY:SECRET@fleet/drives")
+    state = night(drives, tmp_path / "out", "s3://KEY:SECRET@nights/drives")
     assert state.is_failed()
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert written
