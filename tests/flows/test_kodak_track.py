@@ -48,6 +48,7 @@ def run(folder: Path, out: Path, **changes):
     return kodak_track(str(folder), str(out), **settings, return_state=True)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
 def test_one_corrupt_picture_does_not_lose_the_others(folder, tmp_path, capfd):

@@ -21,6 +21,7 @@ def die_on_b(work: PictureJob) -> PictureRecord:
     return PictureRecord(work.stem, "ok", str(work.source))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_only_its_own_picture(tmp_path):
     jobs = [PictureJob(tmp_path / f"{name}.png", tmp_path / "out", TINY) for name in "abcd"]
     seen = []

@@ -154,6 +154,7 @@ def die_on_k(work: RestoreJob) -> FrameRecord:
     return FrameRecord(work.frame_id, "ok")
 
 
+@pytest.mark.slow
 def test_a_chunk_that_kills_workers_costs_no_other_chunk(tmp_path):
     chunks = [
         [RestoreJob(name, tmp_path / name, tmp_path) for name in names]

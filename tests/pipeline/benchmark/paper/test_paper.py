@@ -129,7 +129,10 @@ def test_fields_about_fill_their_sizes(name):
                 assert 4 < bits < 20, (name, size, entry.label)
 
 
-@pytest.mark.parametrize("name", ["quinr", "siren", "qiren", "coin"])
+@pytest.mark.parametrize(
+    "name",
+    ["quinr", "coin", *(pytest.param(name, marks=pytest.mark.slow) for name in ("siren", "qiren"))],
+)
 def test_a_point_of_a_picture(picture, name):
     found = run_point(PointJob(picture, name, 150, share=0.002))
     assert found.error is None
