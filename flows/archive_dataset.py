@@ -10,14 +10,14 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.alerts import ALERTS
+from flows._prefect.alerts import ALERTS
+from flows._prefect.chunks import final_state
 from flows.archive_sequence import archive_sequence
-from flows.chunks import final_state
 from flows.parameters import Archiving, Folder, Minutes, Share
-from pipeline.inbox import Drive, drives_in, is_archived, newest_change, packed_location
-from pipeline.lock import holder_of
-from pipeline.night import DriveOutcome
-from pipeline.sequences import archive_settings
+from pipeline.nightly.inbox import Drive, drives_in, is_archived, newest_change, packed_location
+from pipeline.nightly.report import DriveOutcome
+from pipeline.sequence.sequence import archive_settings
+from pipeline.storage.lock import holder_of
 from quinr_lidar.errors import QuinrError
 
 

@@ -12,11 +12,11 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from flows.alerts import ALERTS
-from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
-from flows.automatic_prior import settle_prior
-from flows.chunks import chunk_runner, final_state, run_in_chunks
-from flows.leftovers import end_runs_of, own_runs
+from flows._prefect.alerts import ALERTS
+from flows._prefect.artifacts import MAX_ARTIFACT_ROWS, artifact_key
+from flows._prefect.automatic_model import settle_prior
+from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
+from flows._prefect.leftovers import end_runs_of, own_runs
 from flows.parameters import (
     FRAME_TIMEOUT,
     Bound,
@@ -29,18 +29,18 @@ from flows.parameters import (
 )
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
-from pipeline.frames import archive_frame
-from pipeline.inbox import check_settings, packed_location
-from pipeline.lock import lock
-from pipeline.prior_files import keep_prior
-from pipeline.priors.settled import AUTO
-from pipeline.sequences import (
+from pipeline.models.files import keep_prior
+from pipeline.models.resolved import AUTO
+from pipeline.nightly.inbox import check_settings, packed_location
+from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.sequence import (
     ARCHIVE_PROFILE,
     archive_jobs,
     archive_settings,
     table_rows,
     write_results,
 )
+from pipeline.storage.lock import lock
 from quinr_lidar.errors import QuinrError
 
 

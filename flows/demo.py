@@ -14,17 +14,17 @@ from tqdm import tqdm
 from flows.archive_sequence import archive_sequence
 from flows.evaluate_archive import evaluate_archive
 from flows.restore_sequence import restore_sequence
-from pipeline.archive_evaluation.requests import REPORT_FOLDER
-from pipeline.console import bar_to, print_table
+from pipeline.cli.console import bar_to, print_table
 from pipeline.datasets import open_dataset
-from pipeline.evaluate import evaluate_archive as measure_archive
+from pipeline.evaluation.archive.requests import REPORT_FOLDER
+from pipeline.evaluation.files import evaluate_archive as measure_archive
 from pipeline.evaluation.tasks import check_odometry
-from pipeline.files import read_bytes, write_atomically, write_json_atomically
-from pipeline.frames import decode_file
-from pipeline.records import frame_path
 from pipeline.report.archive_report import PAGE
 from pipeline.report.frame_figure import figure_png, frame_figure
-from pipeline.sequences import table_rows
+from pipeline.sequence.frames import decode_file
+from pipeline.sequence.records import frame_path
+from pipeline.sequence.sequence import table_rows
+from pipeline.storage.files import read_bytes, write_atomically, write_json_atomically
 from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import BackendError, DatasetError
 
@@ -53,7 +53,7 @@ def run_demo(
         bound: Largest error of a range, metres; the profile's when ``None``.
 
     Returns:
-        Results as :func:`pipeline.sequences.results_of` forms them.
+        Results as :func:`pipeline.sequence.sequence.results_of` forms them.
 
     Raises:
         DatasetError: a flow failed.

@@ -14,28 +14,28 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.alerts import ALERTS
-from flows.artifacts import artifact_key
-from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows._prefect.alerts import ALERTS
+from flows._prefect.artifacts import artifact_key
+from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows.parameters import Folder, Positive, Runner, Seconds, Share
 from pipeline.archive import PackedSequence
 from pipeline.archive.deep import Originals
-from pipeline.archive_evaluation import (
+from pipeline.evaluation.archive import (
     ArchiveEvaluation,
     EvaluationPlan,
     evaluation_jobs,
     read_evaluation,
     run_evaluation_job,
 )
-from pipeline.archive_evaluation.jobs import EvaluationJob, JobRecord, OdometryJob
-from pipeline.archive_evaluation.requests import (
+from pipeline.evaluation.archive.jobs import EvaluationJob, JobRecord, OdometryJob
+from pipeline.evaluation.archive.requests import (
     EvaluationRequest,
     evaluation_requests,
     frame_outcomes,
 )
 from pipeline.evaluation.tasks import TaskSettings
-from pipeline.lock import lock
 from pipeline.report.archive_report import ReportFiles, write_report
+from pipeline.storage.lock import lock
 from quinr_lidar.errors import BackendError, QuinrError
 
 

@@ -12,22 +12,20 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.alerts import ALERTS
+from flows._prefect.alerts import ALERTS
+from flows._prefect.artifacts import artifact_key
+from flows._prefect.chunks import chunk_runner, run_in_chunks
 from flows.archive_dataset import archive_drives, count_kinds, dataset_state
-from flows.artifacts import artifact_key
-from flows.chunks import chunk_runner, run_in_chunks
 from flows.evaluate_archive import Evaluated, evaluate_all
 from flows.parameters import Archiving, Count, Folder, Minutes, Retention, Seconds, Share
-from pipeline.archive_evaluation.requests import (
+from pipeline.evaluation.archive.requests import (
     REPORT_FOLDER,
     EvaluationRequest,
     frame_outcomes,
 )
 from pipeline.evaluation.tasks import TaskSettings
-from pipeline.files import write_atomically
-from pipeline.inbox import packed_location
-from pipeline.lock import lock
-from pipeline.night import (
+from pipeline.nightly.inbox import packed_location
+from pipeline.nightly.report import (
     REPORT,
     DriveOutcome,
     DriveReport,
@@ -35,8 +33,10 @@ from pipeline.night import (
     night_rows,
     report_of,
 )
-from pipeline.retention import Removal, has_begun, remove_originals
-from pipeline.verification import ArchiveRecord, VerifyJob, check_archive
+from pipeline.nightly.retention import Removal, has_begun, remove_originals
+from pipeline.nightly.verification import ArchiveRecord, VerifyJob, check_archive
+from pipeline.storage.files import write_atomically
+from pipeline.storage.lock import lock
 from quinr_lidar.errors import QuinrError
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.sequences import ARCHIVE_PROFILE
+from pipeline.sequence.sequence import ARCHIVE_PROFILE
 
 Folder = Annotated[str, Field(min_length=1)]
 Bound = Annotated[float, Field(gt=0, le=100)]
@@ -29,7 +29,7 @@ ON_CLUSTERS: tuple[RunnerKind, ...] = ("dask", "ray")
 
 
 class Runner(BaseModel):
-    """Where a flow's jobs run; see :mod:`flows.runners`."""
+    """Where a flow's jobs run; see :mod:`flows._prefect.runners`."""
 
     model_config = ConfigDict(extra="forbid")
 

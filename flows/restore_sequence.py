@@ -8,13 +8,13 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows.parameters import FRAME_TIMEOUT, Runner, Seconds
-from pipeline.files import write_json_atomically
-from pipeline.frames import restore_frame
-from pipeline.records import FrameRecord
-from pipeline.results import counts_of
-from pipeline.sequences import restore_jobs
+from pipeline.jobs.results import counts_of
+from pipeline.sequence.frames import restore_frame
+from pipeline.sequence.records import FrameRecord
+from pipeline.sequence.sequence import restore_jobs
+from pipeline.storage.files import write_json_atomically
 
 
 @flow(

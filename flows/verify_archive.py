@@ -10,12 +10,12 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
-from flows.alerts import ALERTS
-from flows.artifacts import MAX_ARTIFACT_ROWS, artifact_key
-from flows.chunks import chunk_runner, final_state, run_in_chunks
+from flows._prefect.alerts import ALERTS
+from flows._prefect.artifacts import MAX_ARTIFACT_ROWS, artifact_key
+from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows.parameters import Folder, Positive, Runner, Seconds, Share
 from pipeline.archive.overview import find_archives
-from pipeline.verification import ArchiveRecord, VerifyJob, check_archive, verification_rows
+from pipeline.nightly.verification import ArchiveRecord, VerifyJob, check_archive, verification_rows
 
 
 @flow(

@@ -11,10 +11,10 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from quinr_lidar.codec import decode, encode
+from quinr_lidar.codec.encoding import decode, encode
+from quinr_lidar.codec.profiles import Profile
 from quinr_lidar.errors import QuinrError
 from quinr_lidar.geometry import RangeImage, SphericalProjection
-from quinr_lidar.profiles import Profile
 
 try:
     __version__ = version("quinr-lidar")

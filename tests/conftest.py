@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from quinr_lidar.bitstream.prior_samples import MASK_INPUTS, RANGE_INPUTS
-from quinr_lidar.bitstream.priors import LINEAR, MASK_OUTPUTS, RANGE_OUTPUTS, Prior, pack_prior
+from quinr_lidar.entropy.models import LINEAR, MASK_OUTPUTS, RANGE_OUTPUTS, Prior, pack_prior
+from quinr_lidar.entropy.samples import MASK_INPUTS, RANGE_INPUTS
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
 
@@ -20,6 +20,8 @@ os.environ.pop("PREFECT_API_URL", None)
 
 # A shell that starts tests in the background lets them, and all they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+pytest_plugins = ["tests.support.archived_drive"]
 
 torch.set_num_threads(1)
 

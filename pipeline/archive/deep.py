@@ -10,9 +10,9 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
 from pipeline.evaluation import check_promise, max_error, promise_of_file
-from pipeline.files import read_bytes, sha256_of
+from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
-from quinr_lidar.codec import FileInfo
+from quinr_lidar.codec.encoding import FileInfo
 from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
 
 

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import locate
-from pipeline.clouds import cloud_bytes
-from pipeline.records import SUFFIX
+from pipeline.datasets.clouds import cloud_bytes
+from pipeline.sequence.records import SUFFIX
+from pipeline.storage.locations import locate
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, QuinrError, StorageError
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location, locate
+from pipeline.storage.locations import Location, locate
 from quinr_lidar.errors import ArchiveError
 
 DEPTH = 4

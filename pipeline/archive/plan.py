@@ -12,12 +12,12 @@ from typing import Any
 import quinr_lidar
 from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
 from pipeline.archive.manifest import FIGURES, FrameRow
-from pipeline.files import read_bytes, sha256_of
-from pipeline.prior_files import priors_in
-from pipeline.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from pipeline.models.files import priors_in
+from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import Profile
-from quinr_lidar.bitstream.priors import Prior, built_in_priors
-from quinr_lidar.codec import FileInfo, inspect
+from quinr_lidar.codec.encoding import FileInfo, inspect
+from quinr_lidar.entropy.models import Prior, built_in_priors
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 ASSUMED_STEP_NS = 100_000_000
@@ -67,7 +67,7 @@ def plan_sequence(
     that was not finished.
 
     Args:
-        folder: Of an archived sequence, see :mod:`pipeline.records`.
+        folder: Of an archived sequence, see :mod:`pipeline.sequence.records`.
         records: Of its frames, in their order; those in the folder, by their ids, if left out.
         profile: Settings that they were encoded with; those of ``metrics.json`` if left out.
 

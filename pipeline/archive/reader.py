@@ -19,20 +19,20 @@ from pipeline.archive.layout import (
     parse_description,
 )
 from pipeline.archive.manifest import FrameRow, Manifest, unpack_manifest
-from pipeline.archive.mcap_chunks import (
+from pipeline.archive.mcap.chunks import (
     CHUNK_HEAD,
     MESSAGE_HEAD,
     messages_of,
     open_chunk,
     parse_message,
 )
-from pipeline.archive.mcap_index import Index, read_index
-from pipeline.archive.mcap_records import FRAME_HEAD, read_attachment, read_metadata, read_record
-from pipeline.archive.storage import Bytes, Location, locate
-from pipeline.files import sha256_of
+from pipeline.archive.mcap.index import Index, read_index
+from pipeline.archive.mcap.records import FRAME_HEAD, read_attachment, read_metadata, read_record
+from pipeline.storage.files import sha256_of
+from pipeline.storage.locations import Bytes, Location, locate
 from quinr_lidar import RangeImage
-from quinr_lidar.bitstream.priors import SUFFIX as PRIOR_SUFFIX
-from quinr_lidar.bitstream.priors import Prior, unpack_prior
+from quinr_lidar.entropy.models import SUFFIX as PRIOR_SUFFIX
+from quinr_lidar.entropy.models import Prior, unpack_prior
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 _REPAIR = "`quinr archive repair` makes the manifest anew"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.archive.storage import Location, locate
-from pipeline.archive.wreck import Wreck
+from pipeline.archive.damaged import Wreck
 from pipeline.archive.writer import write_archive
+from pipeline.storage.locations import Location, locate
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Bytes, Location
+from pipeline.storage.locations import Bytes, Location
 from quinr_lidar.errors import ArchiveError, StorageError
 
 _BLOCK = 1 << 22

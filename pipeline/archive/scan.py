@@ -18,8 +18,8 @@ from pipeline.archive.layout import (
     parse_description,
 )
 from pipeline.archive.manifest import FrameRow
-from pipeline.archive.mcap_chunks import messages_of, open_chunk, salvage_chunk
-from pipeline.archive.mcap_records import (
+from pipeline.archive.mcap.chunks import messages_of, open_chunk, salvage_chunk
+from pipeline.archive.mcap.records import (
     MAGIC,
     Record,
     check_magic,
@@ -27,8 +27,8 @@ from pipeline.archive.mcap_records import (
     read_metadata,
     read_record,
 )
-from pipeline.archive.storage import Bytes
-from quinr_lidar.bitstream.priors import Prior, unpack_prior
+from pipeline.storage.locations import Bytes
+from quinr_lidar.entropy.models import Prior, unpack_prior
 from quinr_lidar.errors import ArchiveError, BitstreamError
 
 

@@ -17,8 +17,8 @@ from pipeline.archive.layout import MCAP
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.scan import Damage, Notes, Placed, scan
-from pipeline.archive.storage import Bytes, Location
-from pipeline.files import sha256_of
+from pipeline.storage.files import sha256_of
+from pipeline.storage.locations import Bytes, Location
 from quinr_lidar import codec
 from quinr_lidar.errors import ArchiveError, QuinrError
 

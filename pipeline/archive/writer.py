@@ -29,17 +29,17 @@ from pipeline.archive.layout import (
     Description,
 )
 from pipeline.archive.manifest import FrameRow, Manifest, pack_manifest
-from pipeline.archive.mcap_chunks import messages_of, open_chunk
-from pipeline.archive.mcap_index import read_index
-from pipeline.archive.mcap_records import records_of
+from pipeline.archive.mcap.chunks import messages_of, open_chunk
+from pipeline.archive.mcap.index import read_index
+from pipeline.archive.mcap.records import records_of
 from pipeline.archive.plan import plan_sequence
 from pipeline.archive.replacement import check_replacement, is_same_file
-from pipeline.archive.storage import Bytes, Location, locate
-from pipeline.files import sha256_of
-from pipeline.records import FrameRecord
+from pipeline.sequence.records import FrameRecord
+from pipeline.storage.files import sha256_of
+from pipeline.storage.locations import Bytes, Location, locate
 from quinr_lidar import Profile
-from quinr_lidar.bitstream.priors import SUFFIX as PRIOR_SUFFIX
-from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.entropy.models import SUFFIX as PRIOR_SUFFIX
+from quinr_lidar.entropy.models import Prior
 from quinr_lidar.errors import ArchiveError
 
 Frames = Iterable[tuple[FrameRow, bytes | None]]
@@ -84,7 +84,7 @@ def pack_sequence(
     damaged becomes a row with the reason, and no message.
 
     Args:
-        folder: Of the sequence, see :mod:`pipeline.records`.
+        folder: Of the sequence, see :mod:`pipeline.sequence.records`.
         out: Folder or URL of the packed sequence; ``folder`` itself if left out.
         records: Of the frames, in their order; those in the folder, by their ids, if left out.
         profile: Settings that they were encoded with; those of ``metrics.json`` if left out.

@@ -26,7 +26,7 @@ from pipeline.evaluation.tasks import (
 )
 from pipeline.evaluation.tasks.records import TRUTH, finite, pose_numbers
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
-from quinr_lidar.profiles import get_profile
+from quinr_lidar.codec.profiles import get_profile
 
 FloatArray = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.benchmark.rate.markdown import markdown_table, number
-from quinr_lidar.cloud_metrics import PLANE_NEIGHBOURS
+from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
 
 DEVIATIONS = 2.0
 """Drift is measurably larger when it exceeds the originals' by so many standard deviations."""

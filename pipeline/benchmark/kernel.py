@@ -15,10 +15,10 @@ from torch import Tensor
 from pipeline.benchmark.machine import describe_machine
 from pipeline.benchmark.operations import training_flops
 from pipeline.benchmark.timing import best_seconds, torch_threads
+from quinr_lidar.circuit import CircuitSpec, native, statevector
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.fields.native_quinr import NativeTrainer
-from quinr_lidar.quantum import CircuitSpec, native, statevector
 
 PENNYLANE_CHUNKS = (2048, 8192, 16384, 32768)
 """Pixels PennyLane simulates at once, the fastest of which counts: few suffer from Python, many
@@ -144,7 +144,7 @@ def _autograd_step(simulator: Any, spec: CircuitSpec, pixels: int) -> Callable[[
 
 def _backprop(spec: CircuitSpec, pixels: int) -> tuple[int, float]:
     """Pixels and seconds of PennyLane with broadcast angles and torch's gradients."""
-    from quinr_lidar.quantum.pennylane import build_qnode
+    from quinr_lidar.circuit.pennylane import build_qnode
 
     circuit = build_qnode(spec, "default.qubit", diff_method="backprop")
 
@@ -167,7 +167,7 @@ def _adjoint(spec: CircuitSpec, pixels: int) -> float:
     """
     import pennylane as qml
 
-    from quinr_lidar.quantum.pennylane import apply_circuit
+    from quinr_lidar.circuit.pennylane import apply_circuit
 
     @qml.qnode(qml.device("lightning.qubit", wires=spec.qubits), diff_method="adjoint")
     def circuit(embedding: Any, rotations: Any, controlled: Any) -> Any:

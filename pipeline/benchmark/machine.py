@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from pipeline.workers import available_cores
+from pipeline.jobs.workers import available_cores
 from quinr_lidar import __version__
-from quinr_lidar.quantum import native
+from quinr_lidar.circuit import native
 
 
 def describe_machine() -> dict[str, Any]:

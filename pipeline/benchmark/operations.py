@@ -7,7 +7,7 @@ line by line, and has to follow them when they change.
 
 from __future__ import annotations
 
-from quinr_lidar.quantum import CircuitSpec
+from quinr_lidar.circuit import CircuitSpec
 
 SINE_COSINE = 31
 """Range reduction and both polynomials in float32, with the halving of the angle."""

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from pipeline.benchmark.machine import describe_machine
 from quinr_lidar import Profile, RangeImage, metrics
-from quinr_lidar.codec import encode_frame, read_parameters
+from quinr_lidar.circuit import devices, probabilities
+from quinr_lidar.codec.encoding import encode_frame, read_parameters
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
-from quinr_lidar.quantum import devices, probabilities
 
 SHOTS = tuple(4**power for power in range(2, 9))
 TOLERANCE_DB = 1.0

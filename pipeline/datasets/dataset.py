@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.scans import read_velodyne
+from pipeline.datasets.velodyne import read_velodyne
 from quinr_lidar.errors import DatasetError
 
 

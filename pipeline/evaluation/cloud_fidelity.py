@@ -11,8 +11,8 @@ import math
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 
-from quinr_lidar import cloud_metrics
-from quinr_lidar.cloud_metrics import Cloud, Matches, match
+from quinr_lidar.metrics import clouds as cloud_metrics
+from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
 DEFAULT_PEAK = 80.0
 """Peak of D1 and D2 PSNR, metres: as far as KITTI's scans reach. The same for all frames."""
@@ -23,7 +23,7 @@ RINGS = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 @dataclass(frozen=True)
 class CloudComparison:
-    """Figures of two clouds, see :mod:`quinr_lidar.cloud_metrics`; NaN where one is empty.
+    """Figures of two clouds, see :mod:`quinr_lidar.metrics.clouds`; NaN where one is empty.
 
     Attributes:
         chamfer_m: Mean of the mean distances of both directions, not squared, metres.

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar import Profile, RangeImage
-from quinr_lidar.bitstream.range_steps import allowed_error
-from quinr_lidar.codec import FileInfo
+from quinr_lidar.codec.encoding import FileInfo
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.layers.range_steps import allowed_error
 
 _ROUNDING = 2.0**-23
 """Of a range to float32, relative, and twice that: what a file's own step leaves out."""

@@ -11,10 +11,9 @@ from typing import Any
 from pipeline.archive import PackedSequence
 from pipeline.archive.layout import Description
 from pipeline.archive.manifest import FrameRow
-from pipeline.archive_evaluation.results import ArchiveEvaluation
 from pipeline.datasets import Dataset
+from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, summarise_evaluation
-from pipeline.files import write_atomically
 from pipeline.report.bounds import Bounds, bounds_of
 from pipeline.report.cards import cards_of, summary_markdown
 from pipeline.report.charts import charts_of
@@ -27,6 +26,7 @@ from pipeline.report.report_page import report_page
 from pipeline.report.summary import archive_part, figure_statistics, summary_of_archive
 from pipeline.report.verdicts import verdicts_of
 from pipeline.report.versions import settings_of, versions_of
+from pipeline.storage.files import write_atomically
 from quinr_lidar.errors import ArchiveError
 
 PAGE, DOCUMENT, TABLE = "index.html", "report.json", "frames.csv"

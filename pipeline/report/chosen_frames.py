@@ -13,13 +13,13 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, parse_velodyne
 from pipeline.evaluation import check_promise
-from pipeline.files import read_bytes, sha256_of
 from pipeline.report.document import Chosen, Failure
 from pipeline.report.frame_files import FrameFiles, failure_of
 from pipeline.report.summary import value_of
+from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
-from quinr_lidar.cloud_metrics import Cloud, Matches, match
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
+from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
 BY_PSNR = "by PSNR, as measured when archived"
 NO_ORIGINALS = "no originals were at hand"

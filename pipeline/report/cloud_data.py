@@ -12,7 +12,7 @@ from pipeline.report.chosen_frames import ShownFrame
 from pipeline.report.colours import ERRORS, HEIGHTS
 from pipeline.report.pictures import Limits
 from pipeline.report.units import unit_for
-from quinr_lidar.cloud_metrics import Cloud, match
+from quinr_lidar.metrics.clouds import Cloud, match
 
 MAX_POINTS = 16_000
 """Of a cloud: enough to see walls and cars, few enough for a phone."""

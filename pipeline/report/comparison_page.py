@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import quinr_lidar
-from pipeline.files import write_atomically, write_json_atomically
 from pipeline.report.comparison import COLUMNS, PLOTS, Comparison, cells
 from pipeline.report.page import render
 from pipeline.report.units import unit_for
+from pipeline.storage.files import write_atomically, write_json_atomically
 
 SCRIPTS = ("tables.js", "plots.js", "compare.js", "start.js")
 PAGE, DOCUMENT = "index.html", "compare.json"

@@ -9,7 +9,7 @@ from pipeline.evaluation.cloud_fidelity import DEFAULT_PEAK
 from pipeline.evaluation.tasks.occupancy import CELL, REACH
 from pipeline.evaluation.tasks.pair import ABOVE_GROUND
 from pipeline.report.units import Kind
-from quinr_lidar.cloud_metrics import PLANE_NEIGHBOURS
+from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
 
 Better = Literal["lower", "higher"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.archive_evaluation import EvaluationPlan, plan_evaluation, read_evaluation
-from pipeline.archive_evaluation.entries import read_figures, read_odometry
-from pipeline.archive_evaluation.requests import JOURNALS
-from pipeline.archive_evaluation.results import ArchiveEvaluation
+from pipeline.evaluation.archive import EvaluationPlan, plan_evaluation, read_evaluation
+from pipeline.evaluation.archive.entries import read_figures, read_odometry
+from pipeline.evaluation.archive.requests import JOURNALS
+from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import TaskSettings
 from quinr_lidar.errors import BackendError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.console import format_value
+from pipeline.cli.console import format_value
 from pipeline.report.cards import Card
 from pipeline.report.charts import Charts
 from pipeline.report.chosen_frames import NO_ORIGINALS, ShownFrame

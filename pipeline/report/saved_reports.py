@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.archive.storage import Location, locate
 from pipeline.report.document import FORMAT, KIND, Report
+from pipeline.storage.locations import Location, locate
 from quinr_lidar.errors import ArchiveError
 
 DOCUMENT = "report.json"

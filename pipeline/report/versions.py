@@ -9,7 +9,7 @@ from importlib.metadata import version
 import quinr_lidar
 from pipeline.archive.layout import Description
 from pipeline.archive.manifest import FrameRow
-from pipeline.prior_files import built_in_name
+from pipeline.models.files import built_in_name
 from pipeline.report.document import Settings, Versions
 
 _PACKAGES = ("numpy", "torch")

@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline.journal import Journal
+from pipeline.jobs.workers import new_pool
 from pipeline.search.trials import Outcome, Trial, run_trial
-from pipeline.workers import new_pool
+from pipeline.storage.journal import Journal
 
 FACTOR = 3
 """A rung keeps one in so many, and trains them so many times as long."""

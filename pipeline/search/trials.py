@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources import read_source
+from pipeline.datasets.sources import read_source
 from quinr_lidar import Profile, RangeImage, codec
+from quinr_lidar.codec.images import encode_image
 from quinr_lidar.errors import QuinrError
-from quinr_lidar.images import encode_image
 
 
 @dataclass(frozen=True)

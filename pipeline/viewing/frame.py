@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
 from pipeline.evaluation import Promise, max_error, promise_of_file
-from pipeline.files import named, read_bytes, sha256_of
-from pipeline.records import SUFFIX
+from pipeline.sequence.records import SUFFIX
+from pipeline.storage.files import named, read_bytes, sha256_of
 from pipeline.viewing.sources import Frames
 from quinr_lidar import RangeImage, codec, metrics
 from quinr_lidar.errors import BitstreamError, DatasetError

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
-from pipeline.archive.storage import locate
 from pipeline.datasets import Dataset
+from pipeline.storage.locations import locate
 from pipeline.viewing.colours import Colouring, Scale, clouds_of, scale_of
 from pipeline.viewing.frame import ViewedFrame, view_frame, with_scan
 from pipeline.viewing.rerun_file import recording_to

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.files import write_atomically
+from pipeline.storage.files import write_atomically
 from pipeline.viewing.colours import Cloud, Scale, joined
 from pipeline.viewing.picture import picture_png
 from quinr_lidar.errors import StorageError

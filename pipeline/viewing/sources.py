@@ -13,13 +13,13 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.archive.overview import find_archives
 from pipeline.archive.plan import records_in, row_of
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location, locate
-from pipeline.files import read_bytes
-from pipeline.frames import decode_file
-from pipeline.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
-from pipeline.sequences import archived_frames, archived_sequences
+from pipeline.sequence.frames import decode_file
+from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from pipeline.sequence.sequence import archived_frames, archived_sequences
+from pipeline.storage.files import read_bytes
+from pipeline.storage.locations import Location, locate
 from quinr_lidar import RangeImage
-from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.entropy.models import Prior
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 
 _ABSENT = (ArchiveError, DatasetError)

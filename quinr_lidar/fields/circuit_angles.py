@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.quantum.circuit import CircuitSpec
 
 
 def angle_shapes(circuit: CircuitSpec, stage: int) -> dict[str, tuple[int, ...]]:

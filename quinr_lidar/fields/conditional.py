@@ -16,10 +16,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from quinr_lidar.circuit import probabilities
+from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.quantum import probabilities
-from quinr_lidar.quantum.circuit import CircuitSpec
 
 MAX_WIDTH = 128
 MAX_SINE_LAYERS = 4

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from quinr_lidar.circuit import choose_backend, native
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.field import Parameters, flatten, parameter_count, unflatten
-from quinr_lidar.quantum import choose_backend, native
 
 if TYPE_CHECKING:
     from quinr_lidar.fields.quinr import QuinrField

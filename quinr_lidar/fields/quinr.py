@@ -22,15 +22,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from quinr_lidar.circuit import probabilities
+from quinr_lidar.circuit.specification import CircuitSpec, Pairs
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields import native_quinr
 from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.quantum import probabilities
-from quinr_lidar.quantum.circuit import CircuitSpec, Pairs
 
 Simulator = Callable[[CircuitSpec, Tensor, Tensor, Tensor], Tensor]
-"""As :func:`quinr_lidar.quantum.probabilities`."""
+"""As :func:`quinr_lidar.circuit.probabilities`."""
 
 MAX_STAGES = 4
 MAX_OUTPUTS = 16
@@ -47,7 +47,7 @@ BIAS_RATE = 10.0
 
 @dataclass(frozen=True)
 class QuinrField:
-    """Sizes of a quINR; see :class:`~quinr_lidar.quantum.CircuitSpec` for the circuit's.
+    """Sizes of a quINR; see :class:`~quinr_lidar.circuit.CircuitSpec` for the circuit's.
 
     Attributes:
         qubits: n.

@@ -192,7 +192,7 @@ NB_MODULE(_native, m) {
     using namespace nb::literals;
     // Specifications are cached until the interpreter ends, which nanobind takes for leaks.
     nb::set_leak_warnings(false);
-    m.doc() = "The fused circuit kernel; see quinr_lidar.quantum.native.";
+    m.doc() = "The fused circuit kernel; see quinr_lidar.circuit.native.";
     nb::class_<CircuitSpec>(m, "CircuitSpec")
         .def(nb::init<int, int, int, int, int, std::vector<int>, std::vector<int>>(), "qubits"_a,
              "features"_a, "blocks"_a, "layers"_a, "outputs"_a, "order"_a, "pairs"_a);

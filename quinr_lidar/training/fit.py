@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from quinr_lidar.circuit import choose_backend
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
-from quinr_lidar.quantum import choose_backend
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
 from quinr_lidar.training.lbfgs import Lbfgs
 from quinr_lidar.training.levenberg_marquardt import LevenbergMarquardt

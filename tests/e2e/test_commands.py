@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
+from pipeline.cli.main import app
 from pipeline.datasets import encode_velodyne
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=5"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
 
 
-def run(*arguments: object, module: str = "pipeline.cli") -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, module: str = "pipeline.cli.main") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
@@ -70,7 +70,7 @@ def test_decode_to_every_kind_of_file(compressed, tmp_path):
     count = (tmp_path / "cloud.bin").stat().st_size // 16
     ranges = np.load(tmp_path / "ranges.npy")
     assert np.count_nonzero(np.isfinite(ranges)) == count
-    from pipeline.open3d_import import import_open3d
+    from pipeline.datasets.open3d_import import import_open3d
 
     o3d = import_open3d()
     cloud = np.asarray(o3d.io.read_point_cloud(str(tmp_path / "cloud.ply")).points)
@@ -175,7 +175,7 @@ def test_help_has_an_example(command):
 
 def test_plain_commands_never_load_prefect_or_open3d():
     code = (
-        "import sys, pipeline.cli; "
+        "import sys, pipeline.cli.main; "
         "sys.exit(' '.join({'prefect', 'open3d', 'pennylane'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -217,7 +217,7 @@ def interrupt(process: subprocess.Popen[str]) -> int:
 
 def test_ctrl_c_leaves_no_partial_file(scan, tmp_path):
     target = tmp_path / "a.quinr"
-    command = [sys.executable, "-m", "pipeline.cli", "encode", str(scan), "-o", str(target)]
+    command = [sys.executable, "-m", "pipeline.cli.main", "encode", str(scan), "-o", str(target)]
     command += ["--set", "steps=900000", "--set", "patience=900000", "--restarts", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

@@ -18,7 +18,7 @@ import pytest
 
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import encode_velodyne
-from pipeline.night import REPORT
+from pipeline.nightly.report import REPORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(900)]
 
@@ -122,7 +122,16 @@ def is_archived(archive: Path) -> bool:
 
 def test_serve_runs_scheduled_nights(environment, inbox, tmp_path):
     archive, log = tmp_path / "archive", tmp_path / "serve.log"
-    line = [sys.executable, "-m", "flows.cli", "serve", str(inbox), str(archive), "--jobs", "1"]
+    line = [
+        sys.executable,
+        "-m",
+        "flows.cli.main",
+        "serve",
+        str(inbox),
+        str(archive),
+        "--jobs",
+        "1",
+    ]
     line += ["--cron", EVERY_MINUTE, "--name", "served"]
     for setting in SETTINGS:
         line += ["--set", setting]
@@ -157,7 +166,7 @@ def test_a_worker_runs_the_nights_of_prefect_yaml(environment, inbox, tmp_path):
 
 def test_serve_without_a_server_says_what_it_needs(inbox, tmp_path):
     values = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    line = [sys.executable, "-m", "flows.cli", "serve", str(inbox), str(tmp_path / "archive")]
+    line = [sys.executable, "-m", "flows.cli.main", "serve", str(inbox), str(tmp_path / "archive")]
     done = subprocess.run(line, cwd=ROOT, env=values, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "PREFECT_API_URL: expected the address of a running server" in done.stderr

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 from pipeline.datasets import encode_velodyne, open_dataset
-from pipeline.lock import lock
+from pipeline.storage.lock import lock
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=3"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "flows.cli.main", *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=280, check=False, env=os.environ.copy()
     )

@@ -13,11 +13,10 @@ import pytest
 from playwright.sync_api import Page
 
 from pipeline.archive import PackedSequence, pack_sequence
-from pipeline.archive.storage import locate
 from pipeline.archive.writer import write_archive
-from pipeline.archive_evaluation.results import ArchiveEvaluation
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.synthetic import write_drive
+from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import (
     FrameClouds,
     SequenceFrame,
@@ -25,11 +24,12 @@ from pipeline.evaluation.tasks import (
     evaluate_sequence,
     read_poses,
 )
-from pipeline.frames import archive_frame
 from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare
 from pipeline.report.comparison_page import write_comparison
-from pipeline.sequences import archive_jobs, archive_settings, write_results
+from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.storage.locations import locate
 from tests.e2e.browser import WEBGL, Browsers, Seen, accessible, until
 
 FRAMES = 3

@@ -24,7 +24,7 @@ from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.datasets import encode_velodyne
-from pipeline.files import sha256_of
+from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import QuinrError
 
 if TYPE_CHECKING:

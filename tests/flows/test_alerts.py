@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from prefect.states import Completed, Failed
 
-from flows.alerts import WEBHOOK, alert
+from flows._prefect.alerts import WEBHOOK, alert
 from flows.archive_dataset import archive_dataset
 from flows.archive_sequence import archive_sequence
 from flows.nightly import nightly

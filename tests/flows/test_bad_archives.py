@@ -16,11 +16,11 @@ from pipeline.archive import layout, manifest
 from pipeline.archive.layout import MANIFEST, MCAP, NewerArchiveError
 from pipeline.archive.manifest import pack_manifest
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location
 from pipeline.archive.writer import pack_sequence
-from pipeline.night import REPORT
-from pipeline.records import read_record, write_record
-from quinr_lidar.bitstream import container
+from pipeline.nightly.report import REPORT
+from pipeline.sequence.records import read_record, write_record
+from pipeline.storage.locations import Location
+from quinr_lidar import container
 from quinr_lidar.errors import ArchiveError
 
 from .conftest import archive, contents, digests, night, packed, refused, verified, write_scan

@@ -13,8 +13,8 @@ import pytest
 import flows.archive_sequence
 import flows.nightly
 from pipeline.archive.reader import PackedSequence
-from pipeline.night import REPORT
-from pipeline.records import frame_path
+from pipeline.nightly.report import REPORT
+from pipeline.sequence.records import frame_path
 
 from .conftest import archive, digests, night, refused, verified, write_scan
 

@@ -16,13 +16,13 @@ import pytest
 from flows.archive_dataset import archive_dataset
 from flows.nightly import nightly
 from flows.parameters import Archiving
-from pipeline.archive import storage
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import PAUSES, locate
 from pipeline.archive.verify import verify_archive
-from pipeline.night import REPORT
-from pipeline.retention import LIST
+from pipeline.nightly.report import REPORT
+from pipeline.nightly.retention import LIST
+from pipeline.storage import locations as storage
+from pipeline.storage.locations import PAUSES, locate
 from quinr_lidar.errors import StorageError
 
 from . import conftest

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.chunks import (
+from flows._prefect.chunks import (
     CHUNKS_IN_FLIGHT,
     MAX_TASKS,
     chunks_of,
@@ -22,10 +22,10 @@ from flows.chunks import (
 )
 from flows.parameters import Runner
 from flows.restore_sequence import restore_sequence
-from pipeline.frames import ArchiveJob, RestoreJob, archive_frame
-from pipeline.records import FrameRecord, frame_path, read_record
-from pipeline.slots import GaveUpError
-from pipeline.workers import Workers, runs_of
+from pipeline.jobs.executors import GaveUpError
+from pipeline.jobs.workers import Workers, runs_of
+from pipeline.sequence.frames import ArchiveJob, RestoreJob, archive_frame
+from pipeline.sequence.records import FrameRecord, frame_path, read_record
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import ScanError
 

@@ -12,20 +12,20 @@ import fsspec
 import numpy as np
 import pytest
 
-from flows import cli
+from flows.cli import main as cli
 from flows.evaluate_archive import Evaluated, evaluate_archive, evaluation_state
 from pipeline.archive import PackedSequence
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.writer import pack_sequence
-from pipeline.archive_evaluation import ArchiveEvaluation
-from pipeline.archive_evaluation.jobs import OdometryJob
-from pipeline.archive_evaluation.requests import evaluation_requests, frame_outcomes
 from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.evaluation.archive import ArchiveEvaluation
+from pipeline.evaluation.archive.jobs import OdometryJob
+from pipeline.evaluation.archive.requests import evaluation_requests, frame_outcomes
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
-from pipeline.frames import archive_frame
-from pipeline.lock import lock
-from pipeline.sequences import archive_jobs, archive_settings, write_results
-from pipeline.workers import Workers
+from pipeline.jobs.workers import Workers
+from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.storage.lock import lock
 from quinr_lidar import SphericalProjection
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import DEFAULTS, apply_defaults
+from flows._prefect.settings import DEFAULTS, apply_defaults
 
 
 @pytest.fixture(autouse=True)
@@ -56,5 +56,5 @@ def test_chosen_values_are_kept(monkeypatch):
 
 def test_the_commands_module_does_not_import_prefect():
     # Every spawned worker imports the main module again.
-    code = "import sys, flows.cli; sys.exit('prefect' in sys.modules)"
+    code = "import sys, flows.cli.main; sys.exit('prefect' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,13 +10,13 @@ import numpy as np
 import pykitti
 import pytest
 
+from flows._prefect.chunks import default_chunk, final_state
 from flows.archive_sequence import archive_sequence
-from flows.chunks import default_chunk, final_state
 from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
-from pipeline.records import FrameRecord
+from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
-from quinr_lidar.bitstream.priors import built_in_priors, pack_prior
+from quinr_lidar.entropy.models import built_in_priors, pack_prior
 from quinr_lidar.errors import PriorError
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}

@@ -18,11 +18,11 @@ from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MCAP
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import encode_velodyne
-from pipeline.inbox import Drive
-from pipeline.lock import lock
-from pipeline.night import REPORT, DriveOutcome
-from pipeline.verification import ArchiveRecord
-from pipeline.workers import Workers
+from pipeline.jobs.workers import Workers
+from pipeline.nightly.inbox import Drive
+from pipeline.nightly.report import REPORT, DriveOutcome
+from pipeline.nightly.verification import ArchiveRecord
+from pipeline.storage.lock import lock
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 HOW = Archiving(overrides=TINY | {"restarts": 1}, jobs=1)

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from tqdm import tqdm
 
-from flows import progress
-from pipeline.records import FrameRecord
-from pipeline.verification import ArchiveRecord
+from flows._prefect import progress
+from pipeline.nightly.verification import ArchiveRecord
+from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import ProfileError
 
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from flows import progress_artifact
-from flows.progress_artifact import ProgressArtifact
-from pipeline.records import FrameRecord
+from flows._prefect import progress_artifact
+from flows._prefect.progress_artifact import ProgressArtifact
+from pipeline.sequence.records import FrameRecord
 
 OK, BAD = FrameRecord("a", "ok"), FrameRecord("b", "failed", error="why")
 

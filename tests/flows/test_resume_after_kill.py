@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.datasets import encode_velodyne
-from pipeline.lock import LOCK, holder_of
-from pipeline.records import frame_path, read_record, record_path
+from pipeline.sequence.records import frame_path, read_record, record_path
+from pipeline.storage.lock import LOCK, holder_of
 
 SETTINGS = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
 SETTINGS |= {"run_length": 4, "refit_groups": 1, "restarts": 1}
@@ -31,7 +31,7 @@ def command(scans: Path, out: Path) -> subprocess.Popen[bytes]:
     """The real command, against the session's Prefect server."""
     from prefect.settings import PREFECT_API_URL
 
-    line = [sys.executable, "-m", "flows.cli", "archive", str(scans), str(out), "--jobs", "2"]
+    line = [sys.executable, "-m", "flows.cli.main", "archive", str(scans), str(out), "--jobs", "2"]
     for name, value in SETTINGS.items():
         line += ["--set", f"{name}={value}"]
     environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""}

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from flows import runners
+from flows._prefect import runners
+from flows._prefect.runners import check_shared, open_slots
 from flows.archive_sequence import archive_sequence
+from flows.cli.options import RunnerKind, runner_of
 from flows.nightly import nightly
-from flows.options import RunnerKind, runner_of
 from flows.parameters import Archiving, Runner
 from flows.restore_sequence import restore_sequence
-from flows.runners import check_shared, open_slots
 from flows.verify_archive import verify_archive
 from pipeline.datasets import encode_velodyne
-from pipeline.frames import RestoreJob
-from pipeline.records import FrameRecord
-from pipeline.slots import GaveUpError
-from pipeline.workers import ATTEMPTS, Workers
+from pipeline.jobs.executors import GaveUpError
+from pipeline.jobs.workers import ATTEMPTS, Workers
+from pipeline.sequence.frames import RestoreJob
+from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import BackendError
 
 TINY: dict[str, Any] = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}

@@ -16,12 +16,12 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL
 
-from flows.chunks import chunk_runner, run_in_chunks
+from flows._prefect.chunks import chunk_runner, run_in_chunks
 from flows.parameters import Runner
 from pipeline.datasets import encode_velodyne
-from pipeline.frames import RestoreJob
-from pipeline.lock import LOCK
-from pipeline.records import FrameRecord
+from pipeline.sequence.frames import RestoreJob
+from pipeline.sequence.records import FrameRecord
+from pipeline.storage.lock import LOCK
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
 TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "run_length": 2}
@@ -42,7 +42,7 @@ def drive(tmp_path_factory) -> Path:
 def command(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     """A command of ``quinr-flows`` in a session of its own, as a terminal would start it."""
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [sys.executable, "-m", "flows.cli.main", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -112,7 +112,7 @@ def test_everything_on_stderr_is_json_where_that_is_wanted(drive, tmp_path):
     url = PREFECT_API_URL.value() or ""
     how = ["--runner", "threads", "--jobs", "2", "--max-failed-share", "0", "--json"]
     process = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "archive", drive, tmp_path, *small_fields(), *how],
+        [sys.executable, "-m", "flows.cli.main", "archive", drive, tmp_path, *small_fields(), *how],
         capture_output=True,
         text=True,
         check=False,
@@ -131,10 +131,10 @@ def test_everything_on_stderr_is_json_where_that_is_wanted(drive, tmp_path):
 
 LOGGING = """
 import logging, warnings
-import flows.chunks
+import flows._prefect.chunks
 from prefect.logging import get_logger
 get_logger("engine").error("of Prefect's")
-logging.getLogger("flows.leftovers").warning("ours\\nin two lines")
+logging.getLogger("flows._prefect.leftovers").warning("ours\\nin two lines")
 warnings.warn("of Python's", RuntimeWarning)
 try:
     1 / 0
@@ -150,7 +150,7 @@ def test_log_records_are_events_where_that_is_wanted():
     events = [json.loads(line) for line in ended.stderr.splitlines()]
     assert [(event["level"], event["logger"]) for event in events] == [
         ("ERROR", "prefect.engine"),
-        ("WARNING", "flows.leftovers"),
+        ("WARNING", "flows._prefect.leftovers"),
         ("WARNING", "py.warnings"),
         ("ERROR", "distributed"),
     ]

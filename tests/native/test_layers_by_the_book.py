@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quinr_lidar import _native
-from quinr_lidar.bitstream.priors import Prior
+from quinr_lidar.entropy.models import Prior
 
 F = np.float32
 MASK_NEIGHBOURS = (

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import cli
+from pipeline.cli import main as cli
 from pipeline.datasets import encode_velodyne, read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.bitstream.priors import Prior, built_in_priors, pack_prior
+from quinr_lidar.entropy.models import Prior, built_in_priors, pack_prior
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]

@@ -10,10 +10,10 @@ import pytest
 import quinr_lidar
 from pipeline.datasets import read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.bitstream.mask import pack_mask, unpack_mask
-from quinr_lidar.bitstream.priors import Prior, built_in_priors
-from quinr_lidar.bitstream.range_steps import allowed_error
-from quinr_lidar.bitstream.ranges import pack_ranges, unpack_ranges
+from quinr_lidar.entropy.models import Prior, built_in_priors
+from quinr_lidar.layers.mask import pack_mask, unpack_mask
+from quinr_lidar.layers.range_steps import allowed_error
+from quinr_lidar.layers.ranges import pack_ranges, unpack_ranges
 
 pytestmark = pytest.mark.realdata
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.benchmark.paper.contestants import PICTURE_SIZES, SCAN_SIZES
+from pipeline.benchmark.paper.baselines import PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.curves import Curve, mean_gain
 
 TIE_DB = 0.1

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from pipeline.benchmark.paper.contestants import CONTESTANTS
+from pipeline.benchmark.paper.baselines import CONTESTANTS
 from pipeline.benchmark.paper.points import Point
 from quinr_lidar.errors import GeometryError
 

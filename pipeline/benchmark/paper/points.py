@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.paper.contestants import CONTESTANTS, Entry, Mask
-from pipeline.sources import read_source
+from pipeline.benchmark.paper.baselines import CONTESTANTS, Entry, Mask
+from pipeline.datasets.sources import read_source
 from quinr_lidar import Profile, RangeImage
-from quinr_lidar.bitstream import Header, ImageHeader, Section, pack
-from quinr_lidar.codec import framing_bytes
+from quinr_lidar.codec.encoding import framing_bytes
+from quinr_lidar.codec.field_codec import FittedValues, fit_values
+from quinr_lidar.codec.images import as_values
+from quinr_lidar.container import Header, ImageHeader, Section, pack
 from quinr_lidar.errors import QuinrError
-from quinr_lidar.field_codec import FittedValues, fit_values
-from quinr_lidar.images import as_values
-from quinr_lidar.metrics import psnr
+from quinr_lidar.metrics.images import psnr
 
 MASK_SHARE = 0.4
 """Of the bytes where mask and depth have a field each."""
@@ -227,7 +227,7 @@ def _figures(size: int, decoded: float, before: float | None, seconds: float) ->
 
 def _codec_point(job: PointJob, values: NDArray[np.float32]) -> dict[str, Any]:
     # imagecodecs and bjontegaard are an extra of their own.
-    from pipeline.benchmark.peers import PEERS, encode_to_fit
+    from pipeline.benchmark.baselines import PEERS, encode_to_fit
 
     peer = PEERS[job.name.removeprefix("codec:")]
     found = encode_to_fit(peer, values.astype(np.float64), job.size)

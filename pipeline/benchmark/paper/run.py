@@ -7,11 +7,11 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.benchmark.paper.contestants import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
+from pipeline.benchmark.paper.baselines import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
-from pipeline.journal import Journal
-from pipeline.sources import is_picture
-from pipeline.workers import new_pool
+from pipeline.datasets.sources import is_picture
+from pipeline.jobs.workers import new_pool
+from pipeline.storage.journal import Journal
 from quinr_lidar.errors import DatasetError
 
 SCAN_CODECS = ("jpeg2000-8", "jpeg2000-16", "jpeg-xl")

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.benchmark.rate.contestants import Contestant, Encoded
-from pipeline.benchmark.rate.lessons import PRIOR, Lessons
+from pipeline.benchmark.rate.baselines import Contestant, Encoded
 from pipeline.benchmark.rate.ours import library_version, prior_for
-from pipeline.priors.training import BOUNDS, train_range_field
+from pipeline.benchmark.rate.training_sets import PRIOR, Lessons
+from pipeline.models.training import BOUNDS, train_range_field
 from quinr_lidar import RangeImage
-from quinr_lidar.bitstream.mask import pack_mask
-from quinr_lidar.bitstream.prior_samples import RangeSamples
-from quinr_lidar.bitstream.priors import Prior, choose_prior
-from quinr_lidar.bitstream.range_steps import choose_steps
+from quinr_lidar.entropy.models import Prior, choose_prior
+from quinr_lidar.entropy.samples import RangeSamples
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
+from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.range_steps import choose_steps
 
 MLP_RATE = 6e-3
 """Learning rate at its peak."""

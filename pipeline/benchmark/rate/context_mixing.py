@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.benchmark.rate.baselines import Contestant, Encoded
 from pipeline.benchmark.rate.code_length import with_mask
-from pipeline.benchmark.rate.contestants import Contestant, Encoded
-from pipeline.benchmark.rate.lessons import PRIOR
 from pipeline.benchmark.rate.ours import library_version
+from pipeline.benchmark.rate.training_sets import PRIOR
 from quinr_lidar import RangeImage
-from quinr_lidar.bitstream.priors import choose_prior
-from quinr_lidar.bitstream.range_steps import choose_steps
+from quinr_lidar.entropy.models import choose_prior
+from quinr_lidar.layers.range_steps import choose_steps
 
 CONTEXTS = 10
 INPUTS = 2 * CONTEXTS + 1

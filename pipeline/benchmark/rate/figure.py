@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from pipeline.benchmark.rate.contestants import Contestant
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.measure import Row
 from pipeline.benchmark.rate.summary import mean_rows
 

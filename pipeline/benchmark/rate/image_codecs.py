@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encode, Encoded, Known
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encode, Encoded, Known
 from pipeline.benchmark.rate.quantiser import integers_of, ranges_of
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError

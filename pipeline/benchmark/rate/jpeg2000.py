@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
-from pipeline.benchmark.peers import PEERS, PeerPoint, encode_to_fit
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encoded
+from pipeline.benchmark.baselines import PEERS, PeerPoint, encode_to_fit
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded
 from pipeline.benchmark.rate.mask import decode_mask, encode_mask
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encoded, Known
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded, Known
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.metrics import bits_per_pixel, psnr
+from quinr_lidar.metrics.images import bits_per_pixel, psnr
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ class Row:
         key: Of the job.
         scan: Its label.
         codec: The contestant's name.
-        goal: What ``setting`` is: see :data:`~pipeline.benchmark.rate.contestants.Goal`.
+        goal: What ``setting`` is: see :data:`~pipeline.benchmark.rate.baselines.Goal`.
         setting: Bound in metres, bits a pixel asked for, or 0.
         points: Measured pixels.
         bytes: Of the file.

@@ -1,7 +1,7 @@
 """QuINR with a guaranteed bound: profile ``bounded``, layer by layer.
 
 The preview is trained once a scan, as no bound changes it; files are those of
-:func:`quinr_lidar.codec.encode`, byte by byte. Seconds are of the layers that do depend on the
+:func:`quinr_lidar.codec.encoding.encode`, byte by byte. Seconds are of the layers that do depend on the
 bound, mask and ranges.
 """
 
@@ -14,15 +14,15 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import quinr_lidar
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encoded, Known
-from pipeline.benchmark.rate.lessons import PRIOR, Lessons
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded, Known
 from pipeline.benchmark.rate.measure import median_seconds
-from pipeline.priors.training import train_prior
+from pipeline.benchmark.rate.training_sets import PRIOR, Lessons
+from pipeline.models.training import train_prior
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.bitstream import Container, Section, pack, unpack
-from quinr_lidar.bitstream.mask import pack_mask
-from quinr_lidar.bitstream.priors import Prior, choose_prior, unpack_prior
-from quinr_lidar.bitstream.ranges import pack_ranges
+from quinr_lidar.container import Container, Section, pack, unpack
+from quinr_lidar.entropy.models import Prior, choose_prior, unpack_prior
+from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.ranges import pack_ranges
 
 PROFILE = "bounded"
 REPEATS = 5

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from pipeline.benchmark.rate.contestants import Contestant
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
-from pipeline.benchmark.rate.prior_table import PriorRow
+from pipeline.benchmark.rate.model_table import PriorRow
 from pipeline.benchmark.rate.sections import (
     against_section,
     equal_rate_section,
@@ -17,7 +17,7 @@ from pipeline.benchmark.rate.sections import (
     timing_section,
 )
 from pipeline.benchmark.rate.summary import mean_rows, psnr_at
-from pipeline.console import format_value
+from pipeline.cli.console import format_value
 
 RATE_SHOWN, EQUAL_RATE = 0.8, 0.2
 """Bits a pixel of the tables of PSNR: between rows, and as asked for."""

@@ -17,7 +17,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encode, Encoded, Known
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encode, Encoded, Known
 from pipeline.benchmark.rate.image_codecs import ZSTD_LEVEL
 from pipeline.benchmark.rate.quantiser import point_step
 from quinr_lidar import RangeImage

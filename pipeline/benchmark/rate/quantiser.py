@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.contestants import Known
+from pipeline.benchmark.rate.baselines import Known
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError
 

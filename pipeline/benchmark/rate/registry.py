@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.code_length import FIELD, MLP
-from pipeline.benchmark.rate.contestants import Contestant
 from pipeline.benchmark.rate.context_mixing import CONTEXT_MIXING
 from pipeline.benchmark.rate.image_codecs import IMAGE_CODECS
 from pipeline.benchmark.rate.jpeg2000 import JPEG_2000

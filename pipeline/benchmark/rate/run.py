@@ -12,15 +12,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.benchmark.rate.contestants import Contestant
-from pipeline.benchmark.rate.lessons import Lessons, lessons_for
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.measure import Row, measure
 from pipeline.benchmark.rate.registry import CONTESTANTS
+from pipeline.benchmark.rate.training_sets import Lessons, lessons_for
 from pipeline.benchmark.timing import torch_threads
-from pipeline.files import read_bytes, sha256_of
-from pipeline.journal import Journal
-from pipeline.sources import is_picture, read_source
-from pipeline.workers import new_pool
+from pipeline.datasets.sources import is_picture, read_source
+from pipeline.jobs.workers import new_pool
+from pipeline.storage.files import read_bytes, sha256_of
+from pipeline.storage.journal import Journal
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import DatasetError, QuinrError
 

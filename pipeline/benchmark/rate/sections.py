@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from pipeline.benchmark.rate.contestants import Contestant
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
-from pipeline.benchmark.rate.prior_table import PriorRow
+from pipeline.benchmark.rate.model_table import PriorRow
 from pipeline.benchmark.rate.summary import OURS, PEERS, fair_rows, mean_rows, savings
 
 SEEN = " *"

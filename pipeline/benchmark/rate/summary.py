@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from pipeline.benchmark.rate.contestants import Contestant
+from pipeline.benchmark.rate.baselines import Contestant
 from pipeline.benchmark.rate.measure import Row
 
 MEAN = "mean"

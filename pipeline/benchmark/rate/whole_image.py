@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 
-from pipeline.benchmark.rate.contestants import Contestant, Decoded, Encoded, Known
-from pipeline.benchmark.rate.lessons import PRIOR
+from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded, Known
 from pipeline.benchmark.rate.ours import library_version
+from pipeline.benchmark.rate.training_sets import PRIOR
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.bitstream import Header, Section, pack
-from quinr_lidar.bitstream.mask import pack_mask
-from quinr_lidar.bitstream.priors import choose_prior
+from quinr_lidar.codec.profiles import PROFILES, Profile, get_profile
+from quinr_lidar.container import Header, Section, pack
+from quinr_lidar.entropy.models import choose_prior
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.profiles import PROFILES, Profile, get_profile
+from quinr_lidar.layers.mask import pack_mask
 
 RATES = (0.2,)
 """Bits a pixel: a mask alone takes 0.12 or so, and more bytes are trained for minutes."""

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.scans import encode_velodyne
 from pipeline.datasets.synthetic.calibration import calibration_text, camera_pose, pose_line
 from pipeline.datasets.synthetic.hdl64e import scan
 from pipeline.datasets.synthetic.mesh import merge
 from pipeline.datasets.synthetic.street import street_around, traffic
 from pipeline.datasets.synthetic.trajectory import METRES_PER_FRAME, Road
-from pipeline.files import write_atomically
+from pipeline.datasets.velodyne import encode_velodyne
+from pipeline.storage.files import write_atomically
 from quinr_lidar.errors import DatasetError
 
 SECONDS_PER_FRAME = 0.1

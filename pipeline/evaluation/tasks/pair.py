@@ -13,8 +13,8 @@ from pipeline.evaluation.tasks.occupancy import occupancy_iou
 from pipeline.evaluation.tasks.registration import Step
 from pipeline.evaluation.tasks.track import TrackFrame
 from pipeline.evaluation.tasks.trajectory import pose_difference
-from quinr_lidar.cloud_metrics import Cloud, Matches, match
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
 FloatArray = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from pipeline.evaluation.cloud_fidelity import DEFAULT_PEAK
 from pipeline.evaluation.tasks.ground import Ground, fit_ground
 from pipeline.evaluation.tasks.odometry import FEWEST_POINTS, Odometry
 from pipeline.evaluation.tasks.registration import RegistrationCloud, Step, register
-from quinr_lidar.cloud_metrics import Cloud
+from quinr_lidar.metrics.clouds import Cloud
 
 FloatArray = NDArray[np.float64]
 

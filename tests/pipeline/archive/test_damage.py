@@ -28,10 +28,10 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
-from pipeline.files import sha256_of
+from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import ArchiveError, QuinrError
 
-from .conftest import digests, flip, store
+from tests.support.archived_drive import digests, flip, store
 
 
 def wrong(archive: Path) -> bool:

@@ -11,19 +11,19 @@ from pipeline.archive import layout
 from pipeline.archive.layout import MANIFEST, MCAP, MismatchError
 from pipeline.archive.manifest import pack_manifest
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location, locate
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
-from pipeline.files import TEMPORARY_SUFFIX, sha256_of
-from pipeline.inbox import check_settings, is_archived
-from pipeline.records import FrameRecord, read_record, write_record
-from pipeline.sequences import archive_settings
-from quinr_lidar.bitstream import container
-from quinr_lidar.codec import inspect
+from pipeline.nightly.inbox import check_settings, is_archived
+from pipeline.sequence.records import FrameRecord, read_record, write_record
+from pipeline.sequence.sequence import archive_settings
+from pipeline.storage.files import TEMPORARY_SUFFIX, sha256_of
+from pipeline.storage.locations import Location, locate
+from quinr_lidar import container
+from quinr_lidar.codec.encoding import inspect
 from quinr_lidar.errors import ArchiveError, StorageError
 
-from .conftest import FRAMES, TINY, digests
+from tests.support.archived_drive import FRAMES, TINY, digests
 
 
 def rewritten(packed, **changes):

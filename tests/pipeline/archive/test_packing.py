@@ -18,15 +18,15 @@ import quinr_lidar
 from pipeline.archive.layout import CHUNK_FRAMES, MANIFEST, MCAP
 from pipeline.archive.overview import details_of, summary_of
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.storage import Location
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
-from pipeline.files import sha256_of
-from pipeline.records import FrameRecord, frame_path, read_record, write_record
-from quinr_lidar.bitstream.priors import unpack_prior
+from pipeline.sequence.records import FrameRecord, frame_path, read_record, write_record
+from pipeline.storage.files import sha256_of
+from pipeline.storage.locations import Location
+from quinr_lidar.entropy.models import unpack_prior
 from quinr_lidar.errors import ArchiveError
 
-from .conftest import FRAMES, digests, flip
+from tests.support.archived_drive import FRAMES, digests, flip
 
 
 def test_every_frame_comes_back_as_it_was(folder, packed):

@@ -9,10 +9,10 @@ import pytest
 from pipeline.archive.query import COLUMNS, query_manifests
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
-from pipeline.records import FrameRecord
+from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import ArchiveError
 
-from .conftest import FRAMES, digests
+from tests.support.archived_drive import FRAMES, digests
 
 
 @pytest.fixture

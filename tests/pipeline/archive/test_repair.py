@@ -13,16 +13,16 @@ from mcap.reader import SeekingReader
 from mcap.writer import Writer
 
 from pipeline.archive.layout import CHUNK_FRAMES, MANIFEST, MCAP
-from pipeline.archive.mcap_chunks import MAX_CHUNK, salvage_chunk
-from pipeline.archive.mcap_records import Record
+from pipeline.archive.mcap.chunks import MAX_CHUNK, salvage_chunk
+from pipeline.archive.mcap.records import Record
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
-from pipeline.records import frame_path
+from pipeline.sequence.records import frame_path
 from quinr_lidar.errors import ArchiveError
 
-from .conftest import FRAMES, digests, flip, record_places, store
+from tests.support.archived_drive import FRAMES, digests, flip, record_places, store
 
 LONG = 3 * CHUNK_FRAMES + 5
 

@@ -13,9 +13,9 @@ from pipeline.benchmark import training
 from pipeline.benchmark.operations import forward_flops, training_flops
 from pipeline.benchmark.timing import best_seconds
 from pipeline.benchmark.training import FitBench
-from pipeline.cli import app
+from pipeline.cli.main import app
 from quinr_lidar import Profile, RangeImage, SphericalProjection
-from quinr_lidar.quantum import CircuitSpec
+from quinr_lidar.circuit import CircuitSpec
 
 TINY = Profile(qubits=2, features=3, blocks=1, steps=40, warm_steps=20, batch_size=64)
 PROJECTION = SphericalProjection(16, 64)

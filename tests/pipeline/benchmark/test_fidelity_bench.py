@@ -19,8 +19,8 @@ from pipeline.benchmark.fidelity import (
     contestants,
     noisy_cloud,
 )
-from pipeline.benchmark.fidelity_cli import fidelity
 from pipeline.benchmark.fidelity_page import conclusion, drift_verdict, page
+from pipeline.cli.bench.fidelity import fidelity
 from pipeline.datasets.synthetic import scan_frame
 from pipeline.datasets.synthetic.drive import make_road
 from pipeline.evaluation.tasks.trajectory import pose_difference

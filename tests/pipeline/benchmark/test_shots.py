@@ -14,13 +14,13 @@ from typer.testing import CliRunner
 
 from pipeline.benchmark import shots as bench
 from pipeline.benchmark.shots import ShotsBench, ShotsSettings, equal_field, shots_needed
-from pipeline.benchmark.shots_cli import shots as shots_command
-from pipeline.benchmark.shots_cli import shots_figure
+from pipeline.cli.bench.shots import shots as shots_command
+from pipeline.cli.bench.shots import shots_figure
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
+from quinr_lidar.circuit import probabilities
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.fields import QuinrField
 from quinr_lidar.fields.field import parameter_count
-from quinr_lidar.quantum import probabilities
 
 PROFILE = Profile(steps=60, batch_size=128)
 PROJECTION = SphericalProjection(16, 64)
@@ -181,7 +181,7 @@ def test_wrong_options(arguments):
 
 def test_other_commands_load_neither_pennylane_nor_matplotlib():
     code = (
-        "import sys, pipeline.benchmark.shots_cli;"
+        "import sys, pipeline.cli.bench.shots;"
         "assert not {'pennylane', 'matplotlib'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

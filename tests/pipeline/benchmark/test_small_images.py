@@ -11,7 +11,6 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from pipeline.benchmark import small_images_cli
 from pipeline.benchmark.small_images import (
     ROUNDS,
     SLOWER,
@@ -22,7 +21,8 @@ from pipeline.benchmark.small_images import (
     load_pictures,
     mse,
 )
-from pipeline.benchmark.small_images_cli import (
+from pipeline.cli.bench import small_images as small_images_cli
+from pipeline.cli.bench.small_images import (
     TOLERANCE,
     contestants,
     judgement,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets import encode_velodyne, open_dataset
-from pipeline.inbox import drives_in
+from pipeline.nightly.inbox import drives_in
 from quinr_lidar.errors import DatasetError
 
 SCAN = encode_velodyne(np.ones((4, 3)))

@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 
 from pipeline.evaluation.cloud_fidelity import RINGS, compare_clouds, measure_clouds
 from quinr_lidar import SphericalProjection
-from quinr_lidar.cloud_metrics import Cloud, match
+from quinr_lidar.metrics.clouds import Cloud, match
 
 PROJECTION = SphericalProjection(16, 128)
 SCAN = np.random.default_rng(0).normal(scale=(15, 15, 1.5), size=(1500, 3))

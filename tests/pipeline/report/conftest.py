@@ -12,14 +12,14 @@ import pytest
 
 from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.manifest import FrameRow
-from pipeline.archive.storage import locate
 from pipeline.archive.writer import write_archive
-from pipeline.archive_evaluation.results import ArchiveEvaluation
 from pipeline.datasets import Dataset, encode_velodyne, open_dataset
+from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
-from pipeline.frames import archive_frame
 from pipeline.report.archive_report import ReportFiles
-from pipeline.sequences import archive_jobs, archive_settings, write_results
+from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection
 
 TINY = {

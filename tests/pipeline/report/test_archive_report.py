@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.storage import locate
 from pipeline.datasets import Dataset
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.evaluation.tasks.trajectory import trajectory_errors
 from pipeline.report.archive_report import write_report
 from pipeline.report.units import NONE
+from pipeline.storage.locations import locate
 from quinr_lidar.errors import ArchiveError
 from tests.pipeline.report.conftest import (
     FRAMES,

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from pipeline.archive_evaluation import evaluation_jobs, plan_evaluation, run_evaluation_job
-from pipeline.archive_evaluation.requests import JOURNALS
+from pipeline.evaluation.archive import evaluation_jobs, plan_evaluation, run_evaluation_job
+from pipeline.evaluation.archive.requests import JOURNALS
 from pipeline.evaluation.tasks import TaskSettings
 from pipeline.report.known_evaluation import known_evaluation
 from tests.pipeline.report.conftest import FRAMES

@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_the_old_report(archive, tmp_path, monkeypatch):
     def full(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.files.os.fsync", full)
+    monkeypatch.setattr("pipeline.storage.files.os.fsync", full)
     with pytest.raises(StorageError, match=r"frames.csv: cannot be written: No space left"):
         write_report(archive, out)
     assert {path: path.read_bytes() for path in out.iterdir()} == before

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import app
-from pipeline.journal import Journal
-from pipeline.profile_files import find_profile
+from pipeline.cli.main import app
+from pipeline.config.profile_files import find_profile
+from pipeline.datasets.sources import picture_bytes
 from pipeline.search.candidates import OVERHEAD_BYTES, SearchSpace, draw_candidates
 from pipeline.search.halving import halve
 from pipeline.search.trials import Outcome, Trial, run_trial
-from pipeline.sources import picture_bytes
+from pipeline.storage.journal import Journal
 from quinr_lidar import Profile
 from quinr_lidar.fields.field import parameter_count
 

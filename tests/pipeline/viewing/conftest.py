@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.archive.conftest import drive, folder, own_drive, packed  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +25,6 @@ def here() -> Path:
 
 
 @pytest.fixture
-def scans(drive) -> Path:  # noqa: F811
+def scans(drive) -> Path:
     """The drive's originals."""
     return drive / "scans"

@@ -14,13 +14,13 @@ import pytest
 
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
-from pipeline.files import sha256_of
-from pipeline.records import frame_path, read_record, write_record
+from pipeline.sequence.records import frame_path, read_record, write_record
+from pipeline.storage.files import sha256_of
 from pipeline.viewing import rerun_export
 from pipeline.viewing.rerun_export import export_rerun
 from pipeline.viewing.sources import open_frames
 from quinr_lidar.errors import ArchiveError, BackendError, StorageError
-from tests.pipeline.archive.conftest import FRAMES, digests, flip
+from tests.support.archived_drive import FRAMES, digests, flip
 
 chunk = pytest.importorskip("rerun.chunk")
 

@@ -14,11 +14,11 @@ from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.manifest import pack_manifest
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
-from pipeline.records import FrameRecord, frame_path, record_path, write_record
+from pipeline.sequence.records import FrameRecord, frame_path, record_path, write_record
 from pipeline.viewing.frame import open_original, view_frame, with_scan
 from pipeline.viewing.sources import choose_frame, open_frames
 from quinr_lidar.errors import ArchiveError, BitstreamError, DatasetError, StorageError
-from tests.pipeline.archive.conftest import FRAMES, flip
+from tests.support.archived_drive import FRAMES, flip
 
 GOLDEN = Path(__file__).parents[2] / "quinr_lidar" / "golden"
 

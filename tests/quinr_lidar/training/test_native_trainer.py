@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from quinr_lidar import _native
+from quinr_lidar.circuit import native
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.fields.native_quinr import NativeTrainer, native_field
-from quinr_lidar.quantum import native
 from quinr_lidar.training import FitSettings, fit
 from quinr_lidar.training.loops import LoopSettings, TorchLoop
 

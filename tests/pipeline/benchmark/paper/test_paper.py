@@ -10,16 +10,16 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.benchmark.paper import run
+from pipeline.benchmark.paper.baselines import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.claims import judge
-from pipeline.benchmark.paper.contestants import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.curves import delta, make_curves, mean_gain
 from pipeline.benchmark.paper.figure import draw_curves
 from pipeline.benchmark.paper.page import write_page
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
 from pipeline.benchmark.paper.run import Plan, run_plan
-from pipeline.cli import app
-from pipeline.journal import Journal
-from pipeline.sources import picture_bytes
+from pipeline.cli.main import app
+from pipeline.datasets.sources import picture_bytes
+from pipeline.storage.journal import Journal
 from quinr_lidar.errors import DatasetError
 from quinr_lidar.fields.field import parameter_count
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.benchmark.rate import lessons, prior_table
+from pipeline.benchmark.rate import model_table as prior_table
+from pipeline.benchmark.rate import training_sets as lessons
 from pipeline.datasets import encode_velodyne
-from pipeline.files import sha256_of
-from pipeline.priors.training import PriorSettings
+from pipeline.models.training import PriorSettings
+from pipeline.storage.files import sha256_of
 
 TINY = PriorSettings(mask_steps=3, range_steps=6, batch_size=64)
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.benchmark.rate import code_length, prior_table
+from pipeline.benchmark.rate import code_length
+from pipeline.benchmark.rate import model_table as prior_table
 from pipeline.benchmark.rate.code_length import MlpField, ideal_bytes, mlp_like
-from pipeline.benchmark.rate.lessons import lessons_for
 from pipeline.benchmark.rate.measure import measure
 from pipeline.benchmark.rate.run import read_image
-from quinr_lidar.bitstream.mask import pack_mask
-from quinr_lidar.bitstream.priors import choose_prior
-from quinr_lidar.bitstream.ranges import pack_ranges
+from pipeline.benchmark.rate.training_sets import lessons_for
+from quinr_lidar.entropy.models import choose_prior
+from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.ranges import pack_ranges
 
 
 def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):

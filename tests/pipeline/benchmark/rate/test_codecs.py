@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.benchmark.rate import jpeg2000, ours
-from pipeline.benchmark.rate.contestants import Known
+from pipeline.benchmark.rate.baselines import Known
 from pipeline.benchmark.rate.image_codecs import codestream_of, encode_jpeg_xl
 from pipeline.benchmark.rate.jpeg2000 import fill_holes
 from pipeline.benchmark.rate.mask import decode_mask, encode_mask

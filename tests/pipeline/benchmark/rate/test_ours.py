@@ -10,7 +10,7 @@ import pytest
 
 import quinr_lidar
 from pipeline.benchmark.rate import ours, whole_image
-from pipeline.benchmark.rate.contestants import Known
+from pipeline.benchmark.rate.baselines import Known
 from pipeline.benchmark.rate.measure import measure
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import GeometryError

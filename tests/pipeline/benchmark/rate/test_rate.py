@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.benchmark.rate import cli as rate_cli
 from pipeline.benchmark.rate import registry, run
-from pipeline.benchmark.rate.contestants import Contestant, Encoded
+from pipeline.benchmark.rate.baselines import Contestant, Encoded
 from pipeline.benchmark.rate.measure import Row
-from pipeline.cli import app
+from pipeline.cli.bench import rate as rate_cli
+from pipeline.cli.main import app
 from quinr_lidar.errors import BackendError, DatasetError, GeometryError, StorageError
 
 ALL = list(registry.CONTESTANTS.values())

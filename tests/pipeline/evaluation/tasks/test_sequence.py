@@ -20,9 +20,9 @@ from pipeline.evaluation.tasks import (
     summarise_evaluation,
 )
 from pipeline.evaluation.tasks.trajectory import pose_difference
-from pipeline.journal import Journal
-from quinr_lidar.cloud_metrics import Cloud
+from pipeline.storage.journal import Journal
 from quinr_lidar.errors import BackendError, ScanError
+from quinr_lidar.metrics.clouds import Cloud
 
 STEP = 0.1
 

@@ -1,0 +1,1 @@
+"""MCAP files as archives write them."""

@@ -1,0 +1,154 @@
+"""What contestants may learn from: the scans behind quINR's built-in prior, but the one coded.
+
+A scan that the prior has seen says little of scans it has not. So for each such scan models are
+trained on the others, and kept on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.models.scans import read_variants
+from pipeline.models.training import PriorSettings
+from pipeline.storage.files import read_bytes, write_atomically
+from quinr_lidar import RangeImage, SphericalProjection
+from quinr_lidar.errors import DatasetError
+
+PRIOR = "hdl64"
+
+QUICK, QUICK_COPIES = PriorSettings(mask_steps=2000, range_steps=6000), 6
+"""Of trainings without one of the scans: shorter than the built-in prior's."""
+
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the built-in prior was made.
+
+    Attributes:
+        learnt: Names of the scans it learnt from, by SHA-256.
+        settings: Of its training.
+        copies: Images a scan.
+    """
+
+    learnt: Mapping[str, str]
+    settings: PriorSettings
+    copies: int
+
+
+@cache
+def provenance() -> Provenance:
+    """Of the built-in prior, as ``quinr train-prior`` wrote it down."""
+    text = (resources.files("quinr_lidar.entropy") / "built_in" / f"{PRIOR}.json").read_text()
+    about = json.loads(text)
+    known = {field.name for field in fields(PriorSettings)}
+    settings = {name: value for name, value in about["settings"].items() if name in known}
+    learnt = {scan["sha256"]: scan["file"] for scan in about["learnt"]}
+    return Provenance(learnt, PriorSettings(**settings), about["settings"]["copies"])
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is learnt from before a scan is coded.
+
+    Attributes:
+        folder: Of models.
+        scans: Paths by SHA-256, without the scan that is coded.
+        seen: Whether the built-in prior learnt from the scan that is coded.
+        settings: Of training.
+        copies: Images a scan.
+    """
+
+    folder: Path
+    scans: tuple[tuple[str, Path], ...]
+    seen: bool
+    settings: PriorSettings
+    copies: int
+
+    def images(self) -> list[RangeImage]:
+        """Range images of all scans, turned and mirrored.
+
+        Raises:
+            QuinrError: a scan cannot be read.
+        """
+        paths = [path for _, path in self.scans]
+        return read_variants(paths, SphericalProjection(), self.copies, self.settings.seed)
+
+    def described(self) -> list[Any]:
+        """All that decides what is learnt, ready for JSON."""
+        return [[digest for digest, _ in self.scans], vars(self.settings), self.copies]
+
+    def model(
+        self,
+        name: str,
+        details: object,
+        train: Callable[[], Model],
+        pack: Callable[[Model], bytes],
+        unpack: Callable[[bytes], Model],
+    ) -> Model:
+        """A model from the folder, trained where it is not there.
+
+        Args:
+            name: Of its file.
+            details: What decides the model beside the lessons, ready for JSON.
+            train: Takes minutes.
+            pack: To bytes.
+            unpack: From bytes.
+
+        Raises:
+            QuinrError: training fails, or the folder cannot be written.
+        """
+        key = hashlib.sha256(json.dumps([self.described(), details]).encode()).hexdigest()
+        path = self.folder / f"{name}-{key[:16]}"
+        if not path.is_file():
+            write_atomically(path, pack(train()))
+        return unpack(read_bytes(path))
+
+
+def lessons_for(digest: str, scans: Mapping[str, Path], folder: Path) -> Lessons:
+    """Lessons before a scan is coded.
+
+    Args:
+        digest: SHA-256 of the scan.
+        scans: All scans at hand, by SHA-256.
+        folder: Of models.
+
+    Raises:
+        DatasetError: a scan of the built-in prior is not at hand.
+    """
+    made = provenance()
+    seen = digest in made.learnt
+    return Lessons(
+        folder,
+        tuple((one, path) for one, path in scans_to_learn(scans) if one != digest),
+        seen,
+        QUICK if seen else made.settings,
+        QUICK_COPIES if seen else made.copies,
+    )
+
+
+def scans_to_learn(scans: Mapping[str, Path]) -> tuple[tuple[str, Path], ...]:
+    """Those of the built-in prior, paths by SHA-256.
+
+    Args:
+        scans: All scans at hand, by SHA-256.
+
+    Raises:
+        DatasetError: one is not at hand.
+    """
+    learnt = provenance().learnt
+    missing = [name for digest, name in learnt.items() if digest not in scans]
+    if missing:
+        raise DatasetError(
+            "what learns does so from the scans of the built-in prior; "
+            f"give these as well: {', '.join(missing)}"
+        )
+    return tuple((digest, scans[digest]) for digest in learnt)

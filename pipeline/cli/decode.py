@@ -1,0 +1,168 @@
+"""``quinr decode``: files to clouds, range images and pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli.console import EXIT_SALVAGED
+from pipeline.datasets.clouds import cloud_bytes
+from pipeline.datasets.sources import picture_bytes
+from pipeline.models.files import priors_for, read_prior
+from pipeline.storage.files import named, read_bytes, write_atomically
+from quinr_lidar import RangeImage, codec
+from quinr_lidar.codec.field_codec import Window
+from quinr_lidar.codec.images import decode_image
+from quinr_lidar.container import LAYERS, ImageHeader, unpack
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import BitstreamError, QuinrError
+from quinr_lidar.fields.quinr import Simulator
+
+_WORTH = {
+    ("mask", "ranges"): "nothing of the scan is lost",
+    ("preview", "mask"): "ranges are the preview's, without a bound",
+    ("preview",): "the preview alone, without mask and bound",
+}
+"""What layers of a damaged file are worth."""
+
+
+def decode(
+    file: Annotated[Path, typer.Argument(help="A .quinr file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Cloud .bin or .ply, range image .npy; of a picture, .png or so."
+        ),
+    ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="1..3|NAME", help="Stop after so many layers, or after preview, mask or ranges."
+        ),
+    ] = None,
+    prior: Annotated[
+        list[Path],
+        typer.Option(help="A prior (.qprior) the file may be coded with; repeatable."),
+    ] = [],  # noqa: B006 (typer copies it)
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage", help="Decode the best intact layers of a damaged file; then exit code 3."
+        ),
+    ] = False,
+    height: Annotated[
+        int | None, typer.Option(min=1, help="Rows to evaluate the field at; as encoded.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(min=1, help="Columns, likewise.")] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="TOP,BOTTOM,LEFT,RIGHT", help="Only these pixels.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Run the circuits on this PennyLane device, e.g. lightning.qubit."),
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=1, help="Measurements a pixel on it; exact by default.")
+    ] = None,
+) -> None:
+    """Decompress a file to a point cloud, a range image or a picture.
+
+    A field has a value everywhere: other rows and columns than the scan's give a denser or a
+    sparser cloud, whose points are the preview's, interpolated. Devices are slow; take few rows
+    and columns. Priors (.qprior) beside the file or its archive are found by themselves.
+    Example: `quinr decode 000000.quinr -o cloud.ply`, or
+    `quinr decode 000000.quinr --height 16 --width 128 --device default.qubit --shots 1024`
+    """
+    options: dict[str, Any] = {
+        "height": height,
+        "width": width,
+        "window": _parse_window(window),
+        "simulate": _simulator(device, shots),
+    }
+    wanted = _parse_layers(layers)
+    if salvage and (layers or any(value is not None for value in options.values())):
+        raise typer.BadParameter("decides itself what to decode", param_hint="--salvage")
+    priors = tuple(read_prior(path) for path in prior)
+    data = read_bytes(file)
+    try:
+        container = unpack(data, ())
+        if isinstance(container.header, ImageHeader):
+            _decode_picture(data, out or file.with_suffix(".png"), options)
+        # A single layer is intact, or there is nothing to salvage.
+        elif salvage and len(container.layers) > 1:
+            _salvage_scan(data, file, out or file.with_suffix(".bin"), priors)
+        else:
+            out = out or file.with_suffix(".bin")
+            encoder = cloud_bytes(out)
+            at_hand = (*priors, *priors_for(file, data))
+            _write_scan(codec.decode(data, wanted, priors=at_hand, **options), out, encoder)
+    except BitstreamError as error:
+        raise named(error, file) from error
+    except ValueError as error:
+        if isinstance(error, QuinrError):
+            raise
+        raise typer.BadParameter(str(error)) from error
+
+
+def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
+    image = decode_image(data, **options)
+    write_atomically(out, picture_bytes(image, out.suffix))
+    print(f"{out}: {image.shape[1]} x {image.shape[0]} pixels")
+
+
+def _salvage_scan(data: bytes, file: Path, out: Path, priors: tuple[Prior, ...]) -> None:
+    encoder = cloud_bytes(out)
+    salvaged = codec.salvage(data, (*priors, *priors_for(file, data)))
+    _write_scan(salvaged.image, out, encoder)
+    if salvaged.damage is None:
+        return
+    used = " and ".join(salvaged.layers)
+    worth = _WORTH[salvaged.layers]
+    print(f"quinr: {file}: {salvaged.damage}; salvaged from {used}: {worth}", file=sys.stderr)
+    raise typer.Exit(EXIT_SALVAGED)
+
+
+def _write_scan(image: RangeImage, out: Path, encoder: Callable[[RangeImage], bytes]) -> None:
+    write_atomically(out, encoder(image))
+    size = f"{image.shape[0]} x {image.shape[1]}"
+    note = f", interpolated on {size}: not what the sensor measured" if image.interpolated else ""
+    print(f"{out}: {image.measured_count:,} points{note}")
+
+
+def _parse_layers(text: str | None) -> tuple[str, ...]:
+    """The first layers, by their number or by the last one's name."""
+    names = {str(number): LAYERS[:number] for number in range(1, len(LAYERS) + 1)}
+    names |= {layer: LAYERS[: index + 1] for index, layer in enumerate(LAYERS)}
+    if text is None:
+        return LAYERS
+    if text not in names:
+        raise typer.BadParameter(
+            f"{text!r}: expected one of {', '.join(names)}", param_hint="--layers"
+        )
+    return names[text]
+
+
+def _parse_window(text: str | None) -> Window | None:
+    if text is None:
+        return None
+    try:
+        return Window(*map(int, text.split(",")))
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(
+            f"{text!r}: expected TOP,BOTTOM,LEFT,RIGHT in pixels ({error})", param_hint="--window"
+        ) from error
+
+
+def _simulator(device: str | None, shots: int | None) -> Simulator | None:
+    if device is None:
+        if shots is not None:
+            raise typer.BadParameter("needs --device", param_hint="--shots")
+        return None
+    # PennyLane takes seconds to import.
+    from quinr_lidar.circuit.devices import DeviceRun, device_probabilities
+
+    return device_probabilities(DeviceRun(device, shots))

@@ -1,0 +1,176 @@
+"""``quinr encode``: a scan or a picture to a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from tqdm import tqdm
+
+from pipeline.cli.console import (
+    Bound,
+    BoundGrowth,
+    Json,
+    PriorFile,
+    Settings,
+    bar_to,
+    parse_settings,
+    print_json,
+    print_table,
+    value_rows,
+)
+from pipeline.config.profile_files import find_profile, scan_profile
+from pipeline.datasets.sources import Source, read_source
+from pipeline.evaluation import check_promise, max_error, promise_of_profile
+from pipeline.models.files import read_prior
+from pipeline.sequence.warm_start import PREVIEW
+from pipeline.storage.files import write_atomically
+from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
+from quinr_lidar.codec.images import EncodedImage, encode_image
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import ProfileError
+from quinr_lidar.training import FitProgress
+
+DEFAULT_PROFILE, BOUNDED_PROFILE, PICTURE_PROFILE = "paper", "bounded", "kodak-400"
+
+
+def encode(
+    source: Annotated[Path, typer.Argument(help="A KITTI velodyne scan (.bin) or a picture.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Compressed file; SOURCE.quinr by default.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Named settings, or a preset file (.json); by default paper for scans, bounded "
+            "for scans with a bound, and kodak-400 for pictures."
+        ),
+    ] = None,
+    settings: Settings = [],  # noqa: B006 (typer copies it)
+    bound: Bound = None,
+    bound_growth: BoundGrowth = None,
+    prior: PriorFile = None,
+    seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
+    restarts: Annotated[
+        int | None, typer.Option(min=1, help="Trainings from different seeds; the best one counts.")
+    ] = None,
+    bpp: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of the file (with further layers, of its preview) in bits a pixel, as "
+            "target_bytes."
+        ),
+    ] = None,
+    height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
+    width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
+    fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
+    fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
+    json: Json = False,
+) -> None:
+    """Compress a scan or a picture.
+
+    A file with a bound is written only if it decodes to within it.
+    Example: `quinr encode 000000.bin -o 000000.quinr --profile paper-350`, or
+    `quinr encode 000000.bin --bound 0.02`
+    """
+    out = out or source.with_suffix(".quinr")
+    read = read_source(source, SphericalProjection(height, width, fov_up, fov_down))
+    overrides: dict[str, Any] = {"seed": seed} | ({"restarts": restarts} if restarts else {})
+    if bpp is not None:
+        overrides["target_bytes"] = int(bpp * read.pixels / 8)
+    overrides |= parse_settings(settings)
+    given = read_prior(prior) if prior else None
+    bounded = bound is not None or bound_growth is not None
+    # As the workers that archive sequences do: the sums of matrix products depend on threads.
+    torch.set_num_threads(1)
+    if isinstance(read.content, RangeImage):
+        name = profile or (BOUNDED_PROFILE if bounded else DEFAULT_PROFILE)
+        chosen = scan_profile(name, overrides, bound=bound, growth=bound_growth, prior=given)
+        figures = _encode_scan(read, read.content, out, chosen, given, quiet=json)
+    else:
+        if bounded or given:
+            raise ProfileError(f"{source}: a picture has neither bound nor prior")
+        chosen = find_profile(profile or PICTURE_PROFILE).with_overrides(**overrides)
+        with _progress(source.name, chosen, quiet=json) as bar:
+            encoded = encode_image(read.content, chosen, progress=_advance(bar))
+        write_atomically(out, encoded.data)
+        figures = _figures(read, encoded, encoded.psnr)
+    figures = {"file": str(out)} | figures
+    if json:
+        print_json(figures)
+    else:
+        print_table(value_rows(figures), "encoded")
+
+
+def _encode_scan(
+    read: Source,
+    image: RangeImage,
+    out: Path,
+    profile: Profile,
+    prior: Prior | None,
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Write a file that keeps what its profile promises; returns figures.
+
+    Raises:
+        GeometryError: it would not.
+        StorageError: it cannot be written.
+    """
+    priors = () if prior is None else (prior,)
+    with _progress(read.path.name, profile, quiet=quiet) as bar:
+        encoded = codec.encode_frame(image, profile, priors=priors, progress=_advance(bar))
+    decoded = codec.decode(encoded.data, priors=priors)
+    promise = promise_of_profile(profile)
+    check_promise(promise, image, decoded)
+    write_atomically(out, encoded.data)
+    preview = codec.decode(encoded.data, PREVIEW, priors=priors)
+    preview_psnr = metrics.psnr(image.filled(), preview.ranges, max_value=image.fill)
+    sections = codec.inspect(encoded.data).sections
+    points = image.measured_count
+    return _figures(read, encoded, preview_psnr) | {
+        "sections": sections,
+        "bound_m": promise.bound,
+        "bound_growth": promise.growth or None,
+        "max_error_m": round(max_error(image, decoded), 6),
+        "bits_per_point": round(8 * len(encoded.data) / points, 4),
+        "ranges_bits_per_point": (
+            round(8 * sections["ranges"] / points, 4) if "ranges" in sections else None
+        ),
+        "preview_psnr_db": round(preview_psnr, 3),
+    }
+
+
+def _figures(
+    read: Source, encoded: codec.EncodedFrame | EncodedImage, trained_psnr: float
+) -> dict[str, Any]:
+    """Figures of any file; ``trained_psnr`` is that of what was trained, as it was rounded."""
+    size = len(encoded.data)
+    return {
+        "bytes": size,
+        "bpp": round(8 * size / read.pixels, 5),
+        "ratio_raw": round(read.raw_bytes / size, 1),
+        "psnr_db": round(encoded.psnr, 3),
+        "psnr_before_quantisation_db": round(encoded.float_psnr, 3),
+        "loss_by_quantisation_db": round(encoded.float_psnr - trained_psnr, 3),
+        "seconds": round(encoded.fit.seconds, 2),
+        "backend": encoded.fit.backend,
+        "optimizer": encoded.fit.optimizer,
+        "steps": encoded.fit.steps,
+        "stop_reason": encoded.fit.stop_reason,
+    }
+
+
+def _progress(name: str, profile: Profile, *, quiet: bool) -> tqdm:
+    return tqdm(total=profile.steps * profile.restarts, desc=name, unit="step", disable=quiet)
+
+
+def _advance(bar: tqdm) -> Callable[[FitProgress], None]:
+    def advance(progress: FitProgress) -> None:
+        bar.set_postfix(loss=f"{progress.loss:.5f}", refresh=False)
+        bar_to(bar, progress.step)
+
+    return advance

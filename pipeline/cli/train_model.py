@@ -1,0 +1,133 @@
+"""``quinr train-prior``: a prior of one's own sensor."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from tqdm import tqdm
+
+import quinr_lidar
+from pipeline.cli.console import Json, print_json, print_table
+from pipeline.jobs.workers import available_cores
+from pipeline.models.scans import ScanChoice, choose_scans, read_variants
+from pipeline.models.training import PriorCost, PriorSettings, measure_prior, train_prior
+from pipeline.storage.files import read_bytes, sha256_of, write_atomically
+from quinr_lidar import SphericalProjection
+from quinr_lidar.entropy.models import SUFFIX, Prior, built_in_priors
+from quinr_lidar.errors import PriorError
+from quinr_lidar.training import FitProgress
+
+MOST_THREADS = 2
+"""More wait for each other: the steps are small."""
+
+
+def train_prior_command(
+    sources: Annotated[list[Path], typer.Argument(help="Data sets, or single scans (.bin).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=f"Prior to write ({SUFFIX}).")],
+    sequence: Annotated[
+        str | None, typer.Option(help="Sequence of a data set that has several.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Scans at most, of each source.")] = 24,
+    held_out: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the scans to measure on.")
+    ] = 0.2,
+    measure: Annotated[
+        list[Path],
+        typer.Option(help="Data set or scan to measure on instead; repeatable."),
+    ] = [],  # noqa: B006 (typer copies it)
+    copies: Annotated[int, typer.Option(min=1, help="Turned and mirrored images a scan.")] = 4,
+    mask_steps: Annotated[int, typer.Option(min=1, help="Of the mask's training.")] = 1500,
+    range_steps: Annotated[int, typer.Option(min=1, help="Of the ranges' training.")] = 3500,
+    bits: Annotated[int, typer.Option(min=4, max=16, help="Of a parameter.")] = 10,
+    seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
+    height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
+    width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
+    fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
+    fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
+    json: Json = False,
+) -> None:
+    """Train the prior that masks and bounded ranges are coded with, in about a minute.
+
+    Beside the prior goes a .json that says what it was made from. Example:
+    `quinr train-prior my-drive -o my.qprior`, then
+    `quinr encode 000000.bin --bound 0.02 --prior my.qprior`
+    """
+    if out.suffix != SUFFIX:
+        raise PriorError(f"{out}: expected a name that ends in {SUFFIX}")
+    projection = SphericalProjection(height, width, fov_up, fov_down)
+    choice = choose_scans(sources, sequence, frames, 0 if measure else held_out)
+    if measure:
+        choice = replace(choice, held_out=choose_scans(measure, sequence, frames, 0).learnt)
+    settings = PriorSettings(mask_steps, range_steps, bits=bits, seed=seed)
+    torch.set_num_threads(min(MOST_THREADS, available_cores()))
+    learnt = read_variants(choice.learnt, projection, copies, seed)
+    if not learnt:
+        raise PriorError("no scan has a point with a range above 0 m, nothing to learn from")
+    with tqdm(total=mask_steps + range_steps, unit="step", disable=json) as bar:
+
+        def advance(name: str, step: FitProgress) -> None:
+            bar.set_description(f"prior, {name}", refresh=False)
+            bar.set_postfix(bits=f"{step.loss:.3f}", refresh=False)
+            bar.update()
+
+        prior = train_prior(learnt, settings, advance)
+    costs = _costs(prior, choice, projection)
+    about = _about(prior, choice, settings, projection, copies) | {"held_out_cost": costs}
+    write_atomically(out, prior.data)
+    write_atomically(out.with_suffix(".json"), (_text(about) + "\n").encode())
+    if json:
+        print_json(about | {"file": str(out)})
+        return
+    print_table(costs, f"{out}: {prior.name}, {len(prior.data):,} bytes, on held-out scans")
+
+
+def _costs(
+    prior: Prior, choice: ScanChoice, projection: SphericalProjection
+) -> list[dict[str, Any]]:
+    """A row for the new prior and one for each built-in one."""
+    images = read_variants(choice.held_out, projection, 1, 0)
+    if not images:
+        return []
+    others = {f"built in: {name}": one for name, one in built_in_priors().items()}
+    return [
+        _row(name, measure_prior(one, images)) for name, one in ({"new": prior} | others).items()
+    ]
+
+
+def _row(name: str, cost: PriorCost) -> dict[str, Any]:
+    bits = {
+        f"bits/point at {100 * bound:g} cm": round(value, 4)
+        for bound, value in cost.bits_per_point.items()
+    }
+    return {"prior": name, "mask bytes": round(cost.mask_bytes, 1)} | bits
+
+
+def _about(
+    prior: Prior,
+    choice: ScanChoice,
+    settings: PriorSettings,
+    projection: SphericalProjection,
+    copies: int,
+) -> dict[str, Any]:
+    return {
+        "prior": prior.name,
+        "bytes": len(prior.data),
+        "software": quinr_lidar.__version__,
+        "settings": vars(settings) | {"copies": copies},
+        "projection": vars(projection),
+        "learnt": [_scan(path) for path in choice.learnt],
+        "held_out": [_scan(path) for path in choice.held_out],
+    }
+
+
+def _scan(path: Path) -> dict[str, str]:
+    return {"file": "/".join(path.parts[-4:]), "sha256": sha256_of(read_bytes(path))}
+
+
+def _text(about: dict[str, Any]) -> str:
+    return json_module.dumps(about, indent=2)

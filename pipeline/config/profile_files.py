@@ -1,0 +1,94 @@
+"""Profiles in files (what ``quinr rd-search`` writes and ``--profile`` reads), and with options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.storage.files import read_bytes, write_json_atomically
+from quinr_lidar.codec.profiles import Profile, get_profile
+from quinr_lidar.entropy.models import Prior, choose_prior
+from quinr_lidar.errors import ProfileError
+
+SUFFIX = ".json"
+
+
+def find_profile(name: str | Profile) -> Profile:
+    """A profile by its name, or from a file if that is what ``name`` is.
+
+    Raises:
+        ProfileError: no such profile, or a file that holds none; names the file.
+        StorageError: the file cannot be read.
+    """
+    if isinstance(name, Profile) or not name.endswith(SUFFIX):
+        return get_profile(name)
+    path = Path(name)
+    try:
+        settings = json.loads(read_bytes(path))
+        if not isinstance(settings, dict):
+            raise ProfileError(f"expected an object of settings, got {type(settings).__name__}")
+        return Profile(name=path.stem).with_overrides(**settings)
+    except (ValueError, ProfileError) as error:
+        raise ProfileError(f"{path}: {error}") from error
+
+
+def scan_profile(
+    name: str | Profile,
+    overrides: Mapping[str, Any],
+    *,
+    bound: float | None = None,
+    growth: float | None = None,
+    prior: Prior | None = None,
+    others: Iterable[Prior] = (),
+) -> Profile:
+    """A profile for scans, with what a command's options change.
+
+    A bound asks for all three layers, so a profile that has fewer gets them.
+
+    Args:
+        name: As :func:`find_profile`.
+        overrides: Settings to change; they outweigh the options.
+        bound: Largest error of a range, metres.
+        growth: Of the bound with the range.
+        prior: To code masks and ranges with.
+        others: Further priors at hand, which the profile may name.
+
+    Returns:
+        The profile. It names its prior by its digest: a built-in one of another version may be
+        another one of the same name.
+
+    Raises:
+        PriorError: the profile's prior is not at hand.
+        ProfileError: no such profile or setting, a value out of range, or one without effect.
+    """
+    profile = find_profile(name)
+    options: dict[str, Any] = {"bound": bound, "bound_growth": growth}
+    options = {key: value for key, value in options.items() if value is not None}
+    if options and profile.layers < 3:
+        options["layers"] = 3
+    if prior is not None:
+        options["prior"] = prior.name
+    changes = options | dict(overrides)
+    profile = profile.with_overrides(**changes)
+    for setting, layers in (("bound", 3), ("bound_growth", 3), ("prior", 2)):
+        if setting in changes and profile.layers < layers:
+            raise ProfileError(
+                f"profile {profile.name}: {setting} has no effect without layers={layers}, "
+                f"got layers={profile.layers}"
+            )
+    if profile.layers == 1:
+        return profile
+    at_hand = (*([prior] if prior else []), *others)
+    return profile.with_overrides(prior=choose_prior(profile.prior, at_hand).name)
+
+
+def write_profile(path: Path, profile: Profile) -> None:
+    """Write the settings that differ from the defaults.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    settings = profile.model_dump(mode="json", exclude_defaults=True) | {"name": profile.name}
+    write_json_atomically(path, settings)

@@ -1,0 +1,227 @@
+"""An archived drive beside its originals: a frame's clouds, read when they are needed."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.archive import PackedSequence
+from pipeline.archive.deep import Originals
+from pipeline.archive.manifest import FrameRow
+from pipeline.datasets import Dataset, parse_velodyne
+from pipeline.evaluation import check_promise, image_figures, promise_of_file
+from pipeline.evaluation.tasks import FrameClouds, SequenceFrame, read_poses
+from pipeline.evaluation.tasks.records import TrackName
+from pipeline.storage.files import read_bytes, sha256_of
+from quinr_lidar import RangeImage, SphericalProjection, codec
+from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
+from quinr_lidar.geometry.projection import point_ranges
+
+FloatArray = NDArray[np.float64]
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DriveSource:
+    """Where an archived drive and its originals are. Small and picklable.
+
+    Attributes:
+        archive: Folder or URL of the packed sequence.
+        originals: Data set.
+        sequence: Of a data set that has several.
+        mcap_sha256: Of the archive that is meant.
+        run: Anything, another for every run: workers that live longer keep nothing for the next.
+    """
+
+    archive: str
+    originals: Path
+    sequence: str | None
+    mcap_sha256: str
+    run: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ArchivedDrive:
+    """Frames of an archive with their scans.
+
+    Attributes:
+        archive: Holds the frames.
+        dataset: Holds the scans.
+        poses: Ground truth by frame id, float64 [4, 4]; empty where the data set has none.
+    """
+
+    archive: PackedSequence
+    dataset: Dataset
+    poses: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, archive: str, originals: Path, sequence: str | None = None) -> ArchivedDrive:
+        """Open both.
+
+        Raises:
+            ArchiveError, StorageError: the archive cannot be opened.
+            DatasetError: the originals cannot, or their poses cannot be understood.
+        """
+        opened = PackedSequence.open(archive)
+        dataset = Originals.open(originals, sequence, opened).dataset
+        return cls(opened, dataset, true_poses(dataset))
+
+    def frames(self) -> list[SequenceFrame]:
+        """Every frame of the archive in the order of the drive, those that failed as well."""
+        return [
+            SequenceFrame(
+                row.frame_id, partial(self.clouds, row.frame_id), self.poses.get(row.frame_id)
+            )
+            for row in self.archive.rows
+        ]
+
+    def refusal(self, row: FrameRow) -> str | None:
+        """Why a frame cannot be evaluated, as far as that is known without reading anything."""
+        try:
+            if not row.ok:
+                self.archive.read(row.frame_id)
+            self.dataset.path(row.frame_id)
+        except QuinrError as error:
+            return str(error)
+        return None
+
+    def clouds(self, frame_id: str) -> FrameClouds:
+        """A frame's clouds: the scan's usable points, the range image's, and the decoded ones.
+
+        Raises:
+            ArchiveError: the frame failed when it was archived, its file is damaged, or the scan is
+                another one than was archived.
+            BitstreamError: the file does not decode.
+            DatasetError, ScanError: there is no such scan, or it is none.
+            StorageError: archive or scan cannot be read.
+        """
+        data = self.archive.read(frame_id)
+        raw, points = self._scan(frame_id)
+        decoded = self.archive.decode_bytes(frame_id, data)
+        image = decoded.projection.project(points)
+        return FrameClouds(
+            usable_points(points),
+            _cloud(image),
+            _cloud(decoded),
+            partial(frame_figures, data, len(raw), image, decoded),
+        )
+
+    def points(self, frame_id: str, track: TrackName) -> Points:
+        """One of :meth:`clouds` alone; a file is decoded for the decoded one only.
+
+        Raises:
+            QuinrError: as :meth:`clouds`.
+        """
+        if track == "decoded":
+            self._scan(frame_id)
+            return _cloud(self.archive.decode(frame_id))
+        data = self.archive.read(frame_id)
+        _, points = self._scan(frame_id)
+        if track == "scan":
+            return usable_points(points)
+        return _cloud(self._projection(frame_id, data).project(points))
+
+    def _scan(self, frame_id: str) -> tuple[bytes, Points]:
+        """The frame's original, if it is the one that was archived: its file and its points."""
+        path = self.dataset.path(frame_id)
+        raw = read_bytes(path)
+        if sha256_of(raw) != self.archive.row(frame_id).source_sha256:
+            raise ArchiveError(f"{path}: not the scan that was archived (SHA-256)")
+        return raw, parse_velodyne(raw, str(path))
+
+    def _projection(self, frame_id: str, data: bytes) -> SphericalProjection:
+        try:
+            info = codec.inspect(data)
+        except BitstreamError as error:
+            error.args = (f"{self.archive.name}: frame {frame_id}: {error.args[0]}",)
+            raise
+        return SphericalProjection(
+            info.height, info.width, info.scan["fov_up"], info.scan["fov_down"]
+        )
+
+
+class _Kept(threading.local):
+    """A thread's last drive: readers of archives are not made for several threads."""
+
+    drive: tuple[DriveSource, ArchivedDrive] | None = None
+
+
+_kept = _Kept()
+
+
+def open_drive(source: DriveSource) -> ArchivedDrive:
+    """A drive for a job, kept for the next one.
+
+    Raises:
+        ArchiveError: another archive is there by now.
+        QuinrError: as :meth:`ArchivedDrive.open`.
+    """
+    if _kept.drive is None or _kept.drive[0] != source:
+        drive = ArchivedDrive.open(source.archive, source.originals, source.sequence)
+        if drive.archive.manifest.mcap_sha256 != source.mcap_sha256:
+            raise ArchiveError(
+                f"{source.archive}: it was replaced while it was evaluated; evaluate it again"
+            )
+        _kept.drive = (source, drive)
+    return _kept.drive[1]
+
+
+def true_poses(dataset: Dataset) -> Mapping[str, FloatArray]:
+    """Ground truth of a KITTI odometry sequence; empty where there is none.
+
+    Raises:
+        DatasetError: as :func:`pipeline.evaluation.tasks.read_poses`.
+    """
+    path = next(iter(dataset.files.values())).absolute()
+    if path.parent.name != "velodyne" or path.parents[2].name != "sequences":
+        return {}
+    return read_poses(path.parents[3], path.parents[1].name)
+
+
+def usable_points(points: Points) -> Points:
+    """Points [N, 3 or more] without those that a projection drops: not finite, or all zero."""
+    ranges = point_ranges(points[:, :3].astype(np.float64))
+    return points[np.isfinite(ranges) & (ranges > 0)]
+
+
+def frame_figures(
+    data: bytes, raw_bytes: int, image: RangeImage, decoded: RangeImage
+) -> dict[str, float]:
+    """What a decoded file is worth as a range image.
+
+    Args:
+        data: The file.
+        raw_bytes: Size of the original.
+        image: The original's, as projected.
+        decoded: What the file decodes to.
+
+    Returns:
+        Those of :func:`~pipeline.evaluation.image_figures`, and ``bound_kept``: whether the file
+        keeps what it promises, at every range; NaN for one that promises no bound.
+
+    Raises:
+        GeometryError: the scan has no point to measure.
+    """
+    promise = promise_of_file(codec.inspect(data))
+    figures = image_figures(
+        image, decoded, encoded_bytes=len(data), raw_bytes=raw_bytes, bound=promise.bound
+    )
+    kept = math.nan
+    if promise.bound is not None:
+        try:
+            check_promise(promise, image, decoded)
+            kept = True
+        except GeometryError:
+            kept = False
+    return figures | {"bound_kept": kept}
+
+
+def _cloud(image: RangeImage) -> Points:
+    return image.projection.back_project(image)

@@ -1,0 +1,107 @@
+"""How far an evaluation is: what is left to be done, and what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from pipeline.evaluation.archive.entries import (
+    FigureEntry,
+    OdometryEntry,
+    read_figures,
+    read_odometry,
+)
+from pipeline.evaluation.archive.jobs import EvaluationJob, FiguresJob, OdometryJob
+from pipeline.evaluation.archive.plan import EvaluationPlan, PlannedFrame
+from pipeline.evaluation.archive.results import ArchiveEvaluation
+from pipeline.evaluation.tasks import EvaluationRecord
+
+STRETCH = 8
+"""Frames of a job, at most: neighbours share reading, and many jobs keep every worker busy."""
+
+
+def evaluation_jobs(plan: EvaluationPlan, stretch: int = STRETCH) -> list[EvaluationJob]:
+    """What is still to be done, for :func:`~pipeline.evaluation.archive.jobs.run_evaluation_job`.
+
+    Odometry has a past, so it is a job for each kind of cloud over the whole drive; those come
+    first, since they take longest. Figures are measured in stretches of frames that follow each
+    other. What an earlier run has measured on the same data is left out; what failed is tried
+    again.
+
+    Args:
+        plan: The evaluation.
+        stretch: Frames of a job, at most.
+
+    Raises:
+        StorageError: a journal cannot be read.
+    """
+    known = read_odometry(plan.folder, plan.odometry)
+    jobs: list[EvaluationJob] = []
+    for track, digest in plan.odometry.items():
+        if track not in known or known[track].error or known[track].errors:
+            jobs.append(OdometryJob(plan.source, plan.folder, track, digest))
+    figures = read_figures(plan.folder)
+    last = -1
+    for index, frame in enumerate(plan.frames):
+        if not frame.sampled or frame.error or _is_done(plan, index, figures.get(frame.digest)):
+            continue
+        job = jobs[-1] if jobs else None
+        own = (frame.name, frame.digest)
+        if isinstance(job, FiguresJob) and last == index - 1 and len(job.frames) < stretch:
+            jobs[-1] = replace(job, frames=(*job.frames, own))
+        else:
+            jobs.append(FiguresJob(plan.source, plan.folder, plan.settings, (own,)))
+        last = index
+    return jobs
+
+
+def _is_done(plan: EvaluationPlan, index: int, entry: FigureEntry | None) -> bool:
+    """Whether a frame's entry is as good as it will become."""
+    if entry is None or entry.error is not None:
+        return False
+    return entry.before is None or plan.frames[index - 1].error is not None
+
+
+def read_evaluation(plan: EvaluationPlan) -> ArchiveEvaluation:
+    """Everything that is known by now, a record for every frame of the archive.
+
+    The records are those that :func:`~pipeline.evaluation.tasks.evaluate_sequence` makes of the
+    drive in one go, with one exception: a file that is intact but does not decode keeps its frame
+    from odometry on decoded clouds only. A frame that nobody has measured yet has an error.
+
+    Raises:
+        StorageError: a journal cannot be read.
+    """
+    figures = read_figures(plan.folder)
+    tracks = read_odometry(plan.folder, plan.odometry)
+    entries = [figures.get(frame.digest) if frame.sampled else None for frame in plan.frames]
+    records = []
+    for frame, entry, following in zip(plan.frames, entries, [*entries[1:], None], strict=True):
+        error = _error_of(frame, entry, following, tracks.values())
+        poses = dict(frame.truth)
+        if error is None:
+            found = {track: one.poses.get(frame.name) for track, one in tracks.items()}
+            poses |= {track: pose for track, pose in found.items() if pose is not None}
+        known = {} if error is not None or entry is None else entry.figures
+        records.append(EvaluationRecord(frame.name, known, poses, error))
+    return ArchiveEvaluation(plan.settings, tuple(records), plan.originals, plan.source.mcap_sha256)
+
+
+def _error_of(
+    frame: PlannedFrame,
+    entry: FigureEntry | None,
+    following: FigureEntry | None,
+    tracks: Collection[OdometryEntry],
+) -> str | None:
+    """What kept a frame from being read or measured, if anybody tried."""
+    if frame.sampled:
+        unknown = "not evaluated yet" if entry is None else entry.error
+        return frame.error or unknown or _first(one.errors.get(frame.name) for one in tracks)
+    reasons = [one.errors.get(frame.name) for one in tracks]
+    reasons += [frame.error] if tracks else []
+    reasons += [None if following is None else following.before]
+    return _first(reasons)
+
+
+def _first(reasons: Iterable[str | None]) -> str | None:
+    return next((reason for reason in reasons if reason), None)

@@ -1,0 +1,1 @@
+"""Jobs, their records, and where they run."""

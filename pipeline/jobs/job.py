@@ -1,0 +1,148 @@
+"""What scans to archive, files to restore and pictures to encode have in common.
+
+Workers, flows and resuming know jobs and records by this alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import quinr_lidar
+from pipeline.storage.files import sha256_of
+from quinr_lidar import Profile
+from quinr_lidar.errors import StorageError
+
+
+class Record(Protocol):
+    """What became of a job; read-only, since records are frozen."""
+
+    @property
+    def status(self) -> Literal["ok", "failed"]:
+        """Whether it was done."""
+        ...
+
+    @property
+    def error(self) -> str | None:
+        """One line that names the source and the reason, if it failed."""
+        ...
+
+    @property
+    def file_sha256(self) -> str | None:
+        """Of the compressed file."""
+        ...
+
+    @property
+    def profile(self) -> str | None:
+        """Digest of all settings."""
+        ...
+
+    @property
+    def software(self) -> str | None:
+        """quinr-lidar's version."""
+        ...
+
+    @property
+    def fidelity(self) -> dict[str, Any] | None:
+        """Figures by name."""
+        ...
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+DataclassT = TypeVar("DataclassT")
+
+
+class Job(ABC, Generic[RecordT]):
+    """A unit of work. Small and picklable: it travels to worker processes.
+
+    Attributes:
+        source: What is read.
+        predecessor: Name of the job that must be done before, if any.
+    """
+
+    source: Path
+    predecessor: str | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Its own among the jobs of a call."""
+
+    @property
+    @abstractmethod
+    def file(self) -> Path:
+        """What is written."""
+
+    @abstractmethod
+    def failed(self, error: str) -> RecordT:
+        """The record of a job that could not be done."""
+
+    @abstractmethod
+    def keep(self, record: RecordT) -> None:
+        """Write the record to where a later run looks for it.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+
+    def finish(self, record: RecordT) -> RecordT:
+        """Keep the record of a job that has ended; never raises a StorageError.
+
+        Returns:
+            The record. Where it cannot be written, the job has failed: then its file goes, which
+            nothing would vouch for.
+        """
+        try:
+            self.keep(record)
+        except StorageError as error:
+            if record.status == "ok":
+                self.file.unlink(missing_ok=True)
+            return self.failed(str(error))
+        return record
+
+    def lost(self, reason: str) -> RecordT:
+        """The record of a job whose worker could not leave one itself.
+
+        Written at once, lest a follower start from what an earlier run left of the job. Where
+        even that fails, the caller still learns of it.
+        """
+        record = self.failed(reason)
+        with contextlib.suppress(StorageError):
+            self.keep(record)
+        return record
+
+    def complaint(self, error: str) -> str:
+        """An error as one line that names the source."""
+        path = str(self.source)
+        return error if path in error else f"{path}: {error}"
+
+
+def read_dataclass(path: Path, kind: type[DataclassT]) -> DataclassT | None:
+    """A dataclass from a JSON file, or ``None`` when there is none that can be understood."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_bytes())
+        return kind(**{item.name: values[item.name] for item in fields(kind)})  # pyright: ignore[reportArgumentType]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_finished(record: Record, file: Path, profile: Profile) -> bytes | None:
+    """The compressed file of a record.
+
+    Returns:
+        ``None`` unless it was made with these settings by this version of the software, and is
+        the one that was written then.
+    """
+    if record.status != "ok":
+        return None
+    if (record.profile, record.software) != (profile.digest(), quinr_lidar.__version__):
+        return None
+    try:
+        data = file.read_bytes()
+    except OSError:
+        return None
+    return data if sha256_of(data) == record.file_sha256 else None

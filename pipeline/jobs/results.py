@@ -1,0 +1,34 @@
+"""What the results of scans and of pictures have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.jobs.job import Record
+
+
+def name_of(settings: dict[str, Any]) -> str:
+    """The method's name in plots: quINR and the profile's name."""
+    return f"quINR {settings.get('profile', {}).get('name', '')}".strip()
+
+
+def counts_of(records: Sequence[Record]) -> dict[str, int]:
+    """How many there are, were done, and failed."""
+    return {
+        "total": len(records),
+        "ok": sum(record.status == "ok" for record in records),
+        "failed": sum(record.status == "failed" for record in records),
+    }
+
+
+def lists_of(
+    records: Sequence[Record], figures: Sequence[str]
+) -> dict[str, list[float | int | None]]:
+    """A list for every figure, of its values in the order of the records."""
+    return {name: [(record.fidelity or {}).get(name) for record in records] for name in figures}
+
+
+def rounded(value: float | None, digits: int) -> float | int | None:
+    """A figure for people."""
+    return round(value, digits) if isinstance(value, float) else value

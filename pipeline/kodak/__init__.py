@@ -1,0 +1,1 @@
+"""Kodak images through the preview layer."""

@@ -1,0 +1,1 @@
+"""Nightly runs: inbox, verification, retention, report."""

@@ -1,0 +1,137 @@
+"""Packed archives checked in worker processes, one job an archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.archive.reader import PackedSequence
+from pipeline.archive.verify import Verification, verify_archive
+from pipeline.jobs.job import Job
+from quinr_lidar.errors import ArchiveError, QuinrError
+
+
+@dataclass(frozen=True)
+class ArchiveRecord:
+    """What was found of an archive.
+
+    Attributes:
+        archive: Where it is.
+        status: "ok", or "failed" (then ``error`` says why).
+        error: The first of what is wrong, and how much there is.
+        deep: Whether every frame was measured against its original.
+        frames: How many were checked.
+        max_error_m: Largest error of a range, metres, of a deep check.
+        bound_m: The widest bound that its frames promise.
+        mcap_sha256: Of the file that was checked.
+        only_unarchived: Whether nothing is wrong but frames that failed when they were archived.
+    """
+
+    archive: str
+    status: Literal["ok", "failed"]
+    error: str | None = None
+    deep: bool = False
+    frames: int = 0
+    max_error_m: float | None = None
+    bound_m: float | None = None
+    mcap_sha256: str | None = None
+    only_unarchived: bool = False
+    # Of files that jobs write: this one writes none.
+    file_sha256: None = None
+    profile: None = None
+    software: None = None
+    fidelity: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class VerifyJob(Job[ArchiveRecord]):
+    """An archive to check.
+
+    Attributes:
+        where: Its folder or URL.
+        originals: Data set to measure every frame against.
+        sequence: Of a data set that has several.
+    """
+
+    where: str
+    originals: Path | None = None
+    sequence: str | None = None
+
+    @property
+    def source(self) -> Path:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The archive."""
+        return Path(self.where)
+
+    @property
+    def name(self) -> str:
+        """The archive's address."""
+        return self.where
+
+    @property
+    def file(self) -> Path:
+        """Nothing is written."""
+        return Path(self.where)
+
+    def complaint(self, error: str) -> str:
+        """An error as one line that names the archive; a URL stays one."""
+        return error if self.where in error else f"{self.where}: {error}"
+
+    def failed(self, error: str) -> ArchiveRecord:
+        """The record of an archive that could not be checked."""
+        return ArchiveRecord(self.where, "failed", error=self.complaint(error))
+
+    def keep(self, record: ArchiveRecord) -> None:
+        """Nothing: an archive is checked again rather than believed."""
+
+
+def check_archive(job: VerifyJob) -> ArchiveRecord:
+    """Check an archive completely; never raises a QuinrError."""
+    try:
+        before = PackedSequence.open(job.where).manifest.mcap_sha256
+        found = verify_archive(job.where, job.originals, job.sequence)
+        after = PackedSequence.open(job.where).manifest.mcap_sha256
+        if before != after:
+            raise ArchiveError(f"{job.where}: it was replaced while it was checked; check it again")
+    except QuinrError as error:
+        return job.failed(str(error))
+    return _record(found, after)
+
+
+def _record(found: Verification, mcap_sha256: str) -> ArchiveRecord:
+    wrong = [*found.problems, *(frame.error for frame in found.frames if frame.error)]
+    intact = not wrong
+    if found.deep:
+        wrong += [
+            f"frame {name} was not archived: {why}" for name, why in found.not_archived.items()
+        ]
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    errors = [frame.max_error_m for frame in found.frames if frame.max_error_m is not None]
+    bounds = [frame.bound_m for frame in found.frames if frame.bound_m is not None]
+    return ArchiveRecord(
+        found.archive,
+        "ok" if found.ok else "failed",
+        None if found.ok else f"{found.archive}: {wrong[0]}{more}",
+        deep=found.deep,
+        frames=len(found.frames),
+        max_error_m=max(errors, default=None),
+        bound_m=max(bounds, default=None),
+        mcap_sha256=mcap_sha256,
+        only_unarchived=intact and not found.ok,
+    )
+
+
+def verification_rows(records: list[ArchiveRecord]) -> list[dict[str, Any]]:
+    """Rows for people."""
+    return [
+        {
+            "archive": record.archive,
+            "status": record.status,
+            "frames": record.frames,
+            "against originals": record.deep,
+            "max error [m]": record.max_error_m,
+            "bound [m]": record.bound_m,
+            "error": record.error,
+        }
+        for record in records
+    ]

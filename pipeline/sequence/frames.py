@@ -1,0 +1,217 @@
+"""One frame of a sequence: encode, verify by decoding, measure, record; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import quinr_lidar
+from pipeline.datasets import encode_velodyne, parse_velodyne
+from pipeline.evaluation import check_promise, measure_frame, promise_of_profile
+from pipeline.jobs.job import Job
+from pipeline.models.files import priors_for, priors_in
+from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
+from pipeline.sequence.warm_start import PREVIEW, Start, encode_from, find_start
+from pipeline.storage.files import named, read_bytes, sha256_of, write_atomically
+from quinr_lidar import Profile, RangeImage, SphericalProjection
+from quinr_lidar.container import LAYERS
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import BitstreamError, GeometryError, QuinrError, ScanError
+from quinr_lidar.training import FitProgress
+
+
+class _FrameJob(Job[FrameRecord]):
+    """What frames to archive and to restore have in common."""
+
+    frame_id: str
+
+    @property
+    def name(self) -> str:
+        """The frame's id."""
+        return self.frame_id
+
+    def failed(self, error: str) -> FrameRecord:
+        """The record of a frame that could not be done."""
+        return FrameRecord(
+            self.frame_id, "failed", error=self.complaint(error), source=str(self.source)
+        )
+
+
+@dataclass(frozen=True)
+class ArchiveJob(_FrameJob):
+    """A frame to archive.
+
+    With a ``predecessor`` (its frame id) the frame starts from that one's parameters, and must
+    be archived after it.
+    """
+
+    frame_id: str
+    source: Path
+    folder: Path
+    profile: Profile
+    projection: SphericalProjection = field(default_factory=SphericalProjection)
+    timestamp: float | None = None
+    predecessor: str | None = None
+    resume: bool = True
+
+    @property
+    def file(self) -> Path:
+        """The compressed frame."""
+        return frame_path(self.folder, self.frame_id)
+
+    def keep(self, record: FrameRecord) -> None:
+        """Write the record into the sequence's folder.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        write_record(self.folder, record)
+
+
+@dataclass(frozen=True)
+class RestoreJob(_FrameJob):
+    """A compressed frame to turn back into a scan."""
+
+    frame_id: str
+    source: Path
+    target: Path
+
+    @property
+    def file(self) -> Path:
+        """The restored scan."""
+        return self.target
+
+    def keep(self, record: FrameRecord) -> None:
+        """Nothing: a restored scan is made again rather than resumed."""
+
+
+def archive_frame(
+    job: ArchiveJob, progress: Callable[[FitProgress], None] | None = None
+) -> FrameRecord:
+    """Archive one frame, or skip it when that is already done; never raises a QuinrError.
+
+    Args:
+        job: What to do.
+        progress: Called now and then while it trains.
+
+    Returns:
+        The record, which is also on disk. A failed frame leaves no compressed file behind,
+        unless one of an earlier run is there.
+    """
+    try:
+        data = read_bytes(job.source)
+        digest = sha256_of(data)
+        start = find_start(job.folder, job.predecessor, job.profile)
+        if job.resume and (done := _finished(job, digest, start)):
+            return done
+        record = _archive(job, data, digest, start, progress)
+    except (QuinrError, MemoryError) as error:
+        record = job.failed(str(error) or type(error).__name__)
+    return job.finish(record)
+
+
+def restore_frame(job: RestoreJob) -> FrameRecord:
+    """Decode a file and write its points as a KITTI velodyne scan; never raises a QuinrError."""
+    try:
+        data = read_bytes(job.source)
+        image = decode_file(data, job.source)
+        write_atomically(job.target, encode_velodyne(image.projection.back_project(image)))
+    except QuinrError as error:
+        return job.failed(str(error))
+    return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))
+
+
+def decode_file(
+    data: bytes, path: Path, layers: Sequence[str] = LAYERS, priors: Iterable[Prior] = ()
+) -> RangeImage:
+    """Decode a file's bytes; errors name the file.
+
+    Args:
+        data: Its bytes.
+        path: Where it is; the priors that its archive carries are found there.
+        layers: The first of them that count.
+        priors: Further ones.
+
+    Raises:
+        BitstreamError: the file is not valid, or coded with an unknown prior.
+    """
+    try:
+        at_hand = (*priors, *priors_for(path, data))
+        return quinr_lidar.decode(data, layers, priors=at_hand)
+    except BitstreamError as error:
+        raise named(error, path) from error
+
+
+def _archive(
+    job: ArchiveJob,
+    data: bytes,
+    digest: str,
+    start: Start | None,
+    progress: Callable[[FitProgress], None] | None,
+) -> FrameRecord:
+    points = parse_velodyne(data, str(job.source))
+    image = job.projection.project(points)
+    if not image.measured.any():
+        raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
+    priors = priors_in(job.folder, job.profile.prior) if job.profile.layers > 1 else ()
+    encoding = encode_from(start, image, job.profile, priors, progress)
+    write_atomically(job.file, encoding.frame.data)
+    try:
+        written = read_bytes(job.file)
+        decoded = _verified(job, written, image)
+        fidelity = measure_frame(
+            points,
+            image,
+            decoded,
+            encoded_bytes=len(written),
+            raw_bytes=len(data),
+            preview=decode_file(written, job.file, PREVIEW) if job.profile.layers > 2 else None,
+            bound=promise_of_profile(job.profile).bound,
+        )
+    except BaseException:
+        # A file that could not be verified is worse than none.
+        job.file.unlink(missing_ok=True)
+        raise
+    return FrameRecord(
+        frame_id=job.frame_id,
+        status="ok",
+        source=str(job.source),
+        source_sha256=digest,
+        file_sha256=sha256_of(written),
+        profile=job.profile.digest(),
+        software=quinr_lidar.__version__,
+        start=encoding.start,
+        kept=encoding.kept,
+        start_sha256=start.sha256 if start else None,
+        seconds=round(encoding.seconds, 3),
+        steps=encoding.steps,
+        stop_reason=encoding.frame.fit.stop_reason,
+        timestamp=job.timestamp,
+        fidelity=fidelity.as_dict(),
+    )
+
+
+def _verified(job: ArchiveJob, written: bytes, image: RangeImage) -> RangeImage:
+    """The decoded image of a file that keeps what its settings promise.
+
+    Raises:
+        BitstreamError: it does not decode.
+        GeometryError: it breaks a promise.
+    """
+    decoded = decode_file(written, job.file)
+    try:
+        check_promise(promise_of_profile(job.profile), image, decoded)
+    except GeometryError as error:
+        raise GeometryError(f"{job.file}: {error}") from error
+    return decoded
+
+
+def _finished(job: ArchiveJob, source_sha256: str, start: Start | None) -> FrameRecord | None:
+    """The record of an earlier run, if it was made from what is there now, and its file too."""
+    found = read_archived(job.folder, job.frame_id, job.profile)
+    if found is None:
+        return None
+    record, _ = found
+    now = (source_sha256, start.sha256 if start else None)
+    return record if (record.source_sha256, record.start_sha256) == now else None

@@ -1,0 +1,109 @@
+"""What a sequence's folder keeps of its frames.
+
+Layout of an archived sequence::
+
+    <sequence>/frames/<frame id>.quinr    the compressed scan
+    <sequence>/records/<frame id>.json    what it was made from, and its figures
+    <sequence>/<name>.qprior              a prior of its files that is not built in
+    <sequence>/prior.json                 how that was chosen, if it was
+
+A record is written last, so a frame whose record fits its file is finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.jobs.job import read_dataclass, read_finished
+from pipeline.storage.files import write_json_atomically
+from quinr_lidar import Profile
+
+SUFFIX = ".quinr"
+FRAMES = "frames"
+
+StartKind = Literal["cold", "warm", "restart"]
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What became of a frame.
+
+    Attributes:
+        frame_id: Stem of the scan's file name.
+        status: "ok", or "failed" (then ``error`` says why).
+        error: One line that names the file and the reason.
+        source: The scan's path.
+        source_sha256: Of the scan's bytes.
+        file_sha256: Of the compressed file.
+        profile: Digest of all settings.
+        software: quinr-lidar's version.
+        start: "cold" from random parameters; "warm" from the predecessor's; "restart" when a warm
+            start came out too badly and a cold one was tried as well.
+        kept: Whose parameters the file holds; after a restart the better of both, "cold" or
+            "warm".
+        start_sha256: Of the predecessor's file, ``None`` where no warm start was tried.
+        seconds: Encoding time, of both starts after a restart.
+        steps: Training steps, likewise.
+        stop_reason: Why the kept training ended.
+        timestamp: Seconds, if the data set has times.
+        fidelity: :class:`~pipeline.evaluation.FrameFidelity` as a dictionary.
+    """
+
+    frame_id: str
+    status: Literal["ok", "failed"]
+    error: str | None = None
+    source: str | None = None
+    source_sha256: str | None = None
+    file_sha256: str | None = None
+    profile: str | None = None
+    software: str | None = None
+    start: StartKind | None = None
+    kept: Literal["cold", "warm"] | None = None
+    start_sha256: str | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    stop_reason: str | None = None
+    timestamp: float | None = None
+    fidelity: dict[str, Any] | None = None
+
+
+def frame_path(folder: Path, frame_id: str) -> Path:
+    """Where a sequence keeps a frame's compressed file."""
+    return folder / FRAMES / f"{frame_id}{SUFFIX}"
+
+
+def record_path(folder: Path, frame_id: str) -> Path:
+    """Where a sequence keeps a frame's record."""
+    return folder / "records" / f"{frame_id}.json"
+
+
+def write_record(folder: Path, record: FrameRecord) -> None:
+    """Keep a frame's record.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    write_json_atomically(record_path(folder, record.frame_id), asdict(record))
+
+
+def read_record(folder: Path, frame_id: str) -> FrameRecord | None:
+    """A frame's record, or ``None`` when there is none that can be understood."""
+    return read_dataclass(record_path(folder, frame_id), FrameRecord)
+
+
+def read_archived(
+    folder: Path, frame_id: str, profile: Profile
+) -> tuple[FrameRecord, bytes] | None:
+    """A finished frame's record and file.
+
+    Returns:
+        ``None`` unless the frame was archived with these settings by this version of the
+        software, and the file is the one it wrote then.
+    """
+    record = read_record(folder, frame_id)
+    if record is None:
+        return None
+    data = read_finished(record, frame_path(folder, frame_id), profile)
+    return None if data is None else (record, data)

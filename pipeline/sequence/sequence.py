@@ -1,0 +1,240 @@
+"""An archived sequence on disk: which jobs it takes, and the results kept beside its frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import quinr_lidar
+from pipeline.config.profile_files import scan_profile
+from pipeline.datasets import Dataset
+from pipeline.evaluation.fidelity import FrameFidelity, summarise
+from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
+from pipeline.models.files import built_in_name, priors_in, read_prior
+from pipeline.models.resolved import AUTO, settled_prior
+from pipeline.sequence.frames import ArchiveJob, RestoreJob
+from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord
+from pipeline.storage.files import write_atomically, write_json_atomically
+from pipeline.storage.locations import Location
+from quinr_lidar import Profile
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import DatasetError, ProfileError
+
+ARCHIVE_PROFILE = "bounded"
+
+FIGURES = tuple(FrameFidelity.__dataclass_fields__)
+
+COLUMNS = {
+    "encoded_bytes": "bytes",
+    "bpp": "bpp",
+    "ratio_raw": "ratio to .bin",
+    "psnr_db": "PSNR [dB]",
+    "chamfer_m": "Chamfer [m]",
+    "projection_chamfer_m": "projection Chamfer [m]",
+    "range_error_median_m": "median error [m]",
+    "max_error_m": "max error [m]",
+    "bound_m": "bound [m]",
+    "mask_precision": "mask precision",
+    "mask_recall": "mask recall",
+}
+"""The figures shown in tables, by field of FrameFidelity."""
+
+_DIGITS = 4
+
+
+def archive_jobs(
+    dataset: Dataset, out: Path, profile: Profile, *, limit: int | None = None, resume: bool = True
+) -> list[ArchiveJob]:
+    """One job a frame; the sequence's folder is ``out / dataset.name``.
+
+    Runs begin at every multiple of ``profile.run_length``, counted in the data set's frames.
+    Neither the number of frames nor of workers moves a boundary: ``limit``, a sequence that
+    grew or another machine would then encode finished frames again. The price: a sequence of
+    fewer runs than workers leaves workers idle; a smaller ``run_length`` employs them.
+    """
+    frame_ids = dataset.frame_ids
+    return [
+        ArchiveJob(
+            frame_id=frame_id,
+            source=dataset.path(frame_id),
+            folder=out / dataset.name,
+            profile=profile,
+            timestamp=dataset.timestamp(frame_id),
+            predecessor=frame_ids[index - 1] if index % profile.run_length else None,
+            resume=resume,
+        )
+        for index, frame_id in enumerate(frame_ids[:limit])
+    ]
+
+
+def archive_settings(
+    folder: Path,
+    profile: str | Profile = ARCHIVE_PROFILE,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    bound: float | None = None,
+    growth: float | None = None,
+    prior: Path | str | None = None,
+    archive: Location | None = None,
+) -> tuple[Profile, Prior | None]:
+    """What a sequence is archived with.
+
+    Args:
+        folder: Of the sequence; the priors that it carries are at hand.
+        profile: See :func:`~pipeline.config.profile_files.scan_profile`, as for the next three.
+        overrides: Settings to change.
+        bound: Largest error of a range, metres; the profile's by default.
+        growth: Of the bound with the range, likewise.
+        prior: File of a prior to code masks and ranges with; or
+            :data:`~pipeline.models.resolved.AUTO`, the one that was settled on. Before that the
+            profile is provisional: with its own prior.
+        archive: Where the packed archive is: it may have settled on a prior.
+
+    Returns:
+        The profile, and the prior that the folder must carry before the first frame.
+
+    Raises:
+        ArchiveError: the archive's prior is wanted and it cannot be read.
+        BitstreamError: the prior is damaged.
+        PriorError: the profile's prior is not at hand.
+        ProfileError: as :func:`~pipeline.config.profile_files.scan_profile`, or a prior without effect.
+        StorageError: a file cannot be read.
+    """
+    automatic = str(prior) == AUTO
+    if automatic:
+        given = settled_prior(folder, archive)
+    else:
+        given = read_prior(Path(prior)) if prior else None
+    others = priors_in(folder)
+    settings = scan_profile(
+        profile, overrides or {}, bound=bound, growth=growth, prior=given, others=others
+    )
+    if automatic and (settings.layers < 2 or "prior" in (overrides or {})):
+        raise ProfileError(
+            f"profile {settings.name}: prior: {AUTO} has no effect without a mask (layers=2), or "
+            "with another prior in the settings"
+        )
+    carries = given is not None and not (automatic and built_in_name(given.name))
+    return settings, given if carries else None
+
+
+def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
+    """Jobs by sequence for an archived sequence, or for a folder of them.
+
+    Scans go to ``out/sequences/<sequence>/velodyne``, where KITTI's readers look for them.
+
+    Raises:
+        DatasetError: no archived frame in there.
+    """
+    return {
+        folder.resolve().name: [
+            RestoreJob(
+                frame_id=path.stem,
+                source=path,
+                target=out / "sequences" / folder.resolve().name / "velodyne" / f"{path.stem}.bin",
+            )
+            for path in archived_frames(folder)
+        ]
+        for folder in archived_sequences(archive)
+    }
+
+
+def archived_sequences(archive: Path) -> list[Path]:
+    """Folders of archived sequences at or below a folder.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    candidates = [archive]
+    if archive.is_dir():
+        candidates += sorted(entry for entry in archive.iterdir() if entry.is_dir())
+    found = [folder for folder in candidates if archived_frames(folder)]
+    if not found:
+        raise DatasetError(
+            f"{archive}: no archived sequence, expected <sequence>/{FRAMES}/*{SUFFIX}"
+        )
+    return found
+
+
+def archived_frames(folder: Path) -> list[Path]:
+    """The compressed files of a sequence, in the order of their frame ids."""
+    return sorted(
+        (path for path in (folder / FRAMES).glob(f"*{SUFFIX}") if path.name[0] != "."),
+        key=lambda path: path.stem.zfill(20),
+    )
+
+
+def write_results(
+    folder: Path, records: Sequence[FrameRecord], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Write ``metrics.csv`` and ``metrics.json`` beside a sequence's frames.
+
+    Returns:
+        What was written as JSON, see :func:`results_of`.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    results = results_of(folder.name, records, settings)
+    write_json_atomically(folder / "metrics.json", results)
+    write_atomically(folder / "metrics.csv", _csv(records).encode())
+    return results
+
+
+def results_of(
+    sequence: str, records: Sequence[FrameRecord], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Results in the field's usual form (name, description, lists), which its plotters read."""
+    done = [record for record in records if record.fidelity]
+    return {
+        "name": name_of(settings),
+        "description": f"quinr-lidar {quinr_lidar.__version__}, sequence {sequence}; "
+        "psnr in dB over whole images, chamfer in metres",
+        "settings": settings,
+        "frames": counts_of(records),
+        "failures": {r.frame_id: r.error for r in records if r.status == "failed"},
+        "frame_ids": [record.frame_id for record in done],
+        "results": lists_of(done, FIGURES),
+        "summary": summarise(fidelity_of(record) for record in done),
+    }
+
+
+def fidelity_of(record: FrameRecord) -> FrameFidelity:
+    """A record's figures as the dataclass; ``None`` becomes NaN again."""
+    values = record.fidelity or {}
+    figures: dict[str, Any] = {
+        name: math.nan if values.get(name) is None else values[name] for name in FIGURES
+    }
+    return FrameFidelity(**figures)
+
+
+def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:
+    """Rows for people: frame, status and the figures of :data:`COLUMNS`."""
+    rows = []
+    for record in records:
+        values = record.fidelity or {}
+        row: dict[str, Any] = {"frame": record.frame_id, "status": record.status}
+        row["start"] = record.start
+        row |= {title: rounded(values.get(name), _DIGITS) for name, title in COLUMNS.items()}
+        row["seconds"] = record.seconds
+        row["error"] = record.error
+        rows.append(row)
+    return rows
+
+
+def _csv(records: Sequence[FrameRecord]) -> str:
+    buffer = io.StringIO()
+    head = ["frame_id", "status", "error", "timestamp", "start", "kept"]
+    head += ["seconds", "steps", "stop_reason"]
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*head, *FIGURES])
+    for record in records:
+        values = record.fidelity or {}
+        writer.writerow(
+            [getattr(record, name) for name in head] + [values.get(name) for name in FIGURES]
+        )
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Files, locks, journals, local and remote places."""

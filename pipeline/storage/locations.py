@@ -1,0 +1,312 @@
+"""Where archives lie: local folders and object stores, by path or URL, through fsspec.
+
+Credentials come from where the store's own tools look for them (for s3:// the AWS environment
+variables and files), never from the URL.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from pipeline.storage.files import TEMPORARY_SUFFIX, sync_folder
+from quinr_lidar.errors import QuinrError, StorageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before an object store is asked again."""
+
+_FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+"""What asking again does not change."""
+
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs"})
+"""Protocols of stores in which nothing can be written where no bucket was made before."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file or folder that need not exist.
+
+    Attributes:
+        fs: Of fsspec.
+        path: As that file system wants it.
+        name: As a person wrote it.
+    """
+
+    fs: AbstractFileSystem
+    path: str
+    name: str
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine's own file systems."""
+        return isinstance(self.fs, LocalFileSystem)
+
+    @property
+    def base(self) -> str:
+        """The last part of the path."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    def __truediv__(self, child: str) -> Location:
+        return Location(
+            self.fs, f"{self.path.rstrip('/')}/{child}", f"{self.name.rstrip('/')}/{child}"
+        )
+
+    def exists(self) -> bool:
+        """Whether a file or folder is there.
+
+        Raises:
+            StorageError: the store cannot be reached.
+        """
+
+        def look() -> bool:
+            try:
+                self.fs.info(self.path, refresh=True)
+            except FileNotFoundError:
+                return False
+            return True
+
+        return self._try(look, "looked up")
+
+    def check_bucket(self) -> None:
+        """Fail early where an object store has no bucket of this name.
+
+        Raises:
+            StorageError: it has none, or cannot be reached.
+        """
+        if not _BUCKETS & {*_protocols(self.fs)}:
+            return
+        bucket = self.path.lstrip("/").partition("/")[0]
+
+        def look() -> bool:
+            try:
+                self.fs.info(bucket, refresh=True)
+            except FileNotFoundError:
+                return False
+            except PermissionError:
+                # Who may write objects need not be allowed to ask for their bucket.
+                return True
+            return True
+
+        if not self._try(look, "looked up"):
+            raise StorageError(f"{self.name}: there is no bucket {bucket!r}; make it first")
+
+    def size(self) -> int:
+        """Bytes of a file.
+
+        Raises:
+            StorageError: it is not there, is a folder, or cannot be reached.
+        """
+        found = self._try(lambda: self.fs.info(self.path, refresh=True), "read")
+        if found["type"] != "file":
+            raise StorageError(f"{self.name}: cannot be read: Is a directory")
+        return int(found["size"])
+
+    def read(self) -> bytes:
+        """A whole file.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        data: Any = self._try(lambda: self.fs.cat_file(self.path), "read")
+        return data
+
+    def read_range(self, start: int, length: int) -> bytes:
+        """A part of a file, in one request; less where the file ends.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        end = start + length
+        data: Any = self._try(lambda: self.fs.cat_file(self.path, start=start, end=end), "read")
+        return data
+
+    def find(self, names: tuple[str, ...], depth: int) -> list[Location]:
+        """Files of these names in here, at most so many folders deep, in order of their paths.
+
+        Raises:
+            StorageError: it cannot be listed.
+        """
+        # Behind a cached listing an archive of another machine would not be seen.
+        self.fs.invalidate_cache()
+        paths = self._try(lambda: self.fs.find(self.path, maxdepth=depth), "listed")
+        root = self.path.rstrip("/")
+        return [
+            self / path[len(root) :].lstrip("/")
+            for path in sorted(paths)
+            if path.rpartition("/")[2] in names and path.startswith(root + "/")
+        ]
+
+    @contextmanager
+    def staging(self, count: int = 1) -> Iterator[list[Path]]:
+        """New, empty files to write what is then published here; what is left of them goes.
+
+        They lie beside the target where that is local, else where temporary files do.
+
+        Raises:
+            StorageError: they cannot be made, or what the block writes does not fit the disk.
+        """
+        staged: list[Path] = []
+        try:
+            folder = Path(self.path).parent if self.local else Path(tempfile.gettempdir())
+            folder.mkdir(parents=True, exist_ok=True)
+            for _ in range(count):
+                path = folder / f".{self.base}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}"
+                path.touch(exist_ok=False)
+                staged.append(path)
+            yield staged
+        except OSError as error:
+            if isinstance(error, QuinrError):
+                raise
+            raise self._error("written", error) from error
+        finally:
+            for path in staged:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+    def publish(self, staged: Path) -> None:
+        """Let a finished file take this place, at once; a file that was there is replaced.
+
+        Raises:
+            StorageError: it cannot be written; then what was there is as it was.
+        """
+        if not self.local:
+            self._try(lambda: self.fs.put_file(str(staged), self.path), "written")
+            if self.size() != staged.stat().st_size:
+                raise StorageError(f"{self.name}: cannot be written: the upload is incomplete")
+            return
+        try:
+            with staged.open("rb") as file:
+                os.fsync(file.fileno())
+            staged.replace(self.path)
+        except OSError as error:
+            raise self._error("written", error) from error
+        sync_folder(staged.parent)
+
+    def write(self, data: bytes) -> None:
+        """Write a whole file or nothing.
+
+        Raises:
+            StorageError: as :meth:`publish`.
+        """
+        with self.staging() as (staged,):
+            staged.write_bytes(data)
+            self.publish(staged)
+
+    def _try(self, action: Callable[[], T], doing: str) -> T:
+        """Do something; where a store fails, again after a pause."""
+        for pause in (*(() if self.local else PAUSES), None):
+            try:
+                return action()
+            except _FINAL as error:
+                raise self._error(doing, error) from error
+            except Exception as error:
+                # Stores raise what their libraries please; a local file raises OSError only.
+                if self.local and not isinstance(error, OSError):
+                    raise
+                if pause is None:
+                    raise self._error(doing, error) from error
+                time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _error(self, doing: str, error: Exception) -> StorageError:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        if isinstance(error, FileNotFoundError):
+            reason = "No such file or directory"
+        tried = "" if self.local or isinstance(error, _FINAL) else f" ({len(PAUSES) + 1} attempts)"
+        return StorageError(f"{self.name}: cannot be {doing}: {' '.join(reason.split())}{tried}")
+
+
+def _protocols(fs: AbstractFileSystem) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def locate(where: str | Path | Location) -> Location:
+    """A location by its path or URL (``file://``, ``s3://``, ``memory://`` ...).
+
+    Raises:
+        StorageError: no such kind of storage, its library is missing, or the URL holds a password.
+    """
+    if isinstance(where, Location):
+        return where
+    text = str(where)
+    if "://" in text and "@" in urlsplit(text).netloc:
+        raise StorageError(
+            f"{urlsplit(text).scheme}://...: credentials belong into the environment, not into URLs"
+        )
+    try:
+        fs, path = url_to_fs(text, use_listings_cache=False)
+    except ImportError as error:
+        raise StorageError(
+            f"{text}: needs a library: {error}; for s3:// pip install 'quinr-lidar[s3]'"
+        ) from error
+    except ValueError as error:
+        raise StorageError(f"{text}: {error}") from error
+    return Location(fs, str(path), text)
+
+
+class Bytes:
+    """A file's bytes at any place, by ranged reads with one block of read-ahead.
+
+    Args:
+        location: Of the file.
+        block: Bytes to read at least; 0 reads exactly what is asked for.
+
+    Attributes:
+        name: Of the file, for errors.
+        size: Of the file.
+
+    Raises:
+        StorageError: there is no such file.
+    """
+
+    def __init__(self, location: Location, block: int = 0) -> None:
+        self.name = location.name
+        self.size = location.size()
+        self._location = location
+        self._block = block
+        self._start, self._kept = 0, b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes from a place on; fewer where the file ends.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        end = min(offset + length, self.size)
+        if end <= offset:
+            return b""
+        if not self._start <= offset <= end <= self._start + len(self._kept):
+            wanted = min(max(end - offset, self._block), self.size - offset)
+            self._start, self._kept = offset, self._location.read_range(offset, wanted)
+        return self._kept[offset - self._start : end - self._start]
+
+    def blocks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes between two places, piece by piece.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        end = self.size if end is None else end
+        while start < end:
+            piece = self.read(start, min(end - start, max(self._block, 1 << 20)))
+            if not piece:
+                raise StorageError(f"{self.name}: ended at byte {start} while it was read")
+            yield piece
+            start += len(piece)

@@ -1,0 +1,212 @@
+"""Bytes -> range image: as many of a file's layers as are wanted, or intact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar.codec.field_codec import Window, check_work, evaluate_grid
+from quinr_lidar.codec.inspection import read_preview
+from quinr_lidar.container import LAYERS, Container, Header, unpack
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import BitstreamError, GeometryError
+from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.geometry import RangeImage, SphericalProjection
+from quinr_lidar.layers.mask import read_prior, unpack_mask
+from quinr_lidar.layers.ranges import unpack_ranges
+
+BOUNDED = ("mask", "ranges")
+"""What a file of all layers is decoded from: its preview adds nothing."""
+
+
+def decode(
+    data: bytes,
+    layers: Sequence[str] = LAYERS,
+    *,
+    priors: Iterable[Prior] = (),
+    height: int | None = None,
+    width: int | None = None,
+    window: Window | None = None,
+    simulate: Simulator | None = None,
+) -> RangeImage:
+    """Reconstruct a range image from the bytes of a ``.quinr`` file.
+
+    Args:
+        data: A whole file. Sections of layers that are not wanted may be damaged or cut off.
+        layers: Which of ``("preview", "mask", "ranges")`` to use, from the first on; of those
+            that the file does not have, there is nothing to use.
+        priors: Beside the built-in ones, for a file that was coded with one of them.
+        height: Rows to evaluate the preview's field at, instead of the scan's. The image then is
+            ``interpolated``: the field of view is the same, its rows lie elsewhere.
+        width: Columns, likewise.
+        window: Decode this part only; pixels outside are unmeasured and hold ``fill``.
+        simulate: Runs the preview's circuits instead of the backend, see
+            :func:`quinr_lidar.circuit.devices.device_probabilities`.
+
+    Returns:
+        The image. Without a mask layer ``ranges`` holds the field's value in every pixel, so that
+        the paper's whole-image PSNR can be computed, and ``measured`` tells which of them are
+        points; the preview alone of a file that has a mask does not know that: all pixels are
+        points and the image is ``interpolated``. With one, unmeasured pixels hold ``fill``. With
+        the ranges layer every measured pixel is within the file's bound of the original.
+
+    Raises:
+        BitstreamError: the bytes are not an intact file of a known version, or hold a picture.
+        UnknownPriorError: of these, the file was coded with a prior that is not at hand.
+        GeometryError: a size is out of range.
+        BackendError: the simulator cannot run the file's circuits.
+        ValueError: ``layers`` are not the first ones, or the window reaches beyond the image.
+    """
+    if not layers or tuple(layers) != LAYERS[: len(layers)]:
+        raise ValueError(f"layers: expected the first of {', '.join(LAYERS)}, got {layers!r}")
+    container = unpack(data, layers)
+    header = scan_header(container)
+    other = simulate is not None or height is not None or width is not None
+    if not other and container.section("ranges") is not None:
+        return _decode_ranges(container, header, priors, window)
+    projection = replace(
+        header.projection,
+        height=height or header.projection.height,
+        width=width or header.projection.width,
+    )
+    return _decode_preview(container, header, projection, priors, window, simulate)
+
+
+@dataclass(frozen=True, eq=False)
+class Salvaged:
+    """What could be read of a damaged file.
+
+    Attributes:
+        image: The best of it.
+        layers: What it was decoded from.
+        damage: The first error, or ``None`` for a file without damage.
+    """
+
+    image: RangeImage
+    layers: tuple[str, ...]
+    damage: str | None
+
+
+def salvage(data: bytes, priors: Iterable[Prior] = ()) -> Salvaged:
+    """Decode the best layers of a file that are intact.
+
+    Args:
+        data: A file, damaged or cut off.
+        priors: As :func:`decode`.
+
+    Raises:
+        BitstreamError: no layer is intact, or the header is not.
+    """
+    priors = tuple(priors)
+    damage: str | None = None
+    for layers in (LAYERS, BOUNDED, LAYERS[:2], LAYERS[:1]):
+        try:
+            container = unpack(data, layers)
+            header = scan_header(container)
+            used = tuple(layer for layer in layers if layer in container.layers)
+            if container.section("ranges") is not None:
+                return Salvaged(_decode_ranges(container, header, priors, None), used, damage)
+            if LAYERS[0] in used:
+                image = _decode_preview(container, header, header.projection, priors, None, None)
+                return Salvaged(image, used, damage)
+        except BitstreamError as error:
+            damage = damage or str(error)
+    raise BitstreamError("file", 0, f"no layer is intact; the first error was: {damage}")
+
+
+def scan_header(container: Container) -> Header:
+    """A scan's header.
+
+    Raises:
+        BitstreamError: the file holds a picture.
+    """
+    if not isinstance(container.header, Header):
+        raise BitstreamError("header", 0, "holds a picture, not a scan; decode it as an image")
+    return container.header
+
+
+def _decode_ranges(
+    container: Container, header: Header, priors: Iterable[Prior], window: Window | None
+) -> RangeImage:
+    mask, prior = _decode_mask(container, header, priors)
+    section = container.require("ranges")
+    ranges = np.full(header.size, header.fill, np.float32)
+    ranges[mask] = unpack_ranges(section.payload, mask, prior, section.start)
+    if window is not None:
+        inside = _inside(window, header.projection)
+        mask &= inside
+        ranges[~mask] = header.fill
+    return RangeImage(ranges, mask, header.projection, header.fill)
+
+
+def _decode_mask(
+    container: Container, header: Header, priors: Iterable[Prior]
+) -> tuple[NDArray[np.bool_], Prior]:
+    section = container.require("mask")
+    prior = read_prior(section.payload, section.start, priors)
+    return unpack_mask(section.payload, header.size, prior, section.start), prior
+
+
+def _inside(window: Window, projection: SphericalProjection) -> NDArray[np.bool_]:
+    if window.bottom > projection.height or window.right > projection.width:
+        raise ValueError(
+            f"window: expected rows up to {projection.height} and columns up to "
+            f"{projection.width}, got {window.bottom} and {window.right}"
+        )
+    inside = np.zeros((projection.height, projection.width), bool)
+    inside[window.slices] = True
+    return inside
+
+
+def _decode_preview(
+    container: Container,
+    header: Header,
+    projection: SphericalProjection,
+    priors: Iterable[Prior],
+    window: Window | None,
+    simulate: Simulator | None,
+) -> RangeImage:
+    preview = read_preview(container)
+    if (reason := check_work(preview, projection.height, projection.width)) is not None:
+        raise GeometryError(f"{projection.height} x {projection.width} pixels: {reason}")
+    values = np.ones((projection.height, projection.width))
+    inside = window.slices if window else (slice(None), slice(None))
+    values[inside] = evaluate_grid(
+        preview.field,
+        preview.parameters,
+        projection.height,
+        projection.width,
+        window,
+        simulate,
+    )[..., 0]
+    ranges = (values * header.fill).astype(np.float32)
+    if preview.threshold is not None:
+        measured = values < preview.threshold
+    elif container.section("mask") is not None:
+        mask, _ = _decode_mask(container, header, priors)
+        measured = _resampled(mask, projection)
+    else:
+        measured = np.ones(values.shape, bool)
+    if preview.threshold is None:
+        if window is not None:
+            measured &= _inside(window, projection)
+        ranges[~measured] = header.fill
+    return RangeImage(
+        ranges=ranges,
+        measured=measured,
+        projection=projection,
+        fill=header.fill,
+        interpolated=projection != header.projection
+        or (preview.threshold is None and container.section("mask") is None),
+    )
+
+
+def _resampled(mask: NDArray[np.bool_], projection: SphericalProjection) -> NDArray[np.bool_]:
+    """The mask of another grid of the same view: the nearest pixel's."""
+    height, width = mask.shape
+    rows = (2 * np.arange(projection.height) + 1) * height // (2 * projection.height)
+    columns = (2 * np.arange(projection.width) + 1) * width // (2 * projection.width)
+    return mask[np.ix_(rows, columns)]

@@ -1,0 +1,282 @@
+"""Values on a grid -> a field's section, and back: what range images and pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from quinr_lidar.codec.profiles import Profile
+from quinr_lidar.errors import BackendError, ProfileError
+from quinr_lidar.fields import Field, Parameters, QuinrField, pixel_coordinates
+from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.layers.preview import Preview, pack_preview, unpack_preview
+from quinr_lidar.metrics.images import psnr
+from quinr_lidar.quantization.rate_control import Rounder
+from quinr_lidar.quantization.refit import Refitter
+from quinr_lidar.training import FitProgress, FitResult, fit
+from quinr_lidar.training.gauss_newton import image_matrix
+
+MAX_WORK = 1 << 32
+"""Pixels x :attr:`Field.cost` of a file: about a minute of simulation."""
+
+_CHUNK_VALUES = 1 << 21
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a grid: rows ``top:bottom`` and columns ``left:right``, in its pixels.
+
+    Raises:
+        ValueError: it is empty or begins before the grid.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
+            raise ValueError(
+                "window: expected 0 <= top < bottom and 0 <= left < right, got "
+                f"{self.top}, {self.bottom}, {self.left}, {self.right}"
+            )
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedValues:
+    """A trained and rounded field.
+
+    Attributes:
+        payload: From a threshold (``None`` without a mask) to the preview section.
+        fit: Course and result of the training.
+        parameters: Trained parameters before quantisation.
+        before: Of the parameters before quantisation, float64 [H, W, C] in [0, 1].
+        values: What a decoder will see, likewise.
+        float_psnr: Of the values before quantisation, dB of peak 1, over all pixels.
+        psnr: And after.
+    """
+
+    payload: Callable[[float | None], bytes]
+    fit: FitResult
+    parameters: Parameters
+    before: NDArray[np.float64]
+    values: NDArray[np.float64]
+    float_psnr: float
+    psnr: float
+
+
+def fit_values(
+    values: NDArray[np.float32],
+    field: Field,
+    settings: Profile,
+    framing: int,
+    *,
+    masked: bool,
+    counted: NDArray[np.bool_] | None = None,
+    start: Parameters | None = None,
+    progress: Callable[[FitProgress], None] | None = None,
+) -> FittedValues:
+    """Train a field on an image and round its parameters as a profile says.
+
+    Args:
+        values: [H, W, C] in [0, 1].
+        field: Of two inputs and C outputs.
+        settings: Of training and rounding; their field does not count.
+        framing: Bytes of the file around the section, for ``target_bytes``.
+        masked: Whether the section has a threshold.
+        counted: [H, W], pixels that are trained on; all by default.
+        start: Parameters to start from; the profile's settings of a warm start then apply.
+        progress: Called now and then while it trains.
+
+    Raises:
+        ProfileError: decoding would take too much work.
+        TrainingError: training diverged, or the field does not fit into ``target_bytes``.
+    """
+    height, width, channels = values.shape
+    work = height * width * field.cost
+    if work > MAX_WORK:
+        raise ProfileError(
+            f"profile {settings.name}: a {height} x {width} image with this field takes "
+            f"{work:.3g} operations to decode, expected at most {MAX_WORK:.3g}"
+        )
+    targets = torch.from_numpy(np.ascontiguousarray(values)).view(1, -1, channels)
+    samples = _Samples(pixel_coordinates(height, width), targets[0])
+    if counted is not None:
+        chosen = torch.from_numpy(np.ascontiguousarray(counted)).view(-1)
+        samples = _Samples(samples.coordinates[chosen], samples.targets[chosen])
+    attempts = []
+    for fitted in _trainings(field, samples, settings, start, progress):
+        payload = _quantised(settings, field, fitted.parameters, samples, framing, masked)
+        # Written once to learn what a decoder will see, which is what a threshold must suit, and
+        # what counts: the best training may be the one that rounding hurts most.
+        rounded = unpack_preview(payload(0.0 if masked else None), masked=masked)
+        attempts.append((samples.error(field, rounded.parameters), fitted, payload, rounded))
+    _, fitted, payload, rounded = min(attempts, key=lambda attempt: attempt[0])
+    decoded = evaluate_grid(rounded.field, rounded.parameters, height, width)
+    before = evaluate_grid(field, fitted.parameters, height, width)
+    return FittedValues(
+        payload=payload,
+        fit=replace(
+            fitted,
+            steps=sum(one.steps for _, one, _, _ in attempts),
+            seconds=sum(one.seconds for _, one, _, _ in attempts),
+        ),
+        parameters=fitted.parameters,
+        before=before,
+        values=decoded,
+        float_psnr=psnr(values, before, max_value=1.0),
+        psnr=psnr(values, decoded, max_value=1.0),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """An image's pixels: coordinates [P, 2] and targets [P, C]."""
+
+    coordinates: Tensor
+    targets: Tensor
+
+    def error(self, field: Field, parameters: Parameters) -> float:
+        """Mean squared error of the clipped values."""
+        single = {name: tensor.to(self.targets) for name, tensor in parameters.items()}
+        with torch.no_grad():
+            values = field.evaluate(single, self.coordinates[None])[0].clamp(0, 1)
+        return torch.nan_to_num(values - self.targets, nan=1.0).square().mean().item()
+
+
+def _trainings(
+    field: Field,
+    samples: _Samples,
+    settings: Profile,
+    start: Parameters | None,
+    progress: Callable[[FitProgress], None] | None,
+) -> Iterator[FitResult]:
+    """One from each of as many seeds as the profile restarts; a warm start has one."""
+    training = settings.fit_settings(warm=start is not None)
+    count = settings.restarts if start is None else 1
+    for number in range(count):
+
+        def advance(one: FitProgress, done: int = number * training.steps) -> None:
+            if progress:
+                progress(FitProgress(done + one.step, count * training.steps, one.loss))
+
+        own = replace(training, seed=training.seed + number)
+        targets = samples.targets[None]
+        yield fit(field, samples.coordinates, targets, own, start=start, progress=advance)
+
+
+def evaluate_grid(
+    field: Field,
+    parameters: Parameters,
+    height: int,
+    width: int,
+    window: Window | None = None,
+    simulate: Simulator | None = None,
+) -> NDArray[np.float64]:
+    """A field's values clipped to [0, 1] at the pixel centres of a grid: float64 [H, W, C].
+
+    In float64 whatever the parameters' dtype: what two machines compute then differs by about
+    1e-13, far below what float32 ranges resolve. In chunks, so that memory stays within some
+    100 MB whatever the image.
+
+    Args:
+        field: Of two inputs.
+        parameters: Of one frame.
+        height: Rows of the whole grid.
+        width: Columns of the whole grid.
+        window: The part that is wanted; all of it by default.
+        simulate: Runs a quINR's circuits instead of the backend.
+
+    Raises:
+        ValueError: the window reaches beyond the grid.
+        BackendError: the simulator cannot do it, or the field has no circuit to simulate.
+    """
+    window = window or Window(0, height, 0, width)
+    if window.bottom > height or window.right > width:
+        raise ValueError(
+            f"window: expected rows up to {height} and columns up to {width}, "
+            f"got {window.bottom} and {window.right}"
+        )
+    rows, columns = window.bottom - window.top, window.right - window.left
+    coordinates = pixel_coordinates(height, width, torch.float64).view(height, width, 2)
+    inside = coordinates[window.slices].reshape(-1, 2)
+    values = evaluate_at(field, parameters, inside, simulate)
+    return values.view(rows, columns, field.outputs).numpy()
+
+
+def evaluate_at(
+    field: Field, parameters: Parameters, coordinates: Tensor, simulate: Simulator | None = None
+) -> Tensor:
+    """A field's values clipped to [0, 1] at float64 coordinates [P, 2]: float64 [P, C].
+
+    Raises:
+        BackendError: as :func:`evaluate_grid`.
+    """
+    evaluate = field.evaluate
+    if simulate is not None:
+        if not isinstance(field, QuinrField):
+            raise BackendError(f"a {type(field).__name__} has no circuit to simulate")
+        evaluate = partial(field.evaluate, simulate=simulate)
+    doubles = {name: tensor.double() for name, tensor in parameters.items()}
+    widest = max(max(shape) for shape in field.shapes.values())
+    chunk = max(1, _CHUNK_VALUES // max(widest, _states(field)))
+    with torch.no_grad():
+        parts = [evaluate(doubles, part[None]).clamp(0, 1)[0] for part in coordinates.split(chunk)]
+    # A hostile file can make values overflow; such pixels count as unmeasured.
+    return torch.nan_to_num(torch.cat(parts), nan=1.0)
+
+
+def check_work(preview: Preview, height: int, width: int) -> str | None:
+    """Why a file asks for too much, or ``None``."""
+    work = height * width * preview.field.cost
+    return f"takes {work:.3g} operations, at most {MAX_WORK:.3g}" if work > MAX_WORK else None
+
+
+def _states(field: Field) -> int:
+    return 1 << getattr(field, "qubits", 0)
+
+
+def _quantised(
+    settings: Profile,
+    field: Field,
+    parameters: Parameters,
+    samples: _Samples,
+    framing: int,
+    masked: bool,
+) -> Callable[[float | None], bytes]:
+    """From a threshold to the preview section, parameters rounded as the profile says."""
+    if settings.quantization == "uniform":
+        return lambda threshold: pack_preview(field, parameters, settings.bits, threshold)
+    refit = None
+    if settings.refit_groups > 1:
+        refit = Refitter(
+            field,
+            samples.coordinates,
+            samples.targets,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        )
+    rounder = Rounder(
+        field,
+        parameters,
+        image_matrix(field, parameters, samples.coordinates, settings.seed),
+        samples.error(field, parameters),
+        masked=masked,
+        refit=refit,
+        groups=settings.refit_groups,
+    )
+    budget = None if settings.target_bytes is None else settings.target_bytes - framing
+    candidates = rounder.candidates(settings.coarseness, budget)
+    return min(candidates, key=lambda one: samples.error(field, one.parameters())).payload

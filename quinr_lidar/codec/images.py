@@ -1,0 +1,148 @@
+"""The Kodak track: grey and colour pictures through the same fields, training and container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar.codec.encoding import framing_bytes
+from quinr_lidar.codec.field_codec import Window, check_work, evaluate_grid, fit_values
+from quinr_lidar.codec.inspection import read_preview
+from quinr_lidar.codec.profiles import Profile, get_profile
+from quinr_lidar.container import ImageHeader, Section, pack, unpack
+from quinr_lidar.errors import BitstreamError, GeometryError
+from quinr_lidar.fields import Field, Parameters
+from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.training import FitProgress, FitResult
+
+CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """A file and how it came about.
+
+    Attributes:
+        data: The file.
+        fit: Course and result of the training.
+        parameters: Trained parameters before quantisation.
+        float_psnr: PSNR before quantisation over all pixels and channels, dB.
+        psnr: PSNR of what the file decodes to before it is rounded to 8 bits, dB.
+    """
+
+    data: bytes
+    fit: FitResult
+    parameters: Parameters
+    float_psnr: float
+    psnr: float
+
+
+def encode_image(
+    image: NDArray[np.uint8],
+    profile: str | Profile = "paper",
+    *,
+    field: Field | None = None,
+    progress: Callable[[FitProgress], None] | None = None,
+    **overrides: Any,
+) -> EncodedImage:
+    """Compress a picture into the bytes of a ``.quinr`` file.
+
+    Args:
+        image: uint8 [H, W] grey, or [H, W, 3] RGB.
+        profile: A name of :data:`quinr_lidar.codec.profiles.PROFILES`, or a profile.
+        field: Another field than the profile's, for comparison; two inputs, an output a channel.
+        progress: Called now and then while it trains.
+        **overrides: Settings of the profile to change.
+
+    Raises:
+        GeometryError: not a grey or RGB picture of 8 bits, or too large.
+        ProfileError: an unknown profile or setting, or a value out of range.
+        TrainingError: training diverged, or the field does not fit into ``target_bytes``.
+    """
+    settings = get_profile(profile).with_overrides(**overrides)
+    values = as_values(image)
+    height, width, channels = values.shape
+    try:
+        header = ImageHeader(height, width)
+    except ValueError as error:
+        raise GeometryError(f"image: {error}") from error
+    fitted = fit_values(
+        values,
+        field or settings.field(channels),
+        settings,
+        framing_bytes(header, settings.target_bytes),
+        masked=False,
+        progress=progress,
+    )
+    return EncodedImage(
+        data=pack(header, [Section("preview", fitted.payload(None))]),
+        fit=fitted.fit,
+        parameters=fitted.parameters,
+        float_psnr=fitted.float_psnr,
+        psnr=fitted.psnr,
+    )
+
+
+def decode_image(
+    data: bytes,
+    *,
+    height: int | None = None,
+    width: int | None = None,
+    window: Window | None = None,
+    simulate: Simulator | None = None,
+) -> NDArray[np.uint8]:
+    """Reconstruct a picture from the bytes of a ``.quinr`` file.
+
+    Args:
+        data: A whole file.
+        height: Rows to evaluate the field at, instead of the original's.
+        width: Columns, likewise.
+        window: The part that is wanted.
+        simulate: Runs the circuits instead of the backend, see
+            :func:`quinr_lidar.circuit.devices.device_probabilities`.
+
+    Returns:
+        uint8 [H, W] or [H, W, 3], of the window where one is given.
+
+    Raises:
+        BitstreamError: the bytes are not an intact file of a known version, or hold a scan.
+        GeometryError: a size is out of range.
+        BackendError: the simulator cannot run the file's circuits.
+        ValueError: the window reaches beyond the picture.
+    """
+    container = unpack(data)
+    header = container.header
+    if not isinstance(header, ImageHeader):
+        raise BitstreamError("header", 0, "holds a scan, not a picture; decode it as a scan")
+    preview = read_preview(container)
+    if preview.field.outputs not in CHANNELS:
+        raise BitstreamError(
+            "preview", 0, f"a picture has 1 or 3 channels, got {preview.field.outputs}"
+        )
+    try:
+        size = ImageHeader(height or header.height, width or header.width)
+    except ValueError as error:
+        raise GeometryError(f"image: {error}") from error
+    if (reason := check_work(preview, *size.size)) is not None:
+        raise GeometryError(f"{size.height} x {size.width} pixels: {reason}")
+    values = evaluate_grid(preview.field, preview.parameters, *size.size, window, simulate)
+    image = np.rint(values * 255).astype(np.uint8)
+    return image[..., 0] if image.shape[-1] == 1 else image
+
+
+def as_values(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A picture's values [H, W, C] in [0, 1].
+
+    Raises:
+        GeometryError: not a grey or RGB picture of 8 bits.
+    """
+    stacked = image[..., None] if image.ndim == 2 else image
+    if image.dtype != np.uint8 or stacked.ndim != 3 or stacked.shape[-1] not in CHANNELS:
+        raise GeometryError(
+            f"image: expected uint8 [H, W] or [H, W, 3], got {image.dtype} {list(image.shape)}"
+        )
+    return stacked.astype(np.float32) / np.float32(255)

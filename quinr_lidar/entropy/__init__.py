@@ -1,0 +1,1 @@
+"""Entropy coding: models, coders, and what models learn from."""

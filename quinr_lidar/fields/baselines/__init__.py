@@ -1,0 +1,1 @@
+"""Fields that quINR is compared with."""

@@ -1,0 +1,118 @@
+"""Random Fourier features and a small network behind them (Tancik et al. 2020).
+
+``gamma(x) = (cos(2 pi B x), sin(2 pi B x))`` with B drawn once from a normal distribution and
+never trained: a file stores the seed and the deviations, not B.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+
+from quinr_lidar.circuit.random import split_mix_uniforms
+from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields.baselines.mlp import (
+    MAX_LAYERS,
+    MAX_WIDTH,
+    default_bound,
+    layer_shapes,
+    require,
+    run_layers,
+    uniform,
+)
+from quinr_lidar.fields.defaults import FieldDefaults
+from quinr_lidar.fields.field import Parameters, parameter_count
+
+Activation = Literal["relu", "tanh"]
+
+
+@dataclass(frozen=True)
+class FourierField(FieldDefaults):
+    """Sizes of a network on random Fourier features.
+
+    Attributes:
+        features: Rows of B; the network sees twice as many inputs.
+        width: Units of a hidden layer.
+        layers: Hidden layers.
+        activation: Behind every hidden layer.
+        inputs: Coordinates of a sample.
+        outputs: Values of a sample.
+        deviations: Standard deviation of B for each coordinate, cycles per unit.
+        seed: Of B.
+
+    Raises:
+        CircuitError: a size is out of range.
+    """
+
+    features: int
+    width: int
+    layers: int = 1
+    activation: Activation = "relu"
+    inputs: int = 2
+    outputs: int = 1
+    deviations: tuple[float, ...] = (0.4, 0.7)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require("features", self.features, 1, MAX_WIDTH)
+        require("width", self.width, 1, MAX_WIDTH)
+        require("layers", self.layers, 1, MAX_LAYERS)
+        require("outputs", self.outputs, 1, 16)
+        require("seed", self.seed, 0, 2**32 - 1)
+        if self.activation not in ("relu", "tanh"):
+            raise CircuitError(f"activation: expected relu or tanh, got {self.activation!r}")
+        if len(self.deviations) != self.inputs or not np.isfinite(self.deviations).all():
+            raise CircuitError(f"deviations: expected {self.inputs} numbers")
+
+    @cached_property
+    def directions(self) -> NDArray[np.float64]:
+        """B [features, inputs], cycles per unit; of deviations as files keep them, float16."""
+        uniforms = split_mix_uniforms(self.seed, self.features * self.inputs)
+        normal = ndtri(uniforms).reshape(self.features, self.inputs)
+        return normal * np.asarray(self.deviations, dtype=np.float16).astype(np.float64)
+
+    @property
+    def cost(self) -> int:
+        """Multiplications a sample."""
+        return parameter_count(self)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter tensor of one frame, in the order files store them."""
+        return self._shapes
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return layer_shapes([2 * self.features, *[self.width] * self.layers, self.outputs], first=1)
+
+    def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
+        """Random float32 parameters on the CPU, bounds as PyTorch's linear layers have them."""
+        parameters: Parameters = {}
+        for name, shape in self.shapes.items():
+            if name == "output_offset":
+                parameters[name] = torch.full((frames, *shape), 0.5)
+                continue
+            inputs = shape[1] if len(shape) == 2 else self._inputs_of(name)
+            # As many again, for the half of all units that ReLU switches off (He et al. 2015).
+            gain = math.sqrt(6.0) if name.startswith("weight") else 1.0
+            parameters[name] = uniform((frames, *shape), gain * default_bound(inputs), generator)
+        return parameters
+
+    def _inputs_of(self, bias: str) -> int:
+        return self.shapes[bias.replace("bias", "weight")][1]
+
+    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+        """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
+        directions = torch.from_numpy(2 * math.pi * self.directions).to(coordinates)
+        angles = coordinates @ directions.T
+        features = torch.cat((angles.cos(), angles.sin()), -1)
+        activation = torch.relu if self.activation == "relu" else torch.tanh
+        return run_layers(parameters, features, range(1, self.layers + 2), activation)

@@ -1,0 +1,104 @@
+"""SIREN, the field of COIN (Dupont et al. 2021): ``sin(w0 (W x + b))`` layers, a linear last one.
+
+Sitzmann et al. 2020 draw the first layer's weights from ``U(+-1 / inputs)``, which is ``+-w0 / 2``
+radians a unit; `frequencies` sets that half-range for each coordinate instead, as for quINR.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from quinr_lidar.errors import CircuitError
+from quinr_lidar.fields.baselines.mlp import (
+    MAX_LAYERS,
+    MAX_WIDTH,
+    layer_shapes,
+    require,
+    run_layers,
+    uniform,
+)
+from quinr_lidar.fields.defaults import FieldDefaults
+from quinr_lidar.fields.field import Parameters, parameter_count
+
+
+@dataclass(frozen=True)
+class SirenField(FieldDefaults):
+    """Sizes of a SIREN.
+
+    Attributes:
+        width: Units of a hidden layer.
+        layers: Hidden layers.
+        inputs: Coordinates of a sample.
+        outputs: Values of a sample.
+        w0: Factor inside every sine.
+        frequencies: Initial half-range of ``w0 W`` of the first layer for each coordinate,
+            radians per unit. Only :meth:`initial_parameters` uses it.
+
+    Raises:
+        CircuitError: a size is out of range.
+    """
+
+    width: int
+    layers: int
+    inputs: int = 2
+    outputs: int = 1
+    w0: float = 30.0
+    frequencies: tuple[float, ...] = (3.5, 6.0)
+
+    def __post_init__(self) -> None:
+        require("width", self.width, 1, MAX_WIDTH)
+        require("layers", self.layers, 1, MAX_LAYERS)
+        require("outputs", self.outputs, 1, 16)
+        if len(self.frequencies) != self.inputs:
+            raise CircuitError(f"frequencies: expected {self.inputs}, got {len(self.frequencies)}")
+        if not (math.isfinite(self.w0) and self.w0 > 0):
+            raise CircuitError(f"w0: expected a positive number, got {self.w0}")
+
+    @property
+    def cost(self) -> int:
+        """Multiplications a sample."""
+        return parameter_count(self)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every parameter tensor of one frame, in the order files store them."""
+        return self._shapes
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return layer_shapes([self.inputs, *[self.width] * self.layers, self.outputs])
+
+    @property
+    def periods(self) -> dict[str, float]:
+        """Hidden biases act modulo ``2 pi / w0``."""
+        return {f"bias{layer}": 2 * math.pi / self.w0 for layer in range(self.layers)}
+
+    def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
+        """Random float32 parameters on the CPU (Sitzmann et al. 2020, section 3.2)."""
+        hidden = math.sqrt(6 / self.width) / self.w0
+        parameters: Parameters = {}
+        for name, shape in self.shapes.items():
+            if name == "weight0":
+                bounds = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform((frames, *shape), 1.0, generator) * bounds
+            elif name.startswith("bias"):
+                parameters[name] = uniform((frames, *shape), math.pi / self.w0, generator)
+            elif name == "output_offset":
+                parameters[name] = torch.full((frames, *shape), 0.5)
+            else:
+                parameters[name] = uniform((frames, *shape), hidden, generator)
+        return parameters
+
+    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+        """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
+        return run_layers(
+            parameters,
+            coordinates,
+            range(self.layers + 1),
+            lambda values: torch.sin(self.w0 * values),
+        )

@@ -1,0 +1,1 @@
+"""Layers of a file, decodable one after another."""

@@ -1,0 +1,141 @@
+"""Layer 3, bounded ranges: the range of every measured pixel within a stated error.
+
+The step, the knee where there is one, and the range coder's bytes. See docs/format.md.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quinr_lidar.byte_io import ByteReader
+from quinr_lidar.circuit.native import instruction_set, load_kernel
+from quinr_lidar.entropy.models import Prior
+from quinr_lidar.errors import GeometryError
+from quinr_lidar.layers.range_steps import (
+    MAX_STEP,
+    MIN_STEP,
+    RangeSteps,
+    allowed_error,
+    choose_steps,
+)
+
+EVEN, GROWING = 0, 1
+STEPS_A_KNEE = 16
+"""A step is at most so many times the knee: beyond it a step's ranges differ by factors."""
+
+
+def pack_ranges(
+    ranges: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    prior: Prior,
+    bound: float,
+    growth: float = 0.0,
+) -> bytes:
+    """Write the section.
+
+    Args:
+        ranges: float32 [H, W], metres.
+        mask: [H, W], which of them count.
+        prior: Whose ranges field codes them.
+        bound: Largest error, metres.
+        growth: The bound of a range r is ``max(bound, growth * r)``.
+
+    Raises:
+        GeometryError: the bound is too small for the largest range.
+    """
+    measured = ranges[mask]
+    grid = choose_steps(bound, growth, float(measured.max(initial=0)))
+    steps = np.zeros(ranges.shape, np.int32)
+    steps[mask] = grid.to_steps(measured)
+    _verify(measured, grid.to_ranges(steps[mask]), bound, growth)
+    coded = load_kernel().encode_ranges(
+        prior.ranges.strict,
+        prior.linear,
+        np.ascontiguousarray(mask, np.uint8),
+        grid.step,
+        steps,
+        isa=instruction_set(),
+    )
+    return _pack_grid(grid) + coded
+
+
+def unpack_ranges(
+    payload: bytes, mask: NDArray[np.bool_], prior: Prior, start: int = 0
+) -> NDArray[np.float32]:
+    """Read the section: float32 [N], the measured pixels in the order of ``ranges[mask]``, metres.
+
+    Args:
+        payload: The section's bytes.
+        mask: [H, W], of the mask layer.
+        prior: Of the mask layer.
+        start: The section's offset in the file, for error messages.
+
+    Raises:
+        BitstreamError: the bytes are too few, or their steps impossible.
+    """
+    reader = ByteReader(payload, "ranges", start)
+    grid = _unpack_grid(reader)
+    steps = np.zeros(mask.shape, np.int32)
+    sound = load_kernel().decode_ranges(
+        prior.ranges.strict,
+        prior.linear,
+        payload[reader.position :],
+        np.ascontiguousarray(mask, np.uint8),
+        grid.step,
+        steps,
+        isa=instruction_set(),
+    )
+    if not sound:
+        raise reader.error("the coded pixels end too early")
+    return grid.to_ranges(steps[mask])
+
+
+def bound_of(payload: bytes, start: int = 0) -> dict[str, float]:
+    """What a ranges section says of its errors: ``bound`` in metres, and its ``growth`` if any.
+
+    A hair below what was asked for, by what rounding to float32 may add.
+
+    Raises:
+        BitstreamError: the section is too short, or its steps impossible.
+    """
+    grid = _unpack_grid(ByteReader(payload, "ranges", start))
+    bound = {"bound": grid.step / 2}
+    if grid.knee is not None:
+        bound["growth"] = math.expm1(grid.step / 2 / grid.knee)
+    return bound
+
+
+def _verify(
+    original: NDArray[np.float32], decoded: NDArray[np.float32], bound: float, growth: float
+) -> None:
+    error = np.abs(original.astype(np.float64) - decoded)
+    beyond = error > allowed_error(original, bound, growth)
+    if beyond.any():
+        worst = float(error[beyond].max())
+        raise GeometryError(f"bound: {bound:g} m cannot be kept, an error would be {worst:g} m")
+
+
+def _pack_grid(grid: RangeSteps) -> bytes:
+    if grid.knee is None:
+        return struct.pack("<Bf", EVEN, grid.step)
+    return struct.pack("<Bff", GROWING, grid.step, grid.knee)
+
+
+def _unpack_grid(reader: ByteReader) -> RangeSteps:
+    kind = reader.byte("kind of steps")
+    if kind not in (EVEN, GROWING):
+        raise reader.error(f"unknown kind of steps {kind}; a newer quinr-lidar may read it")
+    step = reader.number("f", "step")
+    if not MIN_STEP <= step <= MAX_STEP:
+        raise reader.error(f"step: expected {MIN_STEP:g}..{MAX_STEP:g} m, got {step}")
+    if kind == EVEN:
+        return RangeSteps(step)
+    knee = reader.number("f", "knee")
+    least = max(MIN_STEP, step / STEPS_A_KNEE)
+    if not (math.isfinite(knee) and knee >= least):
+        raise reader.error(f"knee: expected at least {least:g} m, got {knee}")
+    return RangeSteps(step, knee)

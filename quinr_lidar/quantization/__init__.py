@@ -1,0 +1,1 @@
+"""Parameters to whole numbers: rounding, grids, sizes in bytes, training in between."""

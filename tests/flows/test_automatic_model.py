@@ -1,0 +1,72 @@
+"""`prior="auto"` through the flow: settled before the first frame, and only once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.archive_dataset import decide
+from flows.archive_sequence import archive_sequence
+from flows.parameters import Archiving
+from pipeline.archive.reader import PackedSequence
+from pipeline.datasets import encode_velodyne
+from pipeline.models.files import keep_prior
+from pipeline.models.resolved import NOTE, PriorChoice, write_choice
+from pipeline.nightly.inbox import Drive
+from quinr_lidar import codec
+from quinr_lidar.entropy.models import built_in_priors, pack_prior
+
+TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+
+
+def drive(folder: Path, count: int) -> Path:
+    folder.mkdir(parents=True)
+    for index in range(count):
+        points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(3000, 3))
+        (folder / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
+    return folder
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
+    scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
+
+    def archive():
+        state = archive_sequence(
+            str(scans), str(out), overrides=TINY, prior="auto", jobs=1, return_state=True
+        )
+        assert state.is_completed(), state.message
+        return json.loads((out / "d" / NOTE).read_text())
+
+    choice = archive()
+    built_in = built_in_priors()["hdl64"]
+    assert choice["prior"] == built_in.name
+    first = (out / "d" / "frames" / "000000.quinr").read_bytes()
+    assert codec.inspect(first).prior == built_in.name
+    assert archive() == choice
+    how = Archiving(overrides=TINY, prior="auto")
+    decided = decide(Drive(scans, "d"), out, how, resume=True, settle_minutes=0)
+    assert decided is not None
+    assert decided.kind == "complete"
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_harness")
+def test_what_was_settled_codes_the_frames(tmp_path):
+    scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
+    built_in = built_in_priors()["hdl64"]
+    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
+    own = pack_prior(*layers, bits=built_in.data[5] - 1)
+    keep_prior(out / "d", own)
+    write_choice(out / "d", PriorChoice(own.name, "drive e"))
+    state = archive_sequence(
+        str(scans), str(out), overrides=TINY, prior="auto", jobs=1, return_state=True
+    )
+    assert state.is_completed(), state.message
+    packed = PackedSequence.open(out / "d")
+    assert packed.description.priors == (own.name,)
+    assert [prior.name for prior in packed.priors] == [own.name], "the archive carries it"

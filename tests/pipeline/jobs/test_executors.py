@@ -1,0 +1,217 @@
+"""Jobs that hang, in processes and threads, and what a cluster's worker answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.jobs import executors as slots
+from pipeline.jobs.executors import (
+    AttemptError,
+    Failure,
+    GaveUpError,
+    JobTimeoutError,
+    ThreadSlot,
+    apply_remotely,
+    result_of,
+)
+from pipeline.jobs.workers import ATTEMPTS, Workers
+from pipeline.sequence.frames import RestoreJob
+from pipeline.sequence.records import FrameRecord
+from quinr_lidar import __version__
+
+
+def jobs_of(folder: Path, *names: str) -> list[RestoreJob]:
+    return [RestoreJob(name, folder / name, folder / name) for name in names]
+
+
+def attempt(job: RestoreJob) -> int:
+    """Which attempt this is; leaves a file with the process's id."""
+    number = len(list(job.source.parent.glob(f"{job.frame_id}.*"))) + 1
+    (job.source.parent / f"{job.frame_id}.{number}").write_text(str(os.getpid()))
+    return number
+
+
+def hang(job: RestoreJob) -> FrameRecord:
+    """Jobs named "never" hang, those named "later" at first."""
+    number = attempt(job)
+    if job.frame_id.startswith("never") or (job.frame_id.startswith("later") and number == 1):
+        time.sleep(600)
+    return FrameRecord(job.frame_id, "ok")
+
+
+def has_ended(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state == "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc for processes")
+def test_a_job_that_hangs_is_killed_and_tried_again(tmp_path):
+    jobs = jobs_of(tmp_path, "never", "later", "fine", "well")
+    with Workers(2, timeout=2) as workers:
+        records = workers.run(hang, jobs)
+    assert [record.status for record in records] == ["failed", "ok", "ok", "ok"]
+    assert (records[0].error or "").endswith("never: no result after 2 s")
+    tried = {job.frame_id: len(list(tmp_path.glob(f"{job.frame_id}.*"))) for job in jobs}
+    assert tried == {"never": ATTEMPTS, "later": 2, "fine": 1, "well": 1}
+    hung = [int(path.read_text()) for path in (*tmp_path.glob("never.*"), tmp_path / "later.1")]
+    deadline = time.monotonic() + 60
+    while not all(map(has_ended, hung)):
+        assert time.monotonic() < deadline, "a process that hung is still there"
+        time.sleep(0.1)
+
+
+def interrupt(workers: Workers[FrameRecord], folder: Path) -> None:
+    """Ctrl-C while a job hangs; returns when nobody waits for it any more."""
+
+    def wait_in_vain() -> None:
+        with suppress(Exception):
+            workers.run(hang, jobs_of(folder, "never"))
+
+    waiting = threading.Thread(target=wait_in_vain)
+    try:
+        with workers:
+            waiting.start()
+            while not list(folder.glob("never.*")):
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        waiting.join(60)
+    assert not waiting.is_alive()
+    assert len(list(folder.glob("never.*"))) == 1
+
+
+def test_after_ctrl_c_nobody_waits_for_a_process_that_hangs(tmp_path):
+    interrupt(Workers(2), tmp_path)
+
+
+def test_after_ctrl_c_nobody_waits_long_for_a_thread_that_hangs(tmp_path, monkeypatch):
+    monkeypatch.setattr(slots, "_GRACE_SECONDS", 0.1)
+    interrupt(Workers(slots=threads(2)), tmp_path)
+
+
+def threads(count: int) -> list[ThreadSlot]:
+    return [ThreadSlot() for _ in range(count)]
+
+
+def test_a_thread_that_hangs_is_left_alone_and_not_doubled(tmp_path):
+    with Workers(slots=threads(1), timeout=0.2) as workers:
+        records = workers.run(hang, jobs_of(tmp_path, "never", "fine"))
+    assert [record.status for record in records] == ["failed", "ok"]
+    assert len(list(tmp_path.glob("never.*"))) == 1
+
+
+def test_where_everything_hangs_the_rest_is_not_tried(tmp_path):
+    jobs = jobs_of(tmp_path, "never1", "never2", "never3", "fine")
+    seen: list[FrameRecord] = []
+    with (
+        pytest.raises(GaveUpError, match=r"3 jobs in a row gave no result within 0\.1 s"),
+        Workers(slots=threads(1), timeout=0.1, on_record=seen.append) as workers,
+    ):
+        workers.run(hang, jobs)
+    assert [record.status for record in seen] == ["failed"] * 3
+    assert not list(tmp_path.glob("fine.*"))
+
+
+def test_jobs_that_wait_for_a_worker_meanwhile_are_not_tried_either(tmp_path):
+    hanging = [jobs_of(tmp_path, f"never{index}") for index in range(12)]
+
+    def run(jobs: list[RestoreJob]) -> str:
+        try:
+            return workers.run(hang, jobs)[0].error or ""
+        except GaveUpError:
+            return "not tried"
+
+    with Workers(slots=threads(2), timeout=0.2) as workers, ThreadPoolExecutor(12) as chunks:
+        found = list(chunks.map(run, hanging))
+    tried = {path.name.partition(".")[0] for path in tmp_path.iterdir()}
+    # Three in a row, and what the other worker had begun by then.
+    assert 3 <= len(tried) <= 4
+    assert found.count("not tried") == 12 - len(tried)
+
+
+def test_hanging_jobs_among_others_are_no_reason_to_give_up(tmp_path):
+    names = ["never1", "never2", "a", "never3", "never4", "b"]
+    with Workers(slots=threads(1), timeout=0.1) as workers:
+        records = workers.run(hang, jobs_of(tmp_path, *names))
+    assert [record.status for record in records] == ["failed", "failed", "ok"] * 2
+
+
+def fail_at_first(job: RestoreJob) -> FrameRecord:
+    if attempt(job) < int(job.frame_id):
+        raise TimeoutError("its own")
+    return FrameRecord(job.frame_id, "ok")
+
+
+def test_threads_try_again_as_processes_do(tmp_path):
+    with Workers(slots=threads(2), timeout=60) as workers:
+        records = workers.run(fail_at_first, jobs_of(tmp_path, "1", "2", "3", "4"))
+    assert [record.status for record in records] == ["ok", "ok", "ok", "failed"]
+    assert "TimeoutError: its own" in (records[3].error or "")
+
+
+def count_threads(job: RestoreJob) -> FrameRecord:
+    return FrameRecord(f"{torch.get_num_threads()} {threading.current_thread().name}", "ok")
+
+
+def test_jobs_run_side_by_side_with_one_thread_each(tmp_path):
+    meeting = threading.Barrier(3, timeout=60)
+
+    def meet(job: RestoreJob) -> FrameRecord:
+        meeting.wait()
+        return count_threads(job)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with Workers(slots=threads(3)) as workers:
+            records = workers.run(meet, jobs_of(tmp_path, "a", "b", "c"))
+    finally:
+        torch.set_num_threads(before)
+    assert {record.frame_id.split()[0] for record in records} == {"1"}
+    assert len({record.frame_id for record in records}) == 3
+
+
+def test_what_a_clusters_worker_answers(tmp_path):
+    late, fine, four = jobs_of(tmp_path, "never", "fine", "4")
+    answer = apply_remotely(__version__, hang, fine, 60)
+    assert result_of(pickle.loads(pickle.dumps(answer)), 60) == FrameRecord("fine", "ok")
+    answer = apply_remotely(__version__, fail_at_first, four, 60)
+    assert pickle.loads(pickle.dumps(answer)) == Failure("TimeoutError: its own")
+    with pytest.raises(AttemptError, match="its own"):
+        result_of(answer, 60)
+    answer = apply_remotely(__version__, hang, late, 0.1)
+    with pytest.raises(JobTimeoutError, match=r"no result after 0\.1 s") as caught:
+        result_of(answer, 0.1)
+    assert caught.value.still_running
+    answer = apply_remotely("0.0", hang, fine, 60)
+    with pytest.raises(AttemptError, match=rf"has quinr-lidar {__version__}, expected 0\.0"):
+        result_of(answer, 60)
+
+
+def warn(job: RestoreJob) -> FrameRecord:
+    logging.getLogger("library").warning("of %s\nin two lines", job.frame_id)
+    return FrameRecord(job.frame_id, "ok")
+
+
+def test_workers_log_json_where_it_is_wanted(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("QUINR_LOG_FORMAT", "json")
+    with Workers(1) as workers:
+        workers.run(warn, jobs_of(tmp_path, "a"))
+    events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(event["event"], event["level"], event["message"]) for event in events] == [
+        ("log", "WARNING", "of a\nin two lines")
+    ]

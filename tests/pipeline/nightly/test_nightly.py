@@ -1,0 +1,254 @@
+"""Inboxes, verification in jobs, and removing originals: on tiny scans, without Prefect."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.archive.layout import MCAP
+from pipeline.archive.writer import pack_sequence
+from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.evaluation.archive import ArchiveEvaluation
+from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
+from pipeline.nightly.inbox import Drive, check_settings, drives_in, is_archived
+from pipeline.nightly.report import DriveOutcome, night_report, night_rows, report_of
+from pipeline.nightly.retention import BEGUN, LIST, has_begun, remove_originals
+from pipeline.nightly.verification import VerifyJob, check_archive
+from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.sequence import archive_jobs, archive_settings
+from pipeline.storage.locations import locate
+from quinr_lidar import SphericalProjection
+from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
+
+TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+TINY |= {"warm_steps": 2, "run_length": 3}
+SCANS = 5
+
+
+def write_scan(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    points = np.random.default_rng(seed).normal(scale=(15, 15, 1), size=(400, 3))
+    path.write_bytes(encode_velodyne(points))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """``scans`` and, archived and packed, ``archive/scans``."""
+    root = tmp_path_factory.mktemp("night")
+    for index in range(SCANS):
+        write_scan(root / "scans" / f"{index:06d}.bin", index)
+    profile, _ = archive_settings(root / "archive" / "scans", "bounded", TINY)
+    jobs = archive_jobs(open_dataset(root / "scans"), root / "archive", profile)
+    records = [archive_frame(replace(job, projection=SphericalProjection(8, 32))) for job in jobs]
+    assert [record.error for record in records] == [None] * SCANS
+    pack_sequence(root / "archive" / "scans", records=records, profile=profile)
+    return root
+
+
+@pytest.fixture
+def night(made, tmp_path) -> Path:
+    """A copy that a test may damage, and whose originals it may remove."""
+    return shutil.copytree(made, tmp_path / "night")
+
+
+def parts(night: Path):
+    folder = night / "archive" / "scans"
+    return open_dataset(night / "scans"), folder, locate(folder)
+
+
+def scans_of(night: Path) -> list[str]:
+    return sorted(path.name for path in (night / "scans").iterdir())
+
+
+def test_drives_are_found_in_every_layout(tmp_path):
+    for path in (
+        "kitti/sequences/00/velodyne/000000.bin",
+        "kitti/sequences/01/velodyne/000000.bin",
+        "raw/2011_09_26/2011_09_26_drive_0001_sync/velodyne_points/data/0000000000.bin",
+        "plain/000000.bin",
+        ".hidden/000000.bin",
+    ):
+        write_scan(tmp_path / path, 0)
+    (tmp_path / "emptied" / "velodyne").mkdir(parents=True)
+    names = ["00", "01", "2011_09_26_drive_0001_sync", "plain"]
+    found = drives_in(tmp_path)
+    assert sorted(drive.name for drive in found) == sorted(names)
+    assert all(drive.open().name == drive.name for drive in found)
+    assert [drive.name for drive in drives_in(tmp_path / "kitti")] == ["00", "01"]
+    assert [drive.name for drive in drives_in(tmp_path / "kitti/sequences/00")] == ["00"]
+    assert [drive.name for drive in drives_in(tmp_path / "kitti/sequences/00/velodyne")] == ["00"]
+    assert drives_in(tmp_path / "emptied") == []
+    write_scan(tmp_path / "other/sequences/00/velodyne/000000.bin", 1)
+    with pytest.raises(DatasetError, match="two drives are named 00"):
+        drives_in(tmp_path)
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        drives_in(tmp_path / "nowhere")
+
+
+def test_a_drive_is_archived_when_every_scan_is(night):
+    dataset, folder, archive = parts(night)
+    profile, _ = archive_settings(folder, "bounded", TINY)
+    assert is_archived(dataset, archive, profile)
+    assert not is_archived(dataset, locate(night / "elsewhere"), profile)
+    write_scan(night / "scans" / "000005.bin", 5)
+    assert not is_archived(open_dataset(night / "scans"), archive, profile)
+    (night / "scans" / "000005.bin").unlink()
+    (night / "scans" / "000001.bin").write_bytes(b"\0" * 16)
+    assert not is_archived(dataset, archive, profile)
+    # Part of the originals is gone, the archive has them all the same.
+    (night / "scans" / "000001.bin").unlink()
+    assert is_archived(open_dataset(night / "scans"), archive, profile)
+
+
+def test_other_settings_do_not_replace_an_archive(night):
+    dataset, folder, archive = parts(night)
+    other, _ = archive_settings(folder, "bounded", TINY, bound=0.5)
+    with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
+        is_archived(dataset, archive, other)
+    (folder / "manifest.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArchiveError):
+        check_settings(archive, other)
+
+
+def test_an_archive_is_checked_as_a_job(night):
+    _, folder, _ = parts(night)
+    good = check_archive(VerifyJob(str(folder)))
+    assert (good.status, good.deep, good.frames) == ("ok", False, SCANS)
+    deep = check_archive(VerifyJob(str(folder), night / "scans"))
+    assert (deep.status, deep.deep) == ("ok", True)
+    assert deep.max_error_m is not None
+    assert deep.bound_m is not None
+    assert 0 < deep.max_error_m <= 0.02
+    data = bytearray((folder / MCAP).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / MCAP).write_bytes(data)
+    bad = check_archive(VerifyJob(str(folder)))
+    assert bad.status == "failed"
+    assert str(folder) in (bad.error or "")
+    assert check_archive(VerifyJob(str(night / "nowhere"))).status == "failed"
+
+
+def test_a_dry_run_lists_and_removes_nothing(night):
+    dataset, folder, archive = parts(night)
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    before = scans_of(night)
+    removal = remove_originals(dataset, folder, archive, check)
+    assert removal.dry_run
+    assert [path.name for path in removal.removed] == before == scans_of(night)
+    assert (folder / LIST).read_text().splitlines() == [str(path) for path in removal.removed]
+    assert not (folder / BEGUN).exists()
+
+
+def test_originals_go_after_every_frame_was_verified(night):
+    dataset, folder, archive = parts(night)
+    (night / "scans" / "calib.txt").write_text("kept")
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    removal = remove_originals(dataset, folder, archive, check, dry_run=False)
+    assert len(removal.removed) == SCANS
+    assert scans_of(night) == ["calib.txt"]
+    assert removal.bytes == SCANS * 400 * 16
+
+
+def test_nothing_goes_without_a_deep_verification_that_passed(night):
+    dataset, folder, archive = parts(night)
+
+    def refused(check, reason: str) -> None:
+        with pytest.raises(ArchiveError, match=reason):
+            remove_originals(dataset, folder, archive, check, dry_run=False)
+        assert len(scans_of(night)) == SCANS
+
+    refused(check_archive(VerifyJob(str(folder))), "not verified against its originals")
+    deep = check_archive(VerifyJob(str(folder), night / "scans"))
+    refused(replace(deep, mcap_sha256="0" * 64), "changed since it was verified")
+    # One scan that is not the archived one keeps them all.
+    write_scan(night / "scans" / "000003.bin", 99)
+    refused(check_archive(VerifyJob(str(folder), night / "scans")), "did not verify")
+
+
+def test_a_frame_beyond_its_bound_keeps_all_originals(night, monkeypatch):
+    dataset, folder, archive = parts(night)
+    monkeypatch.setattr("pipeline.evaluation.promises.allowed_error", lambda ranges, *_: 0 * ranges)
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    assert check.status == "failed"
+    assert "the bound is broken" in (check.error or "")
+    with pytest.raises(ArchiveError, match="all originals stay"):
+        remove_originals(dataset, folder, archive, check, dry_run=False)
+
+
+def test_a_scan_that_changed_or_came_after_the_verification_stays(night):
+    dataset, folder, archive = parts(night)
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    write_scan(night / "scans" / "000002.bin", 77)
+    write_scan(night / "scans" / "000009.bin", 9)
+    elsewhere = night / "linked.bin"
+    (night / "scans" / "000004.bin").rename(elsewhere)
+    (night / "scans" / "000004.bin").symlink_to(elsewhere)
+    dataset = open_dataset(night / "scans")
+    removal = remove_originals(dataset, folder, archive, check, dry_run=False)
+    assert scans_of(night) == ["000002.bin", "000004.bin", "000009.bin"]
+    assert elsewhere.exists()
+    assert "not the scan that was archived" in removal.kept["000002"]
+    assert "a link" in removal.kept["000004"]
+    assert "does not hold it" in removal.kept["000009"]
+
+
+def test_a_removal_that_was_killed_goes_on(night, monkeypatch):
+    dataset, folder, archive = parts(night)
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    unlink, gone = Path.unlink, []
+
+    def third_fails(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".bin" and len(gone) == 2:
+            raise PermissionError(13, "Permission denied")
+        gone.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", third_fails)
+        with pytest.raises(StorageError, match=r"000002\.bin: cannot be removed"):
+            remove_originals(dataset, folder, archive, check, dry_run=False)
+    assert len(scans_of(night)) == SCANS - 2
+    assert has_begun(folder, archive)
+    rest = open_dataset(night / "scans")
+    # The archive is still what it was when it was proven, and intact.
+    again = check_archive(VerifyJob(str(folder)))
+    assert len(remove_originals(rest, folder, archive, again, dry_run=False).removed) == SCANS - 2
+    assert scans_of(night) == []
+
+
+def test_what_was_proven_of_another_archive_counts_for_nothing(night):
+    _, folder, archive = parts(night)
+    (folder / BEGUN).write_text(json.dumps({"mcap_sha256": "0" * 64}))
+    assert not has_begun(folder, archive)
+    (folder / BEGUN).write_text("{")
+    assert not has_begun(folder, archive)
+
+
+def test_the_report_says_what_became_of_every_drive(night):
+    dataset, folder, archive = parts(night)
+    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    removal = remove_originals(dataset, folder, archive, check)
+    drives = [Drive(night / "scans", "scans"), Drive(night / "b", "b")]
+    outcomes = [
+        DriveOutcome(drives[0], "archived", "5 frames"),
+        DriveOutcome(drives[1], "failed", "no | scans"),
+    ]
+    records = (EvaluationRecord("0", {"psnr_db": 70.0}), EvaluationRecord("1"))
+    records += (EvaluationRecord("2", {"psnr_db": 75.0}), EvaluationRecord("3", error="damaged"))
+    found = ArchiveEvaluation(TaskSettings(), records, "scans", "0" * 64)
+    page = night / "archive" / "my scans" / "report" / "index.html"
+    reports = {"scans": report_of(page, found)}
+    rows = night_rows(outcomes, {"scans": check}, reports, {"scans": removal}, night / "archive")
+    text = night_report("Night", rows, [outcomes[1].error or ""])
+    assert "5 would be removed (0.0 MB)" in text
+    assert "| b | failed | no \\| scans |" in text
+    assert "- b: no | scans" in text
+    assert rows[0]["PSNR of the sample [dB]"] == 72.5
+    assert "| [index.html](my%20scans/report/index.html) |" in text
+    assert rows[1]["report"] is None
+    assert report_of(page, None).psnr_db is None

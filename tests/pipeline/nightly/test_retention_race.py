@@ -1,0 +1,68 @@
+"""Scans that change between their comparison with the archive and their removal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.archive.writer import pack_sequence
+from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.nightly import retention
+from pipeline.nightly.retention import LIST, remove_originals
+from pipeline.nightly.verification import VerifyJob, check_archive
+from pipeline.storage.locations import locate
+
+
+@pytest.fixture
+def night(drive, folder, tmp_path) -> Path:  # noqa: F811
+    """A packed archive in ``00``, and its scans, which a test may remove."""
+    scans = tmp_path / "scans" / "00"
+    scans.mkdir(parents=True)
+    for path in (drive / "scans" / "00").iterdir():
+        (scans / path.name).write_bytes(path.read_bytes())
+    pack_sequence(folder)
+    return scans
+
+
+@pytest.mark.parametrize("how", ["written to", "replaced", "appended to"])
+def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, how):  # noqa: F811
+    scan = night / "000004.bin"
+    new = encode_velodyne(open_dataset(night).points("000000"))
+    real = retention.write_json_atomically
+
+    def change(path, value):
+        # All scans have been compared by now, and none is gone.
+        assert len(list(night.iterdir())) == FRAMES
+        if how == "written to":
+            scan.write_bytes(new)
+        elif how == "appended to":
+            with scan.open("ab") as file:
+                file.write(new[:16])
+        else:
+            (night / "new").write_bytes(new)
+            (night / "new").rename(scan)
+        real(path, value)
+
+    monkeypatch.setattr(retention, "write_json_atomically", change)
+    check = check_archive(VerifyJob(str(folder), night))
+    removal = remove_originals(open_dataset(night), folder, locate(folder), check, dry_run=False)
+    assert [path.name for path in night.iterdir()] == ["000004.bin"]
+    assert removal.kept == {"000004": f"{scan}: changed since it was compared with the archive"}
+    assert len(removal.removed) == FRAMES - 1
+    assert scan not in removal.removed
+    assert (folder / LIST).read_text().splitlines() == [str(path) for path in removal.removed]
+
+
+def test_a_scan_that_is_gone_before_its_turn(night, folder, monkeypatch):  # noqa: F811
+    real = retention.write_json_atomically
+
+    def lose(path, value):
+        (night / "000002.bin").unlink()
+        real(path, value)
+
+    monkeypatch.setattr(retention, "write_json_atomically", lose)
+    check = check_archive(VerifyJob(str(folder), night))
+    removal = remove_originals(open_dataset(night), folder, locate(folder), check, dry_run=False)
+    assert list(night.iterdir()) == []
+    assert len(removal.removed) == FRAMES
