@@ -110,9 +110,9 @@ def decide(
         folder,
         archiving.profile,
         archiving.overrides,
-        bound=archiving.bound,
-        growth=archiving.bound_growth,
-        prior=archiving.prior,
+        max_error=archiving.max_error,
+        relative_error=archiving.relative_error,
+        entropy_model=archiving.entropy_model,
         archive=place,
     )
     if resume and is_archived(dataset, place, settings):

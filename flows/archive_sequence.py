@@ -14,22 +14,22 @@ from prefect.states import Failed
 
 from flows._prefect.alerts import ALERTS
 from flows._prefect.artifacts import MAX_ARTIFACT_ROWS, artifact_key
-from flows._prefect.automatic_model import settle_prior
+from flows._prefect.automatic_model import resolve_model
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows._prefect.leftovers import end_runs_of, own_runs
 from flows.parameters import (
     FRAME_TIMEOUT,
-    Bound,
-    BoundGrowth,
     Folder,
+    MaxError,
     Positive,
+    RelativeError,
     Runner,
     Seconds,
     Share,
 )
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
-from pipeline.models.files import keep_prior
+from pipeline.models.files import keep_model
 from pipeline.models.resolved import AUTO
 from pipeline.nightly.inbox import check_settings, packed_location
 from pipeline.sequence.frames import archive_frame
@@ -57,9 +57,9 @@ def archive_sequence(
     sequence: str | None = None,
     profile: str = ARCHIVE_PROFILE,
     overrides: dict[str, Any] | None = None,
-    bound: Bound | None = None,
-    bound_growth: BoundGrowth | None = None,
-    prior: str | None = None,
+    max_error: MaxError | None = None,
+    relative_error: RelativeError | None = None,
+    entropy_model: str | None = None,
     limit: Positive | None = None,
     jobs: Positive | None = None,
     chunk_size: Positive | None = None,
@@ -71,8 +71,8 @@ def archive_sequence(
 ) -> State:
     """Archive every scan of a sequence, and pack it.
 
-    A frame starts from the one before, unless it is the first of a run (``run_length`` of the
-    settings) or that one failed. Frames finished earlier (same scan, start, settings and
+    A frame starts from the one before, unless it is the first of a run (``keyframe_interval`` of
+    the settings) or that one failed. Frames finished earlier (same scan, start, settings and
     software, intact file) are skipped. A frame that fails is recorded and reported, the rest go
     on; one whose file breaks its bound fails, and its file is removed. The files depend neither
     on the number of workers nor on interruptions.
@@ -87,10 +87,11 @@ def archive_sequence(
         sequence: Which sequence of a data set that has several.
         profile: Name of the encoder's settings.
         overrides: Settings to change.
-        bound: Largest error of a range, metres; the profile's when left out.
-        bound_growth: A range r may err by ``max(bound, bound_growth * r)``, likewise.
-        prior: File of a prior to code masks and ranges with; the archive carries a copy. Or "auto":
-            the best one at hand, or one trained on the drive before its first frame.
+        max_error: Largest error of a range, metres; the profile's when left out.
+        relative_error: A range r may err by ``max(max_error, relative_error * r)``, likewise.
+        entropy_model: File of an entropy model to code masks and ranges with; the archive carries
+            a copy. Or "auto": the best one at hand, or one trained on the drive before its first
+        frame.
         limit: Only the first frames.
         jobs: Frames at a time; one a core when left out.
         chunk_size: Frames a task, rounded up to whole runs.
@@ -107,26 +108,26 @@ def archive_sequence(
     dataset = open_dataset(source, sequence)
     folder = Path(out) / dataset.name
     target = packed_location(folder, packed)
-    settled = partial(
+    resolved = partial(
         archive_settings,
         folder,
         profile,
         overrides,
-        bound=bound,
-        growth=bound_growth,
-        prior=prior,
+        max_error=max_error,
+        relative_error=relative_error,
+        entropy_model=entropy_model,
         archive=target,
     )
-    settings, carried = settled()
+    settings, carried = resolved()
     if resume:
         check_settings(target, settings)
     with lock(folder, own_runs()) as killed:
         end_runs_of(killed)
-        if prior == AUTO:
-            settle_prior(dataset, folder, target, settings)
-            settings, carried = settled()
+        if entropy_model == AUTO:
+            resolve_model(dataset, folder, target, settings)
+            settings, carried = resolved()
         if carried is not None:
-            keep_prior(folder, carried)
+            keep_model(folder, carried)
         frames = archive_jobs(dataset, Path(out), settings, limit=limit, resume=resume)
         records = run_in_chunks(
             archive_frame,

@@ -39,7 +39,7 @@ def run_demo(
     frames: int,
     seed: int,
     steps: int | None = None,
-    bound: float | None = None,
+    max_error: float | None = None,
 ) -> dict[str, Any]:
     """Run the whole main job under ``out`` and write results, table and picture there.
 
@@ -50,7 +50,7 @@ def run_demo(
         frames: Scans of the drive.
         seed: Of the drive.
         steps: Training steps of a cold start; the profile's when ``None``.
-        bound: Largest error of a range, metres; the profile's when ``None``.
+        max_error: Largest error of a range, metres; the profile's when ``None``.
 
     Returns:
         Results as :func:`pipeline.sequence.sequence.results_of` forms them.
@@ -66,8 +66,8 @@ def run_demo(
             str(drive),
             str(out / "archive"),
             SEQUENCE,
-            overrides={"run_length": RUN_LENGTH} | _training(steps),
-            bound=bound,
+            overrides={"keyframe_interval": RUN_LENGTH} | _training(steps),
+            max_error=max_error,
             return_state=True,
         )
     )
@@ -82,8 +82,8 @@ def run_demo(
     figures = results["summary"]
     print(f"archive   {folder}")
     print(
-        f"bound     {figures['bound_m']['max']:g} m promised, "
-        f"largest error {figures['max_error_m']['max']:.5f} m"
+        f"bound     {figures['max_error_m']['max']:g} m promised, "
+        f"largest error {figures['largest_error_m']['max']:.5f} m"
     )
     print(f"restored  {out / 'restored'} ({restored} scans, KITTI layout)")
     print(f"results   {out / 'results.json'}, {folder / 'metrics.csv'}")

@@ -1,4 +1,4 @@
-"""The night: inbox -> archive -> verify -> evaluate a sample -> report -> retention, if wanted."""
+"""The nightly run: inbox -> archive -> verify -> evaluate a sample -> report -> retention."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from pipeline.nightly.report import (
     REPORT,
     DriveOutcome,
     DriveReport,
-    night_report,
-    night_rows,
+    nightly_report,
+    nightly_rows,
     report_of,
 )
 from pipeline.nightly.retention import Removal, has_begun, remove_originals
@@ -70,7 +70,7 @@ def nightly(
             ``archive/<drive>/report``.
         retention: "off": originals stay. "dry-run": list which would go. "delete": remove them.
         settle_minutes: A drive whose scans changed less than this ago is left for the next night.
-        max_failed_drives: Share of failed drives above which the night fails.
+        max_failed_drives: Share of failed drives above which the nightly run fails.
         archive_timeout: Seconds after which an attempt to verify an archive has failed; no limit
             when left out or 0.
 
@@ -89,10 +89,10 @@ def nightly(
         removals, kept = retain(outcomes, verified, folder, how, dry_run=retention == "dry-run")
         problems += kept
     problems += [one.error for one in (*outcomes, *verified.values()) if one.error]
-    rows = night_rows(outcomes, verified, reports, removals, folder)
-    _report(folder, night_report(f"Night: {count_kinds(outcomes)}", rows, problems))
+    rows = nightly_rows(outcomes, verified, reports, removals, folder)
+    _report(folder, nightly_report(f"Nightly run: {count_kinds(outcomes)}", rows, problems))
     judged = [judge(one, verified.get(one.drive.name)) for one in outcomes]
-    return night_state(dataset_state(judged, max_failed_drives, archive), problems, archive)
+    return nightly_state(dataset_state(judged, max_failed_drives, archive), problems, archive)
 
 
 def verify_drives(
@@ -241,12 +241,12 @@ def judge(outcome: DriveOutcome, check: ArchiveRecord | None) -> DriveOutcome:
     return replace(outcome, kind="failed", message=check.error or "it did not verify")
 
 
-def night_state(state: State, problems: Sequence[str], data: str) -> State:
-    """How a night ends.
+def nightly_state(state: State, problems: Sequence[str], data: str) -> State:
+    """How a nightly run ends.
 
     Args:
         state: Of all drives.
-        problems: Of all that the night did.
+        problems: Of all that the nightly run did.
         data: The state's.
     """
     if state.name != "Completed" or not problems:
@@ -262,7 +262,7 @@ def _report(folder: Path, text: str) -> None:
         create_markdown_artifact(
             key=artifact_key("nightly", folder.resolve().name),
             markdown=text,
-            description="What the night came to",
+            description="What the nightly run came to",
         )
     except Exception:
         logging.getLogger(__name__).warning("the report was not stored in Prefect", exc_info=True)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.sequence.sequence import ARCHIVE_PROFILE
 
 Folder = Annotated[str, Field(min_length=1)]
-Bound = Annotated[float, Field(gt=0, le=100)]
-BoundGrowth = Annotated[float, Field(ge=0, lt=1)]
+MaxError = Annotated[float, Field(gt=0, le=100)]
+RelativeError = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Minutes = Annotated[float, Field(ge=0)]
@@ -20,7 +20,7 @@ Retention = Literal["off", "dry-run", "delete"]
 RunnerKind = Literal["processes", "threads", "dask", "ray"]
 
 FRAME_TIMEOUT = 1800.0
-"""Seconds for an attempt at a frame: a thousand times what one takes, less than a night."""
+"""Seconds for an attempt at a frame: a thousand times what one takes, less than a nightly run."""
 
 PICTURE_TIMEOUT = 6 * 3600.0
 """Likewise at a picture, whose trainings take minutes."""
@@ -57,15 +57,15 @@ class Archiving(BaseModel):
 
     profile: str = Field(default=ARCHIVE_PROFILE, description="Name of the encoder's settings.")
     overrides: dict[str, Any] = Field(default_factory=dict, description="Settings to change.")
-    bound: Bound | None = Field(
+    max_error: MaxError | None = Field(
         default=None, description="Largest error of a range, metres; the profile's when left out."
     )
-    bound_growth: BoundGrowth | None = Field(
+    relative_error: RelativeError | None = Field(
         default=None, description="A range r may err by max(bound, bound_growth * r)."
     )
-    prior: str | None = Field(
+    entropy_model: str | None = Field(
         default=None,
-        description="File of a prior to code masks and ranges with; or auto: the best one at hand, "
+        description="File of the entropy model that codes masks and ranges; or auto: the best one at hand, "
         "or one trained on the drive.",
     )
     jobs: Positive | None = Field(

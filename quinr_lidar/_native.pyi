@@ -204,7 +204,7 @@ def mask_inputs(mask: NDArray[Any], inputs: NDArray[Any]) -> None:
     """Mask [H, W] uint8 -> [29, H W], float32."""
 
 def range_context(mask: NDArray[Any], context: NDArray[Any]) -> None:
-    """Mask [H, W] uint8 -> [21, measured], int32; neighbours count the measured pixels."""
+    """Mask [H, W] uint8 -> [21, measured], int32; neighbours count the valid pixels."""
 
 def range_inputs(
     context: NDArray[Any],

@@ -35,11 +35,11 @@ class Header:
 
     Attributes:
         projection: The image's size and field of view.
-        fill: Maximum measured range of the original image, metres (exactly a float32).
+        no_return: Maximum measured range of the original image, metres (exactly a float32).
     """
 
     projection: SphericalProjection
-    fill: float
+    no_return: float
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,9 +120,9 @@ def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
         head += varint(header.height) + varint(header.width)
     elif header.projection != SphericalProjection():
         head = MAGIC + bytes((VERSION, flags | _CUSTOM_PROJECTION))
-        head += _pack_projection(header.projection) + struct.pack("<f", header.fill)
+        head += _pack_projection(header.projection) + struct.pack("<f", header.no_return)
     else:
-        head = MAGIC + bytes((VERSION, flags)) + struct.pack("<f", header.fill)
+        head = MAGIC + bytes((VERSION, flags)) + struct.pack("<f", header.no_return)
     data = bytearray(head)
     for section in sections:
         number = LAYERS.index(section.layer) + 1
@@ -186,10 +186,10 @@ def _unpack_image(reader: ByteReader) -> ImageHeader:
 def _unpack_scan(reader: ByteReader, flags: int) -> Header:
     custom = bool(flags & _CUSTOM_PROJECTION)
     projection = _unpack_projection(reader) if custom else SphericalProjection()
-    fill = reader.number("f", "fill")
-    if not (math.isfinite(fill) and fill > 0):
-        raise reader.error(f"fill: expected a positive range in metres, got {fill}")
-    return Header(projection, fill)
+    no_return = reader.number("f", "no_return")
+    if not (math.isfinite(no_return) and no_return > 0):
+        raise reader.error(f"fill: expected a positive range in metres, got {no_return}")
+    return Header(projection, no_return)
 
 
 def _unpack_section(reader: ByteReader, head: bytes, layer: str, *, verify: bool) -> Section:

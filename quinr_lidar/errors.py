@@ -46,25 +46,25 @@ class BitstreamError(QuinrError, ValueError):
         self.reason = reason
 
 
-class UnknownPriorError(BitstreamError):
-    """A file that was coded with a prior this decoder does not have.
+class UnknownEntropyModelError(BitstreamError):
+    """A file that was coded with an entropy model this decoder does not have.
 
     Attributes:
-        prior: The prior's name, hexadecimal digits.
+        entropy_model: The entropy model's name, hexadecimal digits.
     """
 
-    def __init__(self, offset: int, prior: str, known: str) -> None:
+    def __init__(self, offset: int, entropy_model: str, known: str) -> None:
         super().__init__(
             "mask",
             offset,
-            f"coded with the prior {prior}, which is neither built in ({known}) nor among those "
-            "given; give the prior that the archive carries",
+            f"coded with the entropy model {entropy_model}, which is neither built in ({known}) nor among "
+            "those given; give the entropy model that the archive carries",
         )
-        self.prior = prior
+        self.entropy_model = entropy_model
 
 
-class PriorError(QuinrError, ValueError):
-    """A prior that does not exist, or cannot be trained from what was given."""
+class EntropyModelError(QuinrError, ValueError):
+    """An entropy model that does not exist, or cannot be trained from what was given."""
 
 
 class ScanError(QuinrError, ValueError):

@@ -1,4 +1,4 @@
-"""A message to whoever watches the nights, when a flow ends badly.
+"""A message to whoever watches the nightly runs, when a flow ends badly.
 
 The address comes from the environment (:data:`WEBHOOK`), since it is a secret; it is never shown.
 Slack, Mattermost and most others take ``{"text": ...}``.

@@ -1,4 +1,4 @@
-"""``prior="auto"`` as a task: a drive's prior is chosen, or trained, before its first frame."""
+"""``entropy_model="auto"``: a task chooses or trains a drive's model before its first frame."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
 from pipeline.datasets import Dataset
-from pipeline.models.resolved import settled_prior
+from pipeline.models.resolved import resolved_model
 from pipeline.storage.locations import Location
 from quinr_lidar import Profile
 from quinr_lidar.training import FitProgress
 
 
-def settle_prior(dataset: Dataset, folder: Path, archive: Location, profile: Profile) -> None:
-    """Choose the drive's prior, unless that is settled; must be called inside a flow.
+def resolve_model(dataset: Dataset, folder: Path, archive: Location, profile: Profile) -> None:
+    """Choose the drive's entropy model, unless that is settled; must be called inside a flow.
 
     Args:
         dataset: The drive.
@@ -28,30 +28,34 @@ def settle_prior(dataset: Dataset, folder: Path, archive: Location, profile: Pro
         profile: Of its frames.
 
     Raises:
-        QuinrError: as :func:`~pipeline.models.resolved.settled_prior` and
+        QuinrError: as :func:`~pipeline.models.resolved.resolved_model` and
             :func:`~pipeline.models.automatic.choose_automatically`.
     """
-    if settled_prior(folder, archive) is None:
-        _choose_prior(quote(dataset), str(folder), quote(profile))
+    if resolved_model(folder, archive) is None:
+        _choose_model(quote(dataset), str(folder), quote(profile))
 
 
 @task(
-    name="choose prior",
-    task_run_name="prior of {folder}",
+    name="choose entropy model",
+    task_run_name="entropy model of {folder}",
     cache_policy=NO_CACHE,
     persist_result=False,
     tags=["quinr"],
 )
-def _choose_prior(dataset: Any, folder: str, profile: Any) -> None:
+def _choose_model(dataset: Any, folder: str, profile: Any) -> None:
     # What trains is of no use to flows that only code.
     from pipeline.models.automatic import SETTINGS, choose_automatically
 
     steps = SETTINGS.mask_steps + SETTINGS.range_steps
-    with tqdm(total=steps, desc=f"prior of {dataset.name}", unit="step", disable=None) as bar:
+    with tqdm(
+        total=steps, desc=f"entropy model of {dataset.name}", unit="step", disable=None
+    ) as bar:
 
         def advance(name: str, step: FitProgress) -> None:
             bar.set_postfix({name: f"{step.loss:.3f} bits"}, refresh=False)
             bar.update()
 
         choice = choose_automatically(dataset, Path(folder), profile, progress=advance)
-    logging.getLogger(__name__).info("%s: prior %s, %s", dataset.name, choice.prior, choice.origin)
+    logging.getLogger(__name__).info(
+        "%s: entropy model %s, %s", dataset.name, choice.entropy_model, choice.origin
+    )

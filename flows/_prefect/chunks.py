@@ -21,7 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows._prefect.progress import progress_of
 from flows._prefect.progress_artifact import ProgressArtifact
-from flows._prefect.runners import open_slots
+from flows._prefect.runners import open_executors
 from flows.parameters import Runner
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.job import Record, RecordT
@@ -115,9 +115,12 @@ def run_in_chunks(
     shown = ProgressArtifact(len(jobs), title, unit)
     with (
         progress_of(len(jobs), title, unit) as printed,
-        open_slots(runner or Runner(), processes) as slots,
+        open_executors(runner or Runner(), processes) as executors,
         Workers(
-            processes, partial(_report, printed, shown.report), timeout=timeout or None, slots=slots
+            processes,
+            partial(_report, printed, shown.report),
+            timeout=timeout or None,
+            executors=executors,
         ) as workers,
     ):
         chunks = chunks_of(jobs, workers.processes, chunk_size)
@@ -179,7 +182,7 @@ def chunks_of(jobs: Sequence[JobT], processes: int, wanted: int | None = None) -
     return chunks
 
 
-def default_chunk(jobs: int, processes: int, run_length: int = 1) -> int:
+def default_chunk(jobs: int, processes: int, keyframe_interval: int = 1) -> int:
     """Jobs a task, before rounding up to whole runs.
 
     Two chunks a worker, up to :data:`MAX_CHUNK`; more where there would be above
@@ -187,7 +190,7 @@ def default_chunk(jobs: int, processes: int, run_length: int = 1) -> int:
     """
     even = min(MAX_CHUNK, jobs // (2 * processes))
     runs = math.ceil(processes / CHUNKS_IN_FLIGHT)
-    return max(1, even, math.ceil(jobs / MAX_TASKS), runs * run_length)
+    return max(1, even, math.ceil(jobs / MAX_TASKS), runs * keyframe_interval)
 
 
 def final_state(

@@ -32,7 +32,8 @@ def progress_of(total: int, title: str, unit: str) -> Iterator[Callable[[Record]
         unit: What a job is of, in the singular.
 
     Raises:
-        ProfileError: the environment asks for an unknown format, see :mod:`pipeline.jobs.log_lines`.
+        ProfileError: the environment asks for an unknown format, see
+            :mod:`pipeline.jobs.log_lines`.
     """
     if json_wanted() or not sys.stderr.isatty():
         lines = _Lines(total, title, unit, _JsonForm() if json_wanted() else _TextForm())

@@ -4,8 +4,8 @@ The flow is the same for all. Prefect's own runners of Dask and Ray start a clus
 what they are given is jobs, not Prefect's tasks: those would need Prefect, and its server, in every
 worker (where none is set up each worker starts one), and would lose a whole chunk with a worker.
 So a chunk is a task in the flow's own process for every runner, and jobs go to the cluster one by
-one, with the attempts, limits and progress that worker processes have (:mod:`pipeline.jobs.workers`).
-Workers share nothing but the storage.
+one, with the attempts, limits and progress that worker processes have
+(:mod:`pipeline.jobs.workers`). Workers share nothing but the storage.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import quinr_lidar
 from flows.parameters import Runner
 from pipeline.jobs.executors import (
     AttemptError,
+    Executor,
     GaveUpError,
     JobT,
     JobTimeoutError,
-    Slot,
-    ThreadSlot,
+    ThreadExecutor,
     WorkerDiedError,
     apply_remotely,
     reason_of,
@@ -58,15 +58,15 @@ _PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 
 
 @contextmanager
-def open_slots(runner: Runner, jobs: int | None) -> Iterator[Sequence[Slot] | None]:
-    """Slots for jobs, as long as the context lasts; must be entered inside a flow.
+def open_executors(runner: Runner, jobs: int | None) -> Iterator[Sequence[Executor] | None]:
+    """Executors for jobs, as long as the context lasts; must be entered inside a flow.
 
     Args:
         runner: Which kind, and where.
-        jobs: How many slots; when ``None`` one a core, of this machine or of the whole cluster.
+        jobs: How many executors; when ``None`` one a core, of this machine or of the whole cluster.
 
     Yields:
-        The slots; ``None`` for worker processes, which need nothing else.
+        The executors; ``None`` for worker processes, which need nothing else.
 
     Raises:
         BackendError: what the runner needs is not installed, or there is no such cluster.
@@ -74,11 +74,11 @@ def open_slots(runner: Runner, jobs: int | None) -> Iterator[Sequence[Slot] | No
     if runner.kind == "processes":
         yield None
     elif runner.kind == "threads":
-        yield [ThreadSlot() for _ in range(jobs or available_cores())]
+        yield [ThreadExecutor() for _ in range(jobs or available_cores())]
     else:
         package = import_runner(runner)
-        with (_dask if runner.kind == "dask" else _ray)(package, runner.address, jobs) as slots:
-            yield slots
+        with (_dask if runner.kind == "dask" else _ray)(package, runner.address, jobs) as executors:
+            yield executors
 
 
 def import_runner(runner: Runner) -> Any:
@@ -99,7 +99,7 @@ def import_runner(runner: Runner) -> Any:
 
 
 @contextmanager
-def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Slot]]:
+def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Executor]]:
     import dask.config
 
     # It tells of every connection otherwise.
@@ -125,10 +125,10 @@ def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[
         except (OSError, TimeoutError, ValueError) as error:
             raise _unreachable("dask", address, error) from error
         count = jobs or sum(client.nthreads().values())
-        yield [_DaskSlot(client) for _ in range(count)]
+        yield [_DaskExecutor(client) for _ in range(count)]
 
 
-class _ClusterSlot(ABC):
+class _ClusterExecutor(ABC):
     """A job at a time on whichever worker of a cluster is free."""
 
     def __init__(self) -> None:
@@ -137,27 +137,27 @@ class _ClusterSlot(ABC):
     def apply(
         self, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
     ) -> RecordT:
-        """As :meth:`~pipeline.jobs.executors.Slot.apply`."""
+        """As :meth:`~pipeline.jobs.executors.Executor.apply`."""
         limit = None if timeout is None else timeout + _QUEUE_SECONDS
         call = (quinr_lidar.__version__, function, job, timeout)
         return check_shared(job, result_of(self._answer(call, limit), timeout))
 
     @abstractmethod
     def _answer(self, call: tuple[Any, ...], limit: float | None) -> Any:
-        """What :func:`~pipeline.jobs.executors.apply_remotely` returns there, waited for up to a limit."""
+        """What :func:`~pipeline.jobs.executors.apply_remotely` returns, or ``None`` after a limit."""
 
     @abstractmethod
     def _cancel(self) -> None:
         """Do not wait for the job any more."""
 
     def close(self, *, wait: bool) -> None:
-        """As :meth:`~pipeline.jobs.executors.Slot.close`."""
+        """As :meth:`~pipeline.jobs.executors.Executor.close`."""
         if not wait and self._job is not None:
             with suppress(Exception):  # the cluster may be gone
                 self._cancel()
 
 
-class _DaskSlot(_ClusterSlot):
+class _DaskExecutor(_ClusterExecutor):
     """Of Dask, which cannot end a job that a worker has begun."""
 
     def __init__(self, client: Any) -> None:
@@ -200,7 +200,7 @@ class _DaskSlot(_ClusterSlot):
 
 
 @contextmanager
-def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Slot]]:
+def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Executor]]:
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
@@ -220,12 +220,12 @@ def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[S
             raise BackendError(f"runner ray: {address}: it has no processor for us")
         # Attempts are ours to count.
         remote = ray.remote(apply_remotely).options(num_cpus=1, max_retries=0)
-        yield [_RaySlot(remote) for _ in range(count)]
+        yield [_RayExecutor(remote) for _ in range(count)]
     finally:
         runner.__exit__(None, None, None)
 
 
-class _RaySlot(_ClusterSlot):
+class _RayExecutor(_ClusterExecutor):
     """Of Ray, which ends what nobody waits for."""
 
     def __init__(self, remote: Any) -> None:

@@ -12,7 +12,7 @@ import typer
 from flows.cli.options import (
     Archives,
     ArchiveTimeout,
-    AutoPrior,
+    AutoModel,
     FrameTimeout,
     Jobs,
     MaxFailed,
@@ -31,9 +31,9 @@ from flows.parameters import FRAME_TIMEOUT, Archiving
 from pipeline.archive.overview import find_archives
 from pipeline.cli.console import (
     EXIT_BAD_INPUT,
-    Bound,
-    BoundGrowth,
+    MaxError,
     ProfileName,
+    RelativeError,
     Settings,
     parse_settings,
 )
@@ -64,9 +64,9 @@ def archive_all(
     source: Source,
     out: Archives,
     profile: ProfileName = ARCHIVE_PROFILE,
-    bound: Bound = None,
-    bound_growth: BoundGrowth = None,
-    prior: AutoPrior = None,
+    max_error: MaxError = None,
+    relative_error: RelativeError = None,
+    entropy_model: AutoModel = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -80,12 +80,17 @@ def archive_all(
 ) -> None:
     """Archive every drive that is new or incomplete; several machines may share the folders.
 
-    Example: `quinr-flows archive-all kitti/odometry archive --bound 0.05`
+    Example: `quinr-flows archive-all kitti/odometry archive --max-error 0.05`
     """
-    values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
+    values = {
+        "profile": profile,
+        "max_error": max_error,
+        "relative_error": relative_error,
+        "jobs": jobs,
+    }
     values |= {"packed": packed, "max_failed_share": max_failed_share}
     values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(source, out, prior, settings, values)
+    how = _checked(source, out, entropy_model, settings, values)
 
     from flows._prefect.server import start_server
     from flows.archive_dataset import archive_dataset
@@ -146,9 +151,9 @@ def nightly(
     inbox: Source,
     archive: Archives,
     profile: ProfileName = ARCHIVE_PROFILE,
-    bound: Bound = None,
-    bound_growth: BoundGrowth = None,
-    prior: AutoPrior = None,
+    max_error: MaxError = None,
+    relative_error: RelativeError = None,
+    entropy_model: AutoModel = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -168,10 +173,15 @@ def nightly(
     has just been verified; `--retention dry-run` lists them.
     Example: `quinr-flows nightly inbox archive --retention dry-run`
     """
-    values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
+    values = {
+        "profile": profile,
+        "max_error": max_error,
+        "relative_error": relative_error,
+        "jobs": jobs,
+    }
     values |= {"packed": packed, "max_failed_share": max_failed_share}
     values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(inbox, archive, prior, settings, values)
+    how = _checked(inbox, archive, entropy_model, settings, values)
 
     from flows._prefect.server import start_server
     from flows.nightly import nightly as nightly_flow
@@ -199,9 +209,9 @@ def serve(
     cron: Annotated[str, typer.Option(help="When, as cron has it.")] = "0 2 * * *",
     timezone: Annotated[str, typer.Option(help="Of the time above.")] = "UTC",
     profile: ProfileName = ARCHIVE_PROFILE,
-    bound: Bound = None,
-    bound_growth: BoundGrowth = None,
-    prior: AutoPrior = None,
+    max_error: MaxError = None,
+    relative_error: RelativeError = None,
+    entropy_model: AutoModel = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     jobs: Jobs = None,
     packed: Packed = None,
@@ -215,9 +225,14 @@ def serve(
 
     Example: `PREFECT_API_URL=http://127.0.0.1:4200/api quinr-flows serve /data/inbox /data/archive`
     """
-    values = {"profile": profile, "bound": bound, "bound_growth": bound_growth, "jobs": jobs}
+    values = {
+        "profile": profile,
+        "max_error": max_error,
+        "relative_error": relative_error,
+        "jobs": jobs,
+    }
     values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(inbox, archive, prior, settings, values | {"packed": packed})
+    how = _checked(inbox, archive, entropy_model, settings, values | {"packed": packed})
     if not os.environ.get("PREFECT_API_URL"):
         typer.echo(
             "quinr-flows: PREFECT_API_URL: expected the address of a running server, since nothing "
@@ -238,7 +253,7 @@ def serve(
 
 
 def _checked(
-    source: Path, out: Path, prior: Path | None, settings: list[str], values: dict[str, Any]
+    source: Path, out: Path, entropy_model: Path | None, settings: list[str], values: dict[str, Any]
 ) -> Archiving:
     """The flows' settings; bad input ends the command before a server starts for the flow."""
     drives_in(source)
@@ -247,11 +262,11 @@ def _checked(
         out,
         values["profile"],
         overrides,
-        bound=values["bound"],
-        growth=values["bound_growth"],
-        prior=prior,
+        max_error=values["max_error"],
+        relative_error=values["relative_error"],
+        entropy_model=entropy_model,
     )
     carried = None
-    if prior is not None:
-        carried = AUTO if str(prior) == AUTO else str(prior.resolve())
-    return Archiving(overrides=overrides, prior=carried, **values)
+    if entropy_model is not None:
+        carried = AUTO if str(entropy_model) == AUTO else str(entropy_model.resolve())
+    return Archiving(overrides=overrides, entropy_model=carried, **values)

@@ -14,7 +14,7 @@ import typer
 from flows.cli.drives import archive_all, nightly, serve, verify
 from flows.cli.evaluate import evaluate
 from flows.cli.options import (
-    AutoPrior,
+    AutoModel,
     FrameTimeout,
     Jobs,
     MaxFailed,
@@ -27,10 +27,10 @@ from flows.cli.options import (
 )
 from flows.parameters import FRAME_TIMEOUT, PICTURE_TIMEOUT
 from pipeline.cli.console import (
-    Bound,
-    BoundGrowth,
     Json,
+    MaxError,
     ProfileName,
+    RelativeError,
     Settings,
     parse_settings,
     print_json,
@@ -78,9 +78,9 @@ def archive(
     out: Annotated[Path, typer.Argument(help="Folder for archives.")],
     sequence: Annotated[str | None, typer.Option(help="Which sequence of a data set.")] = None,
     profile: ProfileName = ARCHIVE_PROFILE,
-    bound: Bound = None,
-    bound_growth: BoundGrowth = None,
-    prior: AutoPrior = None,
+    max_error: MaxError = None,
+    relative_error: RelativeError = None,
+    entropy_model: AutoModel = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
     n_scans: Annotated[int | None, typer.Option(min=1, help="Only the first scans.")] = None,
     jobs: Jobs = None,
@@ -98,7 +98,7 @@ def archive(
 
     The default profile, bounded, keeps every range to within 2 cm; `--profile paper` writes
     previews of a few hundred bytes.
-    Example: `quinr-flows archive kitti/odometry archive --sequence 00 --bound 0.05 --jobs 4`
+    Example: `quinr-flows archive kitti/odometry archive --sequence 00 --max-error 0.05 --jobs 4`
     """
     # Bad input ends the command before a server starts for the flow.
     overrides = parse_settings(settings)
@@ -109,9 +109,9 @@ def archive(
         folder,
         profile,
         overrides,
-        bound=bound,
-        growth=bound_growth,
-        prior=prior,
+        max_error=max_error,
+        relative_error=relative_error,
+        entropy_model=entropy_model,
         archive=target,
     )
     check_unlocked(folder)
@@ -129,9 +129,9 @@ def archive(
         sequence,
         profile=profile,
         overrides=overrides,
-        bound=bound,
-        bound_growth=bound_growth,
-        prior=None if prior is None else str(prior),
+        max_error=max_error,
+        relative_error=relative_error,
+        entropy_model=None if entropy_model is None else str(entropy_model),
         limit=n_scans,
         jobs=jobs,
         resume=resume,
@@ -260,17 +260,17 @@ def demo(
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps a frame; the profile's by default.")
     ] = None,
-    bound: Bound = None,
+    max_error: MaxError = None,
 ) -> None:
     """A synthetic drive: archive within a bound, restore, evaluate, a table and a picture.
 
-    Example: `quinr-flows demo --out data/demo --frames 3 --bound 0.05`
+    Example: `quinr-flows demo --out data/demo --frames 3 --max-error 0.05`
     """
     from flows._prefect.server import start_server
     from flows.demo import run_demo
 
     start_server()
-    run_demo(out, frames=frames, seed=seed, steps=steps, bound=bound)
+    run_demo(out, frames=frames, seed=seed, steps=steps, max_error=max_error)
 
 
 def main() -> None:

@@ -55,11 +55,11 @@ ArchiveTimeout = Annotated[
         help="An attempt to verify an archive fails after that; 0: no limit.",
     ),
 ]
-AutoPrior = Annotated[
+AutoModel = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE|auto",
-        help="A prior (.qprior) to code masks and ranges with; or auto: the best at hand for the "
+        help="Entropy model (.qmodel) that codes masks and ranges; or auto: the best at hand for the "
         "drive, or one trained on it (a minute or so).",
     ),
 ]

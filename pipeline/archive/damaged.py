@@ -17,14 +17,14 @@ from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location
 from quinr_lidar import codec, metrics
 from quinr_lidar.container import MAGIC
-from quinr_lidar.entropy.models import Prior, built_in_priors
+from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 _BLOCK = 1 << 22
 LOST = "lost: its message is cut off or damaged"
 
 
-class Wreck:
+class Damaged:
     """An archive that may be cut or damaged anywhere.
 
     Args:
@@ -32,7 +32,7 @@ class Wreck:
 
     Attributes:
         description: Of the sequence; ``frames`` is how many are known.
-        priors: Those that are left.
+        entropy_models: Those that are left.
         unknown: How many frames there were beyond those that are known.
         damage: What could not be read.
         lost: Ids of frames that are known and were not given out by :meth:`frames`.
@@ -49,7 +49,7 @@ class Wreck:
         self.damage: list[str] = []
         self.lost: list[str] = []
         sequence, manifest = self._read_manifest(location)
-        notes, description, priors = self._scan(manifest)
+        notes, description, entropy_models = self._scan(manifest)
         self._old = self._fitting(manifest, notes)
         self._notes = self._named(notes)
         if description is None:
@@ -57,10 +57,12 @@ class Wreck:
                 raise ArchiveError(f"{self._data.name}: nothing to repair: no frame of an archive")
             self.damage.append(f"{self._data.name}: what says how to decode it is lost")
             name = sequence or location.base
-            description = Description(name, quinr_lidar.__version__, 0, priors=tuple(priors))
+            description = Description(
+                name, quinr_lidar.__version__, 0, entropy_models=tuple(entropy_models)
+            )
         self.unknown = max(0, description.frames - len(self._notes))
         self.description = replace(description, frames=len(self._notes))
-        self.priors = self._priors(priors)
+        self.entropy_models = self._entropy_models(entropy_models)
 
     def frames(self) -> Iterator[tuple[FrameRow, bytes | None]]:
         """All rows in order, numbered without gaps, with the files that are left.
@@ -91,17 +93,17 @@ class Wreck:
 
     def _scan(
         self, manifest: dict[int, FrameRow]
-    ) -> tuple[dict[int, FrameRow], Description | None, dict[str, Prior]]:
+    ) -> tuple[dict[int, FrameRow], Description | None, dict[str, EntropyModel]]:
         """Everything but the messages' files, of which the places are kept."""
         notes: dict[int, FrameRow] = {}
         description: Description | None = None
-        priors: dict[str, Prior] = {}
+        entropy_models: dict[str, EntropyModel] = {}
         chunks = {row.chunk_offset for row in manifest.values() if row.chunk_offset}
         for found in scan(self._data, sorted(chunks | set(_indexed_chunks(self._data)))):
             if isinstance(found, Description):
                 description = description or found
-            elif isinstance(found, Prior):
-                priors[found.name] = found
+            elif isinstance(found, EntropyModel):
+                entropy_models[found.name] = found
             elif isinstance(found, Notes):
                 for row in found.rows:
                     notes.setdefault(row.number, row)
@@ -110,7 +112,7 @@ class Wreck:
                 self._places.setdefault(message.sequence, replace(found, message=message))
             elif isinstance(found, Damage):
                 self.damage.append(found.reason)
-        return notes, description, priors
+        return notes, description, entropy_models
 
     def _fitting(
         self, manifest: dict[int, FrameRow], notes: dict[int, FrameRow]
@@ -140,13 +142,15 @@ class Wreck:
             seen.add(row.frame_id)
         return rows
 
-    def _priors(self, found: dict[str, Prior]) -> list[Prior]:
+    def _entropy_models(self, found: dict[str, EntropyModel]) -> list[EntropyModel]:
         """Those of the description: from the file, or built in."""
-        known = {prior.name: prior for prior in built_in_priors().values()} | found
-        for name in self.description.priors:
+        known = {
+            entropy_model.name: entropy_model for entropy_model in built_in_models().values()
+        } | found
+        for name in self.description.entropy_models:
             if name not in known:
-                self.damage.append(f"{self._data.name}: the prior {name} is lost")
-        return [known[name] for name in self.description.priors if name in known]
+                self.damage.append(f"{self._data.name}: the entropy model {name} is lost")
+        return [known[name] for name in self.description.entropy_models if name in known]
 
     def _payload(self, note: FrameRow) -> bytes | None:
         """A frame's file if it is intact, by its own checksums at least."""

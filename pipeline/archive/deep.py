@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
-from pipeline.evaluation import check_promise, max_error, promise_of_file
+from pipeline.evaluation import check_promise, largest_error, promise_of_file
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
 from quinr_lidar.codec.encoding import FileInfo
@@ -53,14 +53,14 @@ class Originals:
         if sha256_of(raw) != row.source_sha256:
             raise ArchiveError(f"{path}: not the scan that was archived (SHA-256)")
         promise = promise_of_file(info)
-        if promise.bound is None or not promise.mask:
+        if promise.max_error is None or not promise.mask:
             raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {path}")
         image = decoded.projection.project(parse_velodyne(raw, str(path)))
         try:
             check_promise(promise, image, decoded)
         except GeometryError as error:
             raise GeometryError(f"frame {row.frame_id}: not {path} as promised: {error}") from error
-        return max_error(image, decoded)
+        return largest_error(image, decoded)
 
     def missing(self, archive: PackedSequence) -> Iterator[str]:
         """Scans of which the archive knows nothing."""

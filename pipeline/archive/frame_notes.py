@@ -21,8 +21,8 @@ _FACTS = ("frame_id", "status", "error", "time_assumed", "source_sha256", "profi
 _FIGURES = (
     "psnr_db",
     "chamfer_m",
+    "largest_error_m",
     "max_error_m",
-    "bound_m",
     "mask_exact",
     "points",
     "pixels_measured",

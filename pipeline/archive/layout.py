@@ -5,10 +5,10 @@ Layout::
     <sequence>/frames.mcap         one message a frame: its time, and the .quinr file
     <sequence>/manifest.parquet    one row a frame: figures, checksums, where it is in the MCAP
 
-The MCAP alone decodes: it says how, and carries the priors that its frames name. In the file come,
-in this order: the record of :class:`Description`, the priors as attachments, and for up to
-:data:`CHUNK_FRAMES` frames each their most important figures and their chunk. So what is cut off
-at the end takes nothing with it.
+The MCAP alone decodes: it says how, and carries the entropy models that its frames name. In the
+file come, in this order: the record of :class:`Description`, the entropy models as attachments,
+and for up to :data:`CHUNK_FRAMES` frames each their most important figures and their chunk. So
+what is cut off at the end takes nothing with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DESCRIPTION = "quinr"
 """Name of the metadata record that holds the :class:`Description`."""
 FRAMES = "quinr.frames"
 """Name of the metadata records that go before chunks."""
-PRIOR_MEDIA_TYPE = "application/x-quinr-prior"
+MODEL_MEDIA_TYPE = "application/x-quinr-entropy_model"
 
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 4 << 20
@@ -44,8 +44,8 @@ MAX_NAME = 200
 
 HOW_TO_DECODE = (
     "The data of a message is one .quinr file: a LiDAR scan as a range image. Python: "
-    "quinr_lidar.decode(data, priors=[unpack_prior(p) for p in attachments]). The message's "
-    "sequence number is the frame's row in the manifest and in the metadata records "
+    "quinr_lidar.decode(data, entropy_models=[unpack_model(p) for p in attachments]). "
+    "The message's sequence number is the frame's row in the manifest and in the metadata records "
     f"'{FRAMES}', which hold its id. Its log time is the scan's, in nanoseconds; where the "
     "sensor gave none, 0.1 s times the number. Layout of a .quinr file: docs/format.md of "
     "quinr-lidar."
@@ -70,7 +70,7 @@ class Description:
         frames: How many there are, failed ones included.
         projection: Rows, columns and field of view (degrees) of the first frame's image; the
             sensor's model as far as the codec knows it. Every file has its own.
-        priors: Names of those that the frames are coded with.
+        entropy_models: Names of those that the frames are coded with.
         profiles: Settings by their digest, as far as they are known.
     """
 
@@ -78,7 +78,7 @@ class Description:
     software: str
     frames: int
     projection: Mapping[str, Any] = field(default_factory=dict)
-    priors: tuple[str, ...] = ()
+    entropy_models: tuple[str, ...] = ()
     profiles: Mapping[str, Any] = field(default_factory=dict)
 
     def as_metadata(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Description:
             "software": self.software,
             "frames": str(self.frames),
             "projection": json.dumps(self.projection, sort_keys=True),
-            "priors": json.dumps(self.priors),
+            "entropy_models": json.dumps(self.entropy_models),
             "profiles": json.dumps(self.profiles, sort_keys=True),
         }
 
@@ -108,13 +108,20 @@ def parse_description(values: Mapping[str, str], name: str) -> Description:
     check_format(values.get("format"), name)
     try:
         projection, profiles = json.loads(values["projection"]), json.loads(values["profiles"])
-        priors, frames = json.loads(values["priors"]), int(values["frames"])
+        entropy_models, frames = json.loads(values["entropy_models"]), int(values["frames"])
         if not isinstance(projection, dict) or not isinstance(profiles, dict) or frames < 0:
             raise ValueError("values of another kind")
-        if not isinstance(priors, list) or not all(isinstance(prior, str) for prior in priors):
-            raise ValueError("priors: expected a list of names")
+        if not isinstance(entropy_models, list) or not all(
+            isinstance(entropy_model, str) for entropy_model in entropy_models
+        ):
+            raise ValueError("entropy models: expected a list of names")
         return Description(
-            values["sequence"], values["software"], frames, projection, tuple(priors), profiles
+            values["sequence"],
+            values["software"],
+            frames,
+            projection,
+            tuple(entropy_models),
+            profiles,
         )
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ArchiveError(f"{name}: metadata {DESCRIPTION!r} cannot be understood: {error}") from (

@@ -75,7 +75,8 @@ class FrameRow:
         source_sha256: Of the scan.
         profile: Digest of the settings.
         software: Version that encoded it.
-        start: How its training started, see :class:`~pipeline.sequence.records.FrameRecord`; so the next 4.
+        start: How its training started, see :class:`~pipeline.sequence.records.FrameRecord`; so
+            the next 4.
         kept: Whose parameters it holds.
         steps: Of training.
         stop_reason: Why the training ended.

@@ -48,9 +48,9 @@ def summary_of(archive: PackedSequence) -> dict[str, Any]:
         "ratio_raw": _ratio(held, archive.manifest.mcap_bytes),
         "mean_psnr_db": _mean(_figures(held, "psnr_db")),
         "mean_chamfer_m": _mean(_figures(held, "chamfer_m")),
+        "largest_error_m": max(_figures(held, "largest_error_m"), default=None),
         "max_error_m": max(_figures(held, "max_error_m"), default=None),
-        "bound_m": max(_figures(held, "bound_m"), default=None),
-        "unbounded": len(held) - len(_figures(held, "bound_m")),
+        "unbounded": len(held) - len(_figures(held, "max_error_m")),
         "seconds": (max(times) - min(times)) / 1e9 if times else None,
         "assumed_times": sum(row.time_assumed for row in archive.rows),
         "clock_jumps": sum(after <= before for before, after in pairwise(times)),
@@ -69,7 +69,7 @@ def details_of(archive: PackedSequence) -> dict[str, Any]:
     return summary_of(archive) | {
         "software": description.software,
         "projection": dict(description.projection),
-        "priors": list(description.priors),
+        "entropy_models": list(description.entropy_models),
         "profiles": dict(description.profiles),
         "chunks": len(index.chunks),
         "compression": sorted({chunk.compression or "none" for chunk in index.chunks.values()}),
@@ -90,8 +90,8 @@ def frame_rows(archive: PackedSequence) -> list[dict[str, Any]]:
             "bpp": row.figures.get("bpp"),
             "PSNR [dB]": row.figures.get("psnr_db"),
             "Chamfer [m]": row.figures.get("chamfer_m"),
+            "largest error [m]": row.figures.get("largest_error_m"),
             "max error [m]": row.figures.get("max_error_m"),
-            "bound [m]": row.figures.get("bound_m"),
             "error": row.error,
         }
         for row in archive.rows

@@ -12,12 +12,12 @@ from typing import Any
 import quinr_lidar
 from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
 from pipeline.archive.manifest import FIGURES, FrameRow
-from pipeline.models.files import priors_in
+from pipeline.models.files import models_in
 from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import Profile
 from quinr_lidar.codec.encoding import FileInfo, inspect
-from quinr_lidar.entropy.models import Prior, built_in_priors
+from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 ASSUMED_STEP_NS = 100_000_000
@@ -30,13 +30,13 @@ class Plan:
 
     Attributes:
         description: Of the sequence.
-        priors: Those that its files name.
+        entropy_models: Those that its files name.
         rows: One a frame, without its place in the MCAP.
         folder: Of the sequence.
     """
 
     description: Description
-    priors: tuple[Prior, ...]
+    entropy_models: tuple[EntropyModel, ...]
     rows: tuple[FrameRow, ...]
     folder: Path
 
@@ -73,7 +73,7 @@ def plan_sequence(
 
     Raises:
         ArchiveError: no frames, a frame id that is twice or no file name.
-        BitstreamError: a prior that frames name is damaged.
+        BitstreamError: an entropy model that frames name is damaged.
         StorageError: the folder cannot be read.
     """
     listed = list(records) if records is not None else records_in(folder)
@@ -83,17 +83,20 @@ def plan_sequence(
     if len(set(ids)) < len(ids):
         twice = next(frame_id for frame_id in ids if ids.count(frame_id) > 1)
         raise ArchiveError(f"{folder}: frame {twice}: it is there twice")
-    at_hand = {prior.name: prior for prior in (*built_in_priors().values(), *priors_in(folder))}
+    at_hand = {
+        entropy_model.name: entropy_model
+        for entropy_model in (*built_in_models().values(), *models_in(folder))
+    }
     checked = [_checked(folder, record, number, at_hand) for number, record in enumerate(listed)]
     infos = [info for _, info in checked if info is not None]
-    used = sorted({info.prior for info in infos if info.prior is not None})
+    used = sorted({info.entropy_model for info in infos if info.entropy_model is not None})
     rows = tuple(row for row, _ in checked)
     description = Description(
         sequence=folder.resolve().name[:MAX_NAME],
         software=quinr_lidar.__version__,
         frames=len(rows),
         projection=_projection(infos[0]) if infos else {},
-        priors=tuple(used),
+        entropy_models=tuple(used),
         profiles=_profiles(folder, profile, {row.profile for row in rows}),
     )
     return Plan(description, tuple(at_hand[name] for name in used), rows, folder)
@@ -115,7 +118,7 @@ def records_in(folder: Path) -> list[FrameRecord]:
 
 
 def _checked(
-    folder: Path, record: FrameRecord, number: int, at_hand: Mapping[str, Prior]
+    folder: Path, record: FrameRecord, number: int, at_hand: Mapping[str, EntropyModel]
 ) -> tuple[FrameRow, FileInfo | None]:
     row = row_of(record, number)
     if not row.ok:
@@ -126,8 +129,10 @@ def _checked(
         if sha256_of(data) != record.file_sha256:
             raise ArchiveError(f"{path}: does not fit its record: damaged, or not finished")
         info = inspect(data)
-        if info.prior is not None and info.prior not in at_hand:
-            raise ArchiveError(f"{path}: coded with the prior {info.prior}, which is not at hand")
+        if info.entropy_model is not None and info.entropy_model not in at_hand:
+            raise ArchiveError(
+                f"{path}: coded with the entropy model {info.entropy_model}, which is not at hand"
+            )
     except (ArchiveError, BitstreamError, StorageError) as error:
         reason = str(error) if str(path) in str(error) else f"{path}: {error}"
         return replace(row, status="failed", error=reason), None

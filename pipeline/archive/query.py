@@ -24,8 +24,8 @@ SHOWN = (
     "bpp",
     "psnr_db",
     "chamfer_m",
+    "largest_error_m",
     "max_error_m",
-    "bound_m",
     "error",
 )
 """Columns of an answer, unless others are asked for."""
@@ -33,8 +33,8 @@ SHOWN = (
 ALIASES = {
     "psnr": "psnr_db",
     "chamfer": "chamfer_m",
-    "bound": "bound_m",
     "max_error": "max_error_m",
+    "largest_error": "largest_error_m",
     "time": "time_ns / 1e9",
 }
 """Short names for conditions; ``time`` is in seconds."""

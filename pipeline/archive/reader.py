@@ -31,8 +31,8 @@ from pipeline.archive.mcap.records import FRAME_HEAD, read_attachment, read_meta
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location, locate
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import SUFFIX as PRIOR_SUFFIX
-from quinr_lidar.entropy.models import Prior, unpack_prior
+from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
+from quinr_lidar.entropy.models import EntropyModel, unpack_model
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 _REPAIR = "`quinr archive repair` makes the manifest anew"
@@ -136,7 +136,7 @@ class PackedSequence:
         raise ArchiveError(f"{self._data.name}: no metadata {DESCRIPTION!r}: not an archive")
 
     @cached_property
-    def priors(self) -> tuple[Prior, ...]:
+    def entropy_models(self) -> tuple[EntropyModel, ...]:
         """Those that the archive carries.
 
         Raises:
@@ -144,9 +144,9 @@ class PackedSequence:
             StorageError: one cannot be read.
         """
         return tuple(
-            read_prior(self._data, entry.offset)
+            read_model(self._data, entry.offset)
             for entry in self.index.attachments
-            if entry.name.endswith(PRIOR_SUFFIX)
+            if entry.name.endswith(MODEL_SUFFIX)
         )
 
     def read(self, frame_id: str) -> bytes:
@@ -186,14 +186,14 @@ class PackedSequence:
         return self.decode_bytes(frame_id, self.read(frame_id))
 
     def decode_bytes(self, frame_id: str, data: bytes) -> RangeImage:
-        """The range image of a frame's file, with the priors that the archive carries.
+        """The range image of a frame's file, with the entropy models that the archive carries.
 
         Raises:
             ArchiveError: one of these is damaged.
             BitstreamError: it does not decode; names the frame.
         """
         try:
-            return quinr_lidar.decode(data, priors=self.priors)
+            return quinr_lidar.decode(data, entropy_models=self.entropy_models)
         except BitstreamError as error:
             error.args = (f"{self.name}: frame {frame_id}: {error.args[0]}",)
             raise
@@ -254,8 +254,8 @@ class _Once(Bytes):
         return self._kept[offset - self._start : offset - self._start + length]
 
 
-def read_prior(data: Bytes, offset: int) -> Prior:
-    """The prior in an attachment.
+def read_model(data: Bytes, offset: int) -> EntropyModel:
+    """The entropy model in an attachment.
 
     Raises:
         ArchiveError: it is damaged, or none.
@@ -263,6 +263,6 @@ def read_prior(data: Bytes, offset: int) -> Prior:
     """
     attachment = read_attachment(read_record(data, offset), data.name)
     try:
-        return unpack_prior(attachment.data)
+        return unpack_model(attachment.data)
     except BitstreamError as error:
         raise ArchiveError(f"{data.name}: attachment {attachment.name}: {error}") from error

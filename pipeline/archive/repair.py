@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.archive.damaged import Wreck
+from pipeline.archive.damaged import Damaged
 from pipeline.archive.writer import write_archive
 from pipeline.storage.locations import Location, locate
 
@@ -51,16 +51,16 @@ def repair_archive(
     """
     location = locate(where)
     target = location if out is None else locate(out)
-    wreck = Wreck(location)
+    damaged = Damaged(location)
     in_place = (target.fs, target.path.rstrip("/")) == (location.fs, location.path.rstrip("/"))
     packed = write_archive(
-        target, wreck.description, wreck.priors, wreck.frames(), overwrite=in_place
+        target, damaged.description, damaged.entropy_models, damaged.frames(), overwrite=in_place
     )
     return Repaired(
         archive=target.name,
         frames=packed.frames - packed.failed,
-        lost=tuple(wreck.lost),
-        unknown=wreck.unknown,
-        damage=tuple(dict.fromkeys(wreck.damage)),
+        lost=tuple(damaged.lost),
+        unknown=damaged.unknown,
+        damage=tuple(dict.fromkeys(damaged.damage)),
         written=packed.written,
     )

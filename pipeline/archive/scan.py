@@ -12,7 +12,7 @@ from pipeline.archive.frame_notes import unpack_notes
 from pipeline.archive.layout import (
     DESCRIPTION,
     FRAMES,
-    PRIOR_MEDIA_TYPE,
+    MODEL_MEDIA_TYPE,
     Description,
     NewerArchiveError,
     parse_description,
@@ -28,7 +28,7 @@ from pipeline.archive.mcap.records import (
     read_record,
 )
 from pipeline.storage.locations import Bytes
-from quinr_lidar.entropy.models import Prior, unpack_prior
+from quinr_lidar.entropy.models import EntropyModel, unpack_model
 from quinr_lidar.errors import ArchiveError, BitstreamError
 
 
@@ -63,7 +63,7 @@ class Placed:
     vouched: bool
 
 
-Found = Description | Prior | Notes | Placed | Damage
+Found = Description | EntropyModel | Notes | Placed | Damage
 
 
 def scan(data: Bytes, resume_at: Sequence[int] = ()) -> Iterator[Found]:
@@ -118,13 +118,15 @@ def _contents(record: Record, name: str) -> Iterator[Found]:
             yield from _metadata(read_metadata(record, name), name)
         elif record.opcode == Opcode.ATTACHMENT:
             attachment = read_attachment(record, name)
-            if attachment.media_type == PRIOR_MEDIA_TYPE:
-                yield unpack_prior(attachment.data)
+            if attachment.media_type == MODEL_MEDIA_TYPE:
+                yield unpack_model(attachment.data)
     except NewerArchiveError:
         raise
     except (ArchiveError, BitstreamError) as error:
         text = str(error)
-        yield Damage(text if name in text else f"{name}: prior at byte {record.offset}: {text}")
+        yield Damage(
+            text if name in text else f"{name}: entropy model at byte {record.offset}: {text}"
+        )
 
 
 def _metadata(metadata: Metadata, name: str) -> Iterator[Found]:

@@ -32,15 +32,15 @@ class FrameCheck:
     Attributes:
         frame_id: Its id.
         error: What is wrong, or ``None``.
-        max_error_m: Largest error of a range, measured against the original, metres; ``None``
+        largest_error_m: Largest error of a range, measured against the original, metres; ``None``
             without originals.
-        bound_m: What the file promises that not to exceed.
+        max_error_m: What the file promises that not to exceed.
     """
 
     frame_id: str
     error: str | None = None
+    largest_error_m: float | None = None
     max_error_m: float | None = None
-    bound_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def verify_archive(
 
     Every byte is covered: by the CRC of the data, by that of the index, and by the SHA-256 in the
     manifest. Every frame is found through the index, is the manifest's, and decodes with the
-    priors that the archive carries.
+    entropy models that the archive carries.
 
     Args:
         where: Its folder.
@@ -127,20 +127,24 @@ def _check_frame(archive: PackedSequence, row: FrameRow, scans: Originals | None
     try:
         data = archive.read(row.frame_id)
         info = codec.inspect(data)
-        if info.prior is not None and info.prior not in {prior.name for prior in archive.priors}:
-            raise ArchiveError(f"the archive does not carry its prior {info.prior}")
+        if info.entropy_model is not None and info.entropy_model not in {
+            entropy_model.name for entropy_model in archive.entropy_models
+        }:
+            raise ArchiveError(f"the archive does not carry its entropy model {info.entropy_model}")
         image = archive.decode_bytes(row.frame_id, data)
-        bound = info.scan.get("bound")
-        claimed = row.figures.get("bound_m")
+        max_error = info.scan.get("max_error")
+        claimed = row.figures.get("max_error_m")
         # The file's own is a hair narrower than the one it was asked for.
-        if claimed is not None and not (bound is not None and bound <= claimed * (1 + 1e-6)):
+        if claimed is not None and not (
+            max_error is not None and max_error <= claimed * (1 + 1e-6)
+        ):
             raise ArchiveError(
                 f"bound_m: the manifest says {claimed:g} m, but the file promises "
-                f"{'nothing' if bound is None else f'{bound:g} m'}"
+                f"{'nothing' if max_error is None else f'{max_error:g} m'}"
             )
         if scans is None:
-            return FrameCheck(row.frame_id, bound_m=bound)
-        return FrameCheck(row.frame_id, None, scans.check(row, info, image), bound)
+            return FrameCheck(row.frame_id, max_error_m=max_error)
+        return FrameCheck(row.frame_id, None, scans.check(row, info, image), max_error)
     except QuinrError as error:
         named = f"frame {row.frame_id}" in str(error)
         return FrameCheck(row.frame_id, str(error) if named else f"frame {row.frame_id}: {error}")

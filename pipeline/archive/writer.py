@@ -23,7 +23,7 @@ from pipeline.archive.layout import (
     HOW_TO_DECODE,
     MANIFEST,
     MCAP,
-    PRIOR_MEDIA_TYPE,
+    MODEL_MEDIA_TYPE,
     SCHEMA,
     TOPIC,
     Description,
@@ -38,8 +38,8 @@ from pipeline.sequence.records import FrameRecord
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location, locate
 from quinr_lidar import Profile
-from quinr_lidar.entropy.models import SUFFIX as PRIOR_SUFFIX
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError
 
 Frames = Iterable[tuple[FrameRow, bytes | None]]
@@ -93,7 +93,7 @@ def pack_sequence(
 
     Raises:
         ArchiveError: no frames, a frame id twice, or frames of an archive there would be lost.
-        BitstreamError: a prior that the frames name is damaged.
+        BitstreamError: an entropy model that the frames name is damaged.
         StorageError: something cannot be read or written; then nothing has changed.
     """
     plan = plan_sequence(Path(folder), records, profile)
@@ -101,7 +101,7 @@ def pack_sequence(
     return write_archive(
         locate(folder if out is None else out),
         plan.description,
-        plan.priors,
+        plan.entropy_models,
         frames,
         overwrite=overwrite,
     )
@@ -110,7 +110,7 @@ def pack_sequence(
 def write_archive(
     out: Location,
     description: Description,
-    priors: Iterable[Prior],
+    entropy_models: Iterable[EntropyModel],
     frames: Frames,
     *,
     overwrite: bool = False,
@@ -123,7 +123,7 @@ def write_archive(
     """
     target, manifest_target = out / MCAP, out / MANIFEST
     with target.staging(2) as staged:
-        rows = _write_both(staged, description, tuple(priors), frames)
+        rows = _write_both(staged, description, tuple(entropy_models), frames)
         # Ties are uncompressed: a frame of it is read without its chunk.
         best = min(staged, key=lambda path: path.stat().st_size)
         rows = _placed(rows, best)
@@ -146,14 +146,19 @@ def write_archive(
 
 
 def _write_both(
-    staged: list[Path], description: Description, priors: tuple[Prior, ...], frames: Frames
+    staged: list[Path],
+    description: Description,
+    entropy_models: tuple[EntropyModel, ...],
+    frames: Frames,
 ) -> list[FrameRow]:
     """The same MCAP without and with compression, from one pass over the frames."""
     rows: list[FrameRow] = []
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in staged]
         kinds = (CompressionType.NONE, CompressionType.ZSTD)
-        writers = [_start(*pair, description, priors) for pair in zip(files, kinds, strict=True)]
+        writers = [
+            _start(*pair, description, entropy_models) for pair in zip(files, kinds, strict=True)
+        ]
         for group in _groups(frames):
             rows += [row for row, _ in group]
             for writer in writers:
@@ -167,7 +172,7 @@ def _start(
     file: BinaryIO,
     compression: CompressionType,
     description: Description,
-    priors: tuple[Prior, ...],
+    entropy_models: tuple[EntropyModel, ...],
 ) -> Writer:
     """A writer behind what goes before the frames."""
     writer = Writer(
@@ -179,8 +184,10 @@ def _start(
     )
     writer.start(library=f"quinr-lidar {quinr_lidar.__version__}")
     writer.add_metadata(DESCRIPTION, description.as_metadata())
-    for prior in priors:
-        writer.add_attachment(0, 0, f"{prior.name}{PRIOR_SUFFIX}", PRIOR_MEDIA_TYPE, prior.data)
+    for entropy_model in entropy_models:
+        writer.add_attachment(
+            0, 0, f"{entropy_model.name}{MODEL_SUFFIX}", MODEL_MEDIA_TYPE, entropy_model.data
+        )
     schema = writer.register_schema(SCHEMA, ENCODING, HOW_TO_DECODE.encode())
     writer.register_channel(TOPIC, ENCODING, schema)
     return writer

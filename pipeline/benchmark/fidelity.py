@@ -1,6 +1,6 @@
 """What decoded scans are good for, by profile and bound: sizes, distances, tasks.
 
-All contestants go along the drive together, so that a frame is in memory once and what depends on
+All baselines go along the drive together, so that a frame is in memory once and what depends on
 the originals alone is done once.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.benchmark.machine import describe_machine
-from pipeline.evaluation import max_error
+from pipeline.evaluation import largest_error
 from pipeline.evaluation.tasks import (
     EvaluationRecord,
     TaskSettings,
@@ -56,7 +56,7 @@ class BenchFrame:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Baseline:
     """Settings of files.
 
     Attributes:
@@ -68,31 +68,31 @@ class Contestant:
     profile: Profile
 
     @property
-    def bound(self) -> float | None:
+    def max_error(self) -> float | None:
         """Metres, or ``None`` without."""
-        return self.profile.bound if self.profile.layers > 2 else None
+        return self.profile.max_error if self.profile.layers > 2 else None
 
 
-def contestants(bounds: Sequence[float], preview: str | None = "preview") -> list[Contestant]:
+def baselines(max_errors: Sequence[float], preview: str | None = "preview") -> list[Baseline]:
     """Files without a bound by the profile of this name, fully trained, and bounded ones.
 
     Raises:
         ProfileError: an unknown profile, or a bound out of range.
     """
-    found = [] if preview is None else [Contestant(preview, get_profile(preview))]
+    found = [] if preview is None else [Baseline(preview, get_profile(preview))]
     bounded = get_profile("bounded")
     return found + [
-        Contestant(f"{100 * bound:g} cm", bounded.with_overrides(bound=bound, **SHORT))
-        for bound in bounds
+        Baseline(f"{100 * max_error:g} cm", bounded.with_overrides(max_error=max_error, **SHORT))
+        for max_error in max_errors
     ]
 
 
 class FidelityBench:
-    """Encodes, decodes and evaluates every frame of a drive with every contestant.
+    """Encodes, decodes and evaluates every frame of a drive with every baseline.
 
     Args:
         frames: Of one drive, in its order.
-        contestants: See :func:`contestants`.
+        baselines: See :func:`baselines`.
         repeats: Odometry runs on range images with further noise of :data:`SENSOR_NOISE`: by how
             much drift differs between them is chance.
         settings: Of the tasks.
@@ -102,18 +102,18 @@ class FidelityBench:
     def __init__(
         self,
         frames: Sequence[BenchFrame],
-        contestants: Sequence[Contestant],
+        baselines: Sequence[Baseline],
         repeats: int = 5,
         settings: TaskSettings | None = None,
         progress: Callable[[], None] | None = None,
     ) -> None:
-        self._frames, self._contestants, self._repeats = frames, contestants, repeats
+        self._frames, self._baselines, self._repeats = frames, baselines, repeats
         self._settings = settings or TaskSettings()
         self._progress = progress or (lambda: None)
 
     def run(self) -> dict[str, Any]:
-        """A document of JSON's types: settings, and summaries of originals and contestants."""
-        names = [one.name for one in self._contestants]
+        """A document of JSON's types: settings, and summaries of originals and baselines."""
+        names = [one.name for one in self._baselines]
         noisy = [f"noise {number}" for number in range(self._repeats)]
         records: dict[str, list[EvaluationRecord]] = {name: [] for name in (*names, *noisy)}
         for found in self._records():
@@ -125,15 +125,15 @@ class FidelityBench:
             "frames": [frame.name for frame in self._frames],
             "ground_truth": all(frame.pose is not None for frame in self._frames),
             "settings": self._settings.as_dict() | {"bounded_previews": SHORT},
-            "contestants": [
+            "baselines": [
                 {
                     "name": one.name,
-                    "bound_m": one.bound,
+                    "max_error_m": one.max_error,
                     "profile": one.profile.model_dump(mode="json"),
                     "digest": one.profile.digest(),
                     **summaries[one.name],
                 }
-                for one in self._contestants
+                for one in self._baselines
             ],
             "noise": {
                 "sigma_m": SENSOR_NOISE,
@@ -143,9 +143,9 @@ class FidelityBench:
         }
 
     def _records(self) -> Iterator[dict[str, EvaluationRecord]]:
-        """Of every frame, a record by contestant and by noise."""
+        """Of every frame, a record by baseline and by noise."""
         tracks = {name: Track(self._settings) for name in ("scan", "image")}
-        coders = {one.name: _Coder(one.profile, Track(self._settings)) for one in self._contestants}
+        coders = {one.name: _Coder(one.profile, Track(self._settings)) for one in self._baselines}
         only_odometry = TaskSettings(registration=False)
         noise = {f"noise {number}": Track(only_odometry) for number in range(self._repeats)}
         previous: FloatArray | None = None
@@ -200,8 +200,10 @@ class _Originals:
         )
         own = {
             "encoded_bytes": float(len(data)),
-            "psnr_db": metrics.psnr(self.image.filled(), decoded.ranges, max_value=self.image.fill),
-            "max_error_m": max_error(self.image, decoded),
+            "psnr_db": metrics.psnr(
+                self.image.filled(), decoded.ranges, max_value=self.image.no_return
+            ),
+            "largest_error_m": largest_error(self.image, decoded),
         }
         poses = self.poses_alone(track).poses
         return EvaluationRecord(self.frame.name, finite({**own, **self.figures, **figures}), poses)
@@ -218,7 +220,7 @@ class _Originals:
 
 
 class _Coder:
-    """A contestant on its way: every preview starts from the one before."""
+    """A baseline on its way: every preview starts from the one before."""
 
     def __init__(self, profile: Profile, track: Track) -> None:
         self._profile, self.track = profile, track
@@ -234,9 +236,9 @@ def noisy_cloud(image: RangeImage, rng: np.random.Generator) -> NDArray[np.float
     """The image's points as another recording of the same place might have them.
 
     Returns:
-        float32 [measured pixels, 3], metres, ranges with Gaussian noise of :data:`SENSOR_NOISE`.
+        float32 [valid pixels, 3], metres, ranges with Gaussian noise of :data:`SENSOR_NOISE`.
     """
     noise = rng.normal(scale=SENSOR_NOISE, size=image.shape)
     ranges = np.maximum(image.ranges + noise, 0).astype(np.float32)
-    again = RangeImage(ranges, image.measured, image.projection, image.fill)
+    again = RangeImage(ranges, image.valid, image.projection, image.no_return)
     return image.projection.back_project(again)

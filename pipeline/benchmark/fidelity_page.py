@@ -38,21 +38,21 @@ _HEAD = (
 
 
 def drift_verdict(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Which contestants' drift is no larger than what sensor noise alone makes of it.
+    """Which baselines' drift is no larger than what sensor noise alone makes of it.
 
     Runs on range images with further noise, and with ground truth the one without, are recordings
-    of the same drive by equally good sensors. A contestant's relative error of translation (without
+    of the same drive by equally good sensors. A baseline's relative error of translation (without
     ground truth: its difference from the trajectory of the range images) may exceed their mean by
     at most :data:`DEVIATIONS` of their standard deviations.
 
     Returns:
         ``reference``, what drift is measured against; ``baseline``, the mean; ``deviation``;
-        ``limit``; ``drift`` and ``unmeasurable`` by contestant, ``None`` where drift cannot be
+        ``limit``; ``drift`` and ``unmeasurable`` by baseline, ``None`` where drift cannot be
         had.
     """
     truth = document["ground_truth"]
     name = "decoded to truth" if truth else "decoded to image"
-    entries = document["contestants"]
+    entries = document["baselines"]
     runs = [drift_of(run, name) for run in document["noise"]["odometry"]]
     if truth and entries:
         runs.append(drift_of(entries[0]["odometry"], "image to truth"))
@@ -131,7 +131,7 @@ def _reference(document: Mapping[str, Any]) -> str:
 
 
 def _rows(document: Mapping[str, Any]) -> Sequence[Sequence[str]]:
-    entries = document["contestants"]
+    entries = document["baselines"]
     reference = "truth" if document["ground_truth"] else "scan"
     rows = []
     if entries:

@@ -1,4 +1,4 @@
-"""What a night costs beside its encoding: Prefect's time, memory, database, by number of frames.
+"""What a nightly run costs beside its encoding: Prefect's time, memory, database.
 
 The same frames are archived by the flow, with a Prefect server of its own, and by the same jobs and
 workers without Prefect, each in a process of its own. Both twice, for few and for many frames: what
@@ -51,7 +51,7 @@ _PAUSE = 0.25
 
 
 @dataclass(frozen=True)
-class NightRun:
+class NightlyRun:
     """One archive of a drive.
 
     Attributes:
@@ -73,7 +73,7 @@ class NightRun:
     mcap_bytes: int
 
 
-def bench_night(
+def bench_nightly(
     folder: Path,
     *,
     frames: int,
@@ -97,7 +97,7 @@ def bench_night(
     Raises:
         StorageError: the disk is full, or a run did not end well.
     """
-    runs: dict[str, list[NightRun]] = {"workers": [], "flow": []}
+    runs: dict[str, list[NightlyRun]] = {"workers": [], "flow": []}
     for count in (frames // 8, frames):
         drive = write_copies(folder / f"scans-{count}" / DRIVE, count, points)
         progress(f"{count} frames without Prefect")
@@ -118,7 +118,7 @@ def bench_night(
 
 
 def costs_of(
-    workers: list[NightRun], flow: list[NightRun], jobs: int, frame_seconds: float
+    workers: list[NightlyRun], flow: list[NightlyRun], jobs: int, frame_seconds: float
 ) -> dict[str, Any]:
     """What Prefect costs.
 
@@ -155,7 +155,7 @@ def costs_of(
     }
 
 
-def _slope(runs: list[NightRun], name: str) -> float:
+def _slope(runs: list[NightlyRun], name: str) -> float:
     few, many = runs
     return (getattr(many, name) - getattr(few, name)) / (many.frames - few.frames)
 
@@ -179,7 +179,7 @@ def write_copies(folder: Path, count: int, points: int) -> Path:
     return folder
 
 
-def _without_prefect(drive: Path, out: Path, jobs: int) -> NightRun:
+def _without_prefect(drive: Path, out: Path, jobs: int) -> NightlyRun:
     out.mkdir(parents=True)
     code = f"from {__name__} import archive_plainly as archive; "
     code += f"archive({str(drive)!r}, {str(out)!r}, {jobs})"
@@ -215,7 +215,7 @@ def _archive(
     pack_sequence(folder, records=records, profile=profile)
 
 
-def _by_the_flow(drive: Path, out: Path, jobs: int) -> NightRun:
+def _by_the_flow(drive: Path, out: Path, jobs: int) -> NightlyRun:
     home = out / "prefect"
     home.mkdir(parents=True)
     command = [sys.executable, "-m", "flows.cli.main", "archive", str(drive), str(out)]
@@ -275,9 +275,9 @@ def _run(
     parent: int,
     server: int | None = None,
     database: int | None = None,
-) -> NightRun:
+) -> NightlyRun:
     manifest, mcap = ((folder / name).stat().st_size for name in (MANIFEST, MCAP))
-    return NightRun(frames, seconds, parent, server, database, manifest, mcap)
+    return NightlyRun(frames, seconds, parent, server, database, manifest, mcap)
 
 
 def real_frame_seconds(folder: Path, count: int = 5) -> float:

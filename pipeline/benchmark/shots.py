@@ -84,7 +84,7 @@ class ShotsNeeded:
         qubits, features, blocks: Sizes of the circuit.
         parameters, total_bytes: Sizes of the file.
         seed: Of the training.
-        exact_db: PSNR of exact probabilities on the measured pixels.
+        exact_db: PSNR of exact probabilities on the valid pixels.
         psnr_db: PSNR at each of :data:`SHOTS`.
         mean_probability: Mean of what is read, over pixels and states.
         output_scale: Learned factor from probability to value.
@@ -132,18 +132,18 @@ class DecodedPixels:
         angles = self.field.angles(self.parameters, 0)
         return simulator(self.field.circuits[0], embedding, *angles)
 
-    def read(self, measured: Tensor) -> Tensor:
+    def read(self, valid: Tensor) -> Tensor:
         """Values from probabilities or frequencies, as the decoder makes them: [1, P, 1]."""
-        return self.field.read_out(self.parameters, measured).clamp(0, 1)
+        return self.field.read_out(self.parameters, valid).clamp(0, 1)
 
     def one_shot_variance(self, exact: Tensor) -> float:
         """Mean over pixels of the variance of a value that one shot gives, without clipping."""
         scale = self.parameters["output_scale"]
         return (scale.square() * exact * (1 - exact)).mean().item()
 
-    def psnr(self, measured: Tensor) -> float:
+    def psnr(self, valid: Tensor) -> float:
         """PSNR of the values that come of probabilities or frequencies, dB, at most 120."""
-        values = self.read(measured)[0, :, 0].numpy()
+        values = self.read(valid)[0, :, 0].numpy()
         # Pixels without any error would be infinite, for which JSON has no number.
         return min(metrics.psnr(self.targets, values, max_value=1.0), MAX_PSNR_DB)
 
@@ -196,7 +196,7 @@ class ShotsBench:
         profile = self._profile.with_overrides(**changes, seed=self._profile.seed + seed)
         data = encode_frame(self._image, profile).data
         chosen = np.sort(self._order[:pixels])
-        targets = self._image.filled().ravel()[chosen] / np.float32(self._image.fill)
+        targets = self._image.filled().ravel()[chosen] / np.float32(self._image.no_return)
         return DecodedPixels(
             field=size,
             parameters={name: part.double() for name, part in read_parameters(data).items()},

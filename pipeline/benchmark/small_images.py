@@ -2,7 +2,7 @@
 
 Zhao et al. 2024 ("Quantum Implicit Neural Representations", ICML) report for 32 x 32 pictures of
 scikit-image an error 34.8 % below the best classical network's, with as many or fewer parameters,
-and for 64 x 64 values of the same fits one 24 % below. Here every contestant has the same number
+and for 64 x 64 values of the same fits one 24 % below. Here every baseline has the same number
 of parameters, to within 5 %, and as many steps, and may choose its shape, its initial frequencies,
 its optimiser and its learning rate.
 
@@ -77,7 +77,7 @@ class Configuration:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Baseline:
     """A kind of field and all configurations it may choose from."""
 
     name: str
@@ -133,20 +133,20 @@ def _resized(image: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 class SmallImagesBench:
-    """All contestants on all pictures.
+    """All baselines on all pictures.
 
     Args:
         pictures: Of one size.
         rivals: Who takes part.
         steps: Of the final trainings.
-        seeds: Final trainings of a contestant.
+        seeds: Final trainings of a baseline.
 
     Raises:
         GeometryError: the pictures are not squares of one size, or large ones not twice as large.
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], rivals: Sequence[Contestant], steps: int, seeds: int
+        self, pictures: Sequence[Picture], rivals: Sequence[Baseline], steps: int, seeds: int
     ) -> None:
         side = len(pictures[0].small)
         shapes = {(picture.small.shape, picture.large.shape) for picture in pictures}
@@ -184,11 +184,11 @@ class SmallImagesBench:
             "channels": "grey, as in the published code of QIREN's authors",
             "steps": self._steps,
             "seeds": self._seeds,
-            "contestants": entries,
+            "baselines": entries,
             "machine": machine,
         }
 
-    def _compete(self, rival: Contestant) -> dict[str, Any]:
+    def _compete(self, rival: Baseline) -> dict[str, Any]:
         """Choose a configuration by its error of training, and measure it."""
         candidates, search = list(rival.configurations), []
         for share, kept in ROUNDS:

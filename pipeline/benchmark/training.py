@@ -90,7 +90,7 @@ class FitBench:
         self._say = progress or (lambda _: None)
         self._coordinates = pixel_coordinates(*images[0].shape)
         self._targets = [
-            torch.from_numpy((image.filled() / np.float32(image.fill)).reshape(1, -1, 1))
+            torch.from_numpy((image.filled() / np.float32(image.no_return)).reshape(1, -1, 1))
             for image in images
         ]
         self._starts: dict[int, Parameters] = {}

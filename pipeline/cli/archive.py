@@ -99,7 +99,7 @@ def list_archives(archives: Archives, json: Json = False) -> None:
     if json:
         print_json(rows)
     else:
-        shown = ("archive", "frames", "failed", "bytes", "mean_psnr_db", "bound_m", "error")
+        shown = ("archive", "frames", "failed", "bytes", "mean_psnr_db", "max_error_m", "error")
         print_table([{key: row.get(key) for key in shown} for row in rows], "archives")
     if any(row["error"] for row in rows):
         raise typer.Exit(EXIT_PARTIAL)
@@ -117,7 +117,7 @@ def info(archive: Archive, json: Json = False) -> None:
         print_json(details)
         return
     flat = {key: value for key, value in details.items() if not isinstance(value, (dict, list))}
-    flat |= {key: ", ".join(details[key]) for key in ("priors", "compression")}
+    flat |= {key: ", ".join(details[key]) for key in ("entropy_models", "compression")}
     flat["projection"] = ", ".join(f"{key} {value}" for key, value in details["projection"].items())
     flat["profiles"] = ", ".join(str(one.get("name")) for one in details["profiles"].values())
     print_table(value_rows(flat), archive)

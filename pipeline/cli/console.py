@@ -23,18 +23,18 @@ Settings = Annotated[
 ProfileName = Annotated[
     str, typer.Option(help="Named settings of the encoder, or a preset file (.json).")
 ]
-Bound = Annotated[
+MaxError = Annotated[
     float | None,
     typer.Option(
         metavar="METRES", help="Largest error of a range; adds the layers that guarantee it."
     ),
 ]
-BoundGrowth = Annotated[
+RelativeError = Annotated[
     float | None,
     typer.Option(metavar="SHARE", help="A range r may err by max(bound, SHARE x r)."),
 ]
-PriorFile = Annotated[
-    Path | None, typer.Option(help="A prior (.qprior) to code masks and ranges with.")
+ModelFile = Annotated[
+    Path | None, typer.Option(help="An entropy model (.qmodel) to code masks and ranges with.")
 ]
 
 _PIPE = 1000

@@ -12,13 +12,13 @@ import typer
 from pipeline.cli.console import EXIT_SALVAGED
 from pipeline.datasets.clouds import cloud_bytes
 from pipeline.datasets.sources import picture_bytes
-from pipeline.models.files import priors_for, read_prior
+from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.codec.field_codec import Window
 from quinr_lidar.codec.images import decode_image
 from quinr_lidar.container import LAYERS, ImageHeader, unpack
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, QuinrError
 from quinr_lidar.fields.quinr import Simulator
 
@@ -44,9 +44,9 @@ def decode(
             metavar="1..3|NAME", help="Stop after so many layers, or after preview, mask or ranges."
         ),
     ] = None,
-    prior: Annotated[
+    entropy_model: Annotated[
         list[Path],
-        typer.Option(help="A prior (.qprior) the file may be coded with; repeatable."),
+        typer.Option(help="An entropy model (.qmodel) the file may be coded with; repeatable."),
     ] = [],  # noqa: B006 (typer copies it)
     salvage: Annotated[
         bool,
@@ -73,7 +73,7 @@ def decode(
 
     A field has a value everywhere: other rows and columns than the scan's give a denser or a
     sparser cloud, whose points are the preview's, interpolated. Devices are slow; take few rows
-    and columns. Priors (.qprior) beside the file or its archive are found by themselves.
+    and columns. Entropy models (.qmodel) beside the file or its archive are found by themselves.
     Example: `quinr decode 000000.quinr -o cloud.ply`, or
     `quinr decode 000000.quinr --height 16 --width 128 --device default.qubit --shots 1024`
     """
@@ -86,7 +86,7 @@ def decode(
     wanted = _parse_layers(layers)
     if salvage and (layers or any(value is not None for value in options.values())):
         raise typer.BadParameter("decides itself what to decode", param_hint="--salvage")
-    priors = tuple(read_prior(path) for path in prior)
+    entropy_models = tuple(read_model(path) for path in entropy_model)
     data = read_bytes(file)
     try:
         container = unpack(data, ())
@@ -94,12 +94,12 @@ def decode(
             _decode_picture(data, out or file.with_suffix(".png"), options)
         # A single layer is intact, or there is nothing to salvage.
         elif salvage and len(container.layers) > 1:
-            _salvage_scan(data, file, out or file.with_suffix(".bin"), priors)
+            _salvage_scan(data, file, out or file.with_suffix(".bin"), entropy_models)
         else:
             out = out or file.with_suffix(".bin")
             encoder = cloud_bytes(out)
-            at_hand = (*priors, *priors_for(file, data))
-            _write_scan(codec.decode(data, wanted, priors=at_hand, **options), out, encoder)
+            at_hand = (*entropy_models, *models_for(file, data))
+            _write_scan(codec.decode(data, wanted, entropy_models=at_hand, **options), out, encoder)
     except BitstreamError as error:
         raise named(error, file) from error
     except ValueError as error:
@@ -114,9 +114,11 @@ def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
     print(f"{out}: {image.shape[1]} x {image.shape[0]} pixels")
 
 
-def _salvage_scan(data: bytes, file: Path, out: Path, priors: tuple[Prior, ...]) -> None:
+def _salvage_scan(
+    data: bytes, file: Path, out: Path, entropy_models: tuple[EntropyModel, ...]
+) -> None:
     encoder = cloud_bytes(out)
-    salvaged = codec.salvage(data, (*priors, *priors_for(file, data)))
+    salvaged = codec.salvage(data, (*entropy_models, *models_for(file, data)))
     _write_scan(salvaged.image, out, encoder)
     if salvaged.damage is None:
         return
@@ -130,7 +132,7 @@ def _write_scan(image: RangeImage, out: Path, encoder: Callable[[RangeImage], by
     write_atomically(out, encoder(image))
     size = f"{image.shape[0]} x {image.shape[1]}"
     note = f", interpolated on {size}: not what the sensor measured" if image.interpolated else ""
-    print(f"{out}: {image.measured_count:,} points{note}")
+    print(f"{out}: {image.valid_count:,} points{note}")
 
 
 def _parse_layers(text: str | None) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ import typer
 from tqdm import tqdm
 
 from pipeline.cli.console import (
-    Bound,
-    BoundGrowth,
     Json,
-    PriorFile,
+    MaxError,
+    ModelFile,
+    RelativeError,
     Settings,
     bar_to,
     parse_settings,
@@ -24,13 +24,13 @@ from pipeline.cli.console import (
 )
 from pipeline.config.profile_files import find_profile, scan_profile
 from pipeline.datasets.sources import Source, read_source
-from pipeline.evaluation import check_promise, max_error, promise_of_profile
-from pipeline.models.files import read_prior
+from pipeline.evaluation import check_promise, largest_error, promise_of_profile
+from pipeline.models.files import read_model
 from pipeline.sequence.warm_start import PREVIEW
 from pipeline.storage.files import write_atomically
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
 from quinr_lidar.codec.images import EncodedImage, encode_image
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.training import FitProgress
 
@@ -50,9 +50,9 @@ def encode(
         ),
     ] = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
-    bound: Bound = None,
-    bound_growth: BoundGrowth = None,
-    prior: PriorFile = None,
+    max_error: MaxError = None,
+    relative_error: RelativeError = None,
+    entropy_model: ModelFile = None,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
     restarts: Annotated[
         int | None, typer.Option(min=1, help="Trainings from different seeds; the best one counts.")
@@ -74,7 +74,7 @@ def encode(
 
     A file with a bound is written only if it decodes to within it.
     Example: `quinr encode 000000.bin -o 000000.quinr --profile paper-350`, or
-    `quinr encode 000000.bin --bound 0.02`
+    `quinr encode 000000.bin --max-error 0.02`
     """
     out = out or source.with_suffix(".quinr")
     read = read_source(source, SphericalProjection(height, width, fov_up, fov_down))
@@ -82,17 +82,19 @@ def encode(
     if bpp is not None:
         overrides["target_bytes"] = int(bpp * read.pixels / 8)
     overrides |= parse_settings(settings)
-    given = read_prior(prior) if prior else None
-    bounded = bound is not None or bound_growth is not None
+    given = read_model(entropy_model) if entropy_model else None
+    bounded = max_error is not None or relative_error is not None
     # As the workers that archive sequences do: the sums of matrix products depend on threads.
     torch.set_num_threads(1)
     if isinstance(read.content, RangeImage):
         name = profile or (BOUNDED_PROFILE if bounded else DEFAULT_PROFILE)
-        chosen = scan_profile(name, overrides, bound=bound, growth=bound_growth, prior=given)
+        chosen = scan_profile(
+            name, overrides, max_error=max_error, relative_error=relative_error, entropy_model=given
+        )
         figures = _encode_scan(read, read.content, out, chosen, given, quiet=json)
     else:
         if bounded or given:
-            raise ProfileError(f"{source}: a picture has neither bound nor prior")
+            raise ProfileError(f"{source}: a picture has neither bound nor entropy model")
         chosen = find_profile(profile or PICTURE_PROFILE).with_overrides(**overrides)
         with _progress(source.name, chosen, quiet=json) as bar:
             encoded = encode_image(read.content, chosen, progress=_advance(bar))
@@ -110,7 +112,7 @@ def _encode_scan(
     image: RangeImage,
     out: Path,
     profile: Profile,
-    prior: Prior | None,
+    entropy_model: EntropyModel | None,
     *,
     quiet: bool,
 ) -> dict[str, Any]:
@@ -120,22 +122,24 @@ def _encode_scan(
         GeometryError: it would not.
         StorageError: it cannot be written.
     """
-    priors = () if prior is None else (prior,)
+    entropy_models = () if entropy_model is None else (entropy_model,)
     with _progress(read.path.name, profile, quiet=quiet) as bar:
-        encoded = codec.encode_frame(image, profile, priors=priors, progress=_advance(bar))
-    decoded = codec.decode(encoded.data, priors=priors)
+        encoded = codec.encode_frame(
+            image, profile, entropy_models=entropy_models, progress=_advance(bar)
+        )
+    decoded = codec.decode(encoded.data, entropy_models=entropy_models)
     promise = promise_of_profile(profile)
     check_promise(promise, image, decoded)
     write_atomically(out, encoded.data)
-    preview = codec.decode(encoded.data, PREVIEW, priors=priors)
-    preview_psnr = metrics.psnr(image.filled(), preview.ranges, max_value=image.fill)
+    preview = codec.decode(encoded.data, PREVIEW, entropy_models=entropy_models)
+    preview_psnr = metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return)
     sections = codec.inspect(encoded.data).sections
-    points = image.measured_count
+    points = image.valid_count
     return _figures(read, encoded, preview_psnr) | {
         "sections": sections,
-        "bound_m": promise.bound,
-        "bound_growth": promise.growth or None,
-        "max_error_m": round(max_error(image, decoded), 6),
+        "max_error_m": promise.max_error,
+        "relative_error": promise.relative_error or None,
+        "largest_error_m": round(largest_error(image, decoded), 6),
         "bits_per_point": round(8 * len(encoded.data) / points, 4),
         "ranges_bits_per_point": (
             round(8 * sections["ranges"] / points, 4) if "ranges" in sections else None

@@ -49,7 +49,7 @@ app.command()(encode)
 app.command()(decode)
 app.command()(view)
 app.command(name="rd-search")(rd_search)
-app.command(name="train-prior")(train_prior_command)
+app.command(name="train-model")(train_prior_command)
 
 
 def _version(shown: bool) -> None:
@@ -72,7 +72,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A .quinr file.")],
     json: Json = False,
 ) -> None:
-    """Show what a file holds: bytes of each layer, bound, prior, sizes of the field.
+    """Show what a file holds: bytes of each layer, bound, entropy model, sizes of the field.
 
     Example: `quinr info 000000.quinr --json`
     """
@@ -81,18 +81,20 @@ def info(
     except BitstreamError as error:
         raise named(error, file) from error
     shown, promise = inspected.as_dict(), promise_of_file(inspected)
-    if promise.bound is not None:
+    if promise.max_error is not None:
         # With the rounding of ranges: what no error exceeds.
-        shown["bound"] = promise.bound
-    if (prior := shown["prior"]) is not None:
-        shown["built_in_prior"] = built_in_name(prior)
+        shown["max_error"] = promise.max_error
+    if (entropy_model := shown["entropy_model"]) is not None:
+        shown["built_in_model"] = built_in_name(entropy_model)
     if json:
         print_json(shown)
         return
-    if prior is not None:
-        built_in = shown.pop("built_in_prior")
-        shown["prior"] = (
-            f"{prior} (built in: {built_in})" if built_in else f"{prior} (not built in)"
+    if entropy_model is not None:
+        built_in = shown.pop("built_in_model")
+        shown["entropy_model"] = (
+            f"{entropy_model} (built in: {built_in})"
+            if built_in
+            else f"{entropy_model} (not built in)"
         )
     print_table(value_rows({"file": str(file)} | shown), "quinr file")
 

@@ -114,7 +114,7 @@ def compare(
 ) -> None:
     """Put reports of the same drive side by side: index.html and compare.json.
 
-    Example: `quinr report compare bound-2cm/00 bound-10cm/00 previews/00 --out compare`
+    Example: `quinr report compare max_error-2cm/00 max_error-10cm/00 previews/00 --out compare`
     """
     from pipeline.report.comparison import compare
     from pipeline.report.comparison_page import write_comparison

@@ -1,4 +1,4 @@
-"""``quinr train-prior``: a prior of one's own sensor."""
+"""``quinr train-model``: an entropy model of one's own sensor."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import quinr_lidar
 from pipeline.cli.console import Json, print_json, print_table
 from pipeline.jobs.workers import available_cores
 from pipeline.models.scans import ScanChoice, choose_scans, read_variants
-from pipeline.models.training import PriorCost, PriorSettings, measure_prior, train_prior
+from pipeline.models.training import ModelCost, ModelSettings, measure_model, train_model
 from pipeline.storage.files import read_bytes, sha256_of, write_atomically
 from quinr_lidar import SphericalProjection
-from quinr_lidar.entropy.models import SUFFIX, Prior, built_in_priors
-from quinr_lidar.errors import PriorError
+from quinr_lidar.entropy.models import SUFFIX, EntropyModel, built_in_models
+from quinr_lidar.errors import EntropyModelError
 from quinr_lidar.training import FitProgress
 
 MOST_THREADS = 2
@@ -28,7 +28,7 @@ MOST_THREADS = 2
 
 def train_prior_command(
     sources: Annotated[list[Path], typer.Argument(help="Data sets, or single scans (.bin).")],
-    out: Annotated[Path, typer.Option("--out", "-o", help=f"Prior to write ({SUFFIX}).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help=f"Entropy model to write ({SUFFIX}).")],
     sequence: Annotated[
         str | None, typer.Option(help="Sequence of a data set that has several.")
     ] = None,
@@ -51,72 +51,75 @@ def train_prior_command(
     fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
     json: Json = False,
 ) -> None:
-    """Train the prior that masks and bounded ranges are coded with, in about a minute.
+    """Train the entropy model that masks and bounded ranges are coded with, in about a minute.
 
-    Beside the prior goes a .json that says what it was made from. Example:
-    `quinr train-prior my-drive -o my.qprior`, then
-    `quinr encode 000000.bin --bound 0.02 --prior my.qprior`
+    Beside the entropy model goes a .json that says what it was made from. Example:
+    `quinr train-model my-drive -o my.qmodel`, then
+    `quinr encode 000000.bin --max-error 0.02 --entropy-model my.qmodel`
     """
     if out.suffix != SUFFIX:
-        raise PriorError(f"{out}: expected a name that ends in {SUFFIX}")
+        raise EntropyModelError(f"{out}: expected a name that ends in {SUFFIX}")
     projection = SphericalProjection(height, width, fov_up, fov_down)
     choice = choose_scans(sources, sequence, frames, 0 if measure else held_out)
     if measure:
         choice = replace(choice, held_out=choose_scans(measure, sequence, frames, 0).learnt)
-    settings = PriorSettings(mask_steps, range_steps, bits=bits, seed=seed)
+    settings = ModelSettings(mask_steps, range_steps, bits=bits, seed=seed)
     torch.set_num_threads(min(MOST_THREADS, available_cores()))
     learnt = read_variants(choice.learnt, projection, copies, seed)
     if not learnt:
-        raise PriorError("no scan has a point with a range above 0 m, nothing to learn from")
+        raise EntropyModelError("no scan has a point with a range above 0 m, nothing to learn from")
     with tqdm(total=mask_steps + range_steps, unit="step", disable=json) as bar:
 
         def advance(name: str, step: FitProgress) -> None:
-            bar.set_description(f"prior, {name}", refresh=False)
+            bar.set_description(f"entropy model, {name}", refresh=False)
             bar.set_postfix(bits=f"{step.loss:.3f}", refresh=False)
             bar.update()
 
-        prior = train_prior(learnt, settings, advance)
-    costs = _costs(prior, choice, projection)
-    about = _about(prior, choice, settings, projection, copies) | {"held_out_cost": costs}
-    write_atomically(out, prior.data)
+        entropy_model = train_model(learnt, settings, advance)
+    costs = _costs(entropy_model, choice, projection)
+    about = _about(entropy_model, choice, settings, projection, copies) | {"held_out_cost": costs}
+    write_atomically(out, entropy_model.data)
     write_atomically(out.with_suffix(".json"), (_text(about) + "\n").encode())
     if json:
         print_json(about | {"file": str(out)})
         return
-    print_table(costs, f"{out}: {prior.name}, {len(prior.data):,} bytes, on held-out scans")
+    print_table(
+        costs, f"{out}: {entropy_model.name}, {len(entropy_model.data):,} bytes, on held-out scans"
+    )
 
 
 def _costs(
-    prior: Prior, choice: ScanChoice, projection: SphericalProjection
+    entropy_model: EntropyModel, choice: ScanChoice, projection: SphericalProjection
 ) -> list[dict[str, Any]]:
-    """A row for the new prior and one for each built-in one."""
+    """A row for the new entropy model and one for each built-in one."""
     images = read_variants(choice.held_out, projection, 1, 0)
     if not images:
         return []
-    others = {f"built in: {name}": one for name, one in built_in_priors().items()}
+    others = {f"built in: {name}": one for name, one in built_in_models().items()}
     return [
-        _row(name, measure_prior(one, images)) for name, one in ({"new": prior} | others).items()
+        _row(name, measure_model(one, images))
+        for name, one in ({"new": entropy_model} | others).items()
     ]
 
 
-def _row(name: str, cost: PriorCost) -> dict[str, Any]:
+def _row(name: str, cost: ModelCost) -> dict[str, Any]:
     bits = {
-        f"bits/point at {100 * bound:g} cm": round(value, 4)
-        for bound, value in cost.bits_per_point.items()
+        f"bits/point at {100 * max_error:g} cm": round(value, 4)
+        for max_error, value in cost.bits_per_point.items()
     }
-    return {"prior": name, "mask bytes": round(cost.mask_bytes, 1)} | bits
+    return {"entropy_model": name, "mask bytes": round(cost.mask_bytes, 1)} | bits
 
 
 def _about(
-    prior: Prior,
+    entropy_model: EntropyModel,
     choice: ScanChoice,
-    settings: PriorSettings,
+    settings: ModelSettings,
     projection: SphericalProjection,
     copies: int,
 ) -> dict[str, Any]:
     return {
-        "prior": prior.name,
-        "bytes": len(prior.data),
+        "entropy_model": entropy_model.name,
+        "bytes": len(entropy_model.data),
         "software": quinr_lidar.__version__,
         "settings": vars(settings) | {"copies": copies},
         "projection": vars(projection),

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from pipeline.archive.extract import choose_frames
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json
-from pipeline.models.files import read_prior
+from pipeline.models.files import read_model
 from pipeline.viewing.frame import ViewedFrame, open_original, view_frame, with_scan
 from pipeline.viewing.sources import Frames, choose_frame, open_frames
 from quinr_lidar.errors import BackendError
@@ -65,8 +65,9 @@ def view(
         list[str],
         typer.Option(metavar="ID|FROM-TO", help="Only these frames for Rerun; repeatable."),
     ] = [],  # noqa: B006
-    prior: Annotated[
-        list[Path], typer.Option(help="A prior (.qprior) files may be coded with; repeatable.")
+    entropy_model: Annotated[
+        list[Path],
+        typer.Option(help="An entropy model (.qmodel) files may be coded with; repeatable."),
     ] = [],  # noqa: B006
     json: Json = False,
 ) -> None:
@@ -79,7 +80,7 @@ def view(
     `quinr view s3://fleet/drives/00 --rerun drive.rrd --frames 0-100`
     """
     _check_options(colour, frame, save, rerun, frames)
-    opened = open_frames(source, sequence, tuple(read_prior(path) for path in prior))
+    opened = open_frames(source, sequence, tuple(read_model(path) for path in entropy_model))
     scans = None if original is None else open_original(original, opened, sequence)
     if colour == "error" and scans is None:
         raise typer.BadParameter("error needs the scan: --original", param_hint="--colour")

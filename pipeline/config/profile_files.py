@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.storage.files import read_bytes, write_json_atomically
 from quinr_lidar.codec.profiles import Profile, get_profile
-from quinr_lidar.entropy.models import Prior, choose_prior
+from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.errors import ProfileError
 
 SUFFIX = ".json"
@@ -38,10 +38,10 @@ def scan_profile(
     name: str | Profile,
     overrides: Mapping[str, Any],
     *,
-    bound: float | None = None,
-    growth: float | None = None,
-    prior: Prior | None = None,
-    others: Iterable[Prior] = (),
+    max_error: float | None = None,
+    relative_error: float | None = None,
+    entropy_model: EntropyModel | None = None,
+    others: Iterable[EntropyModel] = (),
 ) -> Profile:
     """A profile for scans, with what a command's options change.
 
@@ -50,29 +50,29 @@ def scan_profile(
     Args:
         name: As :func:`find_profile`.
         overrides: Settings to change; they outweigh the options.
-        bound: Largest error of a range, metres.
-        growth: Of the bound with the range.
-        prior: To code masks and ranges with.
-        others: Further priors at hand, which the profile may name.
+        max_error: Largest error of a range, metres.
+        relative_error: Of the bound with the range.
+        entropy_model: To code masks and ranges with.
+        others: Further entropy models at hand, which the profile may name.
 
     Returns:
-        The profile. It names its prior by its digest: a built-in one of another version may be
-        another one of the same name.
+        The profile. It names its entropy model by its digest: a built-in one of another version
+        may be another one of the same name.
 
     Raises:
-        PriorError: the profile's prior is not at hand.
+        PriorError: the profile's entropy model is not at hand.
         ProfileError: no such profile or setting, a value out of range, or one without effect.
     """
     profile = find_profile(name)
-    options: dict[str, Any] = {"bound": bound, "bound_growth": growth}
+    options: dict[str, Any] = {"max_error": max_error, "relative_error": relative_error}
     options = {key: value for key, value in options.items() if value is not None}
     if options and profile.layers < 3:
         options["layers"] = 3
-    if prior is not None:
-        options["prior"] = prior.name
+    if entropy_model is not None:
+        options["entropy_model"] = entropy_model.name
     changes = options | dict(overrides)
     profile = profile.with_overrides(**changes)
-    for setting, layers in (("bound", 3), ("bound_growth", 3), ("prior", 2)):
+    for setting, layers in (("max_error", 3), ("relative_error", 3), ("entropy_model", 2)):
         if setting in changes and profile.layers < layers:
             raise ProfileError(
                 f"profile {profile.name}: {setting} has no effect without layers={layers}, "
@@ -80,8 +80,8 @@ def scan_profile(
             )
     if profile.layers == 1:
         return profile
-    at_hand = (*([prior] if prior else []), *others)
-    return profile.with_overrides(prior=choose_prior(profile.prior, at_hand).name)
+    at_hand = (*([entropy_model] if entropy_model else []), *others)
+    return profile.with_overrides(entropy_model=choose_model(profile.entropy_model, at_hand).name)
 
 
 def write_profile(path: Path, profile: Profile) -> None:

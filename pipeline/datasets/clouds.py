@@ -42,9 +42,9 @@ def _ply(image: RangeImage) -> bytes:
 
 
 def _ranges(image: RangeImage) -> bytes:
-    """Ranges in metres, float32 [H, W]; unmeasured pixels are NaN."""
+    """Ranges in metres, float32 [H, W]; invalid pixels are NaN."""
     buffer = io.BytesIO()
-    np.save(buffer, np.where(image.measured, image.ranges, np.float32(np.nan)))
+    np.save(buffer, np.where(image.valid, image.ranges, np.float32(np.nan)))
     return buffer.getvalue()
 
 

@@ -61,7 +61,7 @@ def read_source(path: Path, projection: SphericalProjection | None = None) -> So
     if is_picture(path):
         return Source(path, len(data), parse_picture(data, str(path)))
     image = (projection or SphericalProjection()).project(parse_velodyne(data, str(path)))
-    if not image.measured.any():
+    if not image.valid.any():
         raise ScanError(f"{path}: no point with a range above 0 m, nothing to encode")
     return Source(path, len(data), image)
 

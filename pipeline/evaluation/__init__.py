@@ -4,7 +4,7 @@ from pipeline.evaluation.fidelity import FrameFidelity, image_figures, measure_f
 from pipeline.evaluation.promises import (
     Promise,
     check_promise,
-    max_error,
+    largest_error,
     promise_of_file,
     promise_of_profile,
 )
@@ -14,7 +14,7 @@ __all__ = [
     "Promise",
     "check_promise",
     "image_figures",
-    "max_error",
+    "largest_error",
     "measure_frame",
     "promise_of_file",
     "promise_of_profile",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.promises import max_error
+from pipeline.evaluation.promises import largest_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage
@@ -30,7 +30,7 @@ class FrameFidelity:
     ``|decoded - original|`` over pixels measured in both images. Where nothing was decoded as
     measured, codec distances are NaN and mask scores 0; range errors are NaN where no pixel is
     measured in both. What the file says of pixels measured in the original alone is in
-    ``max_error_m``.
+    ``largest_error_m``.
 
     Attributes:
         points: Points in the scan.
@@ -50,13 +50,13 @@ class FrameFidelity:
             that the projection hid or dropped do not count in the codec's favour.
         psnr_db: The paper's: whole image, peak = maximum of the original image; infinite for
             identical images.
-        preview_psnr_db: Likewise of the preview, unmeasured pixels taken from the mask where the
+        preview_psnr_db: Likewise of the preview, invalid pixels taken from the mask where the
             file has one; what later layers add does not count.
         chamfer_m: Codec loss, the mean of the next two.
         chamfer_original_to_decoded_m: From the back-projected original to the decoded cloud.
         chamfer_decoded_to_original_m: And back.
         mask_precision: Share of the pixels decoded as measured that were measured.
-        mask_recall: Share of the measured pixels that were decoded as measured.
+        mask_recall: Share of the valid pixels that were decoded as measured.
         mask_f1: Harmonic mean of both.
         mask_iou: Pixels measured in both over pixels measured in either.
         range_error_mean_m: Mean.
@@ -64,10 +64,11 @@ class FrameFidelity:
         range_error_p95_m: 95th percentile.
         range_error_max_m: Maximum.
         range_error_rmse_m: Root mean square.
-        max_error_m: Maximum over all pixels measured in the original, whatever the decoded mask.
-        bound_m: What the file promises ``max_error_m`` not to exceed (at near ranges, where the
-            bound grows with the range); NaN without a promise.
-        mask_exact: Whether exactly the measured pixels were decoded as measured.
+        largest_error_m: Maximum over all pixels measured in the original, whatever the decoded
+            mask.
+        max_error_m: What the file promises ``largest_error_m`` not to exceed (at near ranges,
+            where the bound grows with the range); NaN without a promise.
+        mask_exact: Whether exactly the valid pixels were decoded as measured.
     """
 
     points: int
@@ -100,8 +101,8 @@ class FrameFidelity:
     range_error_p95_m: float
     range_error_max_m: float
     range_error_rmse_m: float
+    largest_error_m: float
     max_error_m: float
-    bound_m: float
     mask_exact: bool
 
     def as_dict(self) -> dict[str, float | int | None]:
@@ -119,25 +120,25 @@ def measure_frame(
     encoded_bytes: int,
     raw_bytes: int,
     preview: RangeImage | None = None,
-    bound: float | None = None,
+    max_error: float | None = None,
 ) -> FrameFidelity:
     """Compare a scan, its range image and the decoded range image.
 
     Args:
         points: [N, 3 or more], the original scan, metres.
         image: Its range image, as projected (with ``stats``).
-        decoded: The decoded range image, of the same projection. It may hold no measured pixel.
+        decoded: The decoded range image, of the same projection. It may hold no valid pixel.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
         preview: What preview and mask decode to, where there are ranges as well; ``decoded``
             otherwise.
-        bound: What the file promises, metres.
+        max_error: What the file promises, metres.
 
     Returns:
         Every figure, projection loss and codec loss apart.
 
     Raises:
-        GeometryError: ``image`` holds no measured pixel or is not the range image of ``points``,
+        GeometryError: ``image`` holds no valid pixel or is not the range image of ``points``,
             or ``decoded`` is of another projection.
     """
     scan = _projected_points(points, _stats_of(image, decoded))
@@ -146,13 +147,13 @@ def measure_frame(
     codec = _codec_chamfer(original, decoded)
     return FrameFidelity(
         **image_figures(
-            image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, bound=bound
+            image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, max_error=max_error
         ),
         projection_chamfer_m=projection.symmetric,
         projection_scan_to_image_m=projection.a_to_b,
         projection_image_to_scan_m=projection.b_to_a,
         preview_psnr_db=metrics.psnr(
-            image.filled(), (preview or decoded).ranges, max_value=image.fill
+            image.filled(), (preview or decoded).ranges, max_value=image.no_return
         ),
         chamfer_m=codec.symmetric,
         chamfer_original_to_decoded_m=codec.a_to_b,
@@ -166,7 +167,7 @@ def image_figures(
     *,
     encoded_bytes: int,
     raw_bytes: int,
-    bound: float | None = None,
+    max_error: float | None = None,
 ) -> dict[str, Any]:
     """Of :class:`FrameFidelity` all but Chamfer distances and the preview's PSNR: the cheap ones.
 
@@ -175,33 +176,33 @@ def image_figures(
         decoded: Of the same projection.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
-        bound: What the file promises, metres.
+        max_error: What the file promises, metres.
 
     Returns:
         By the names of :class:`FrameFidelity`.
 
     Raises:
-        GeometryError: ``image`` holds no measured pixel or has no ``stats``, or ``decoded`` is of
+        GeometryError: ``image`` holds no valid pixel or has no ``stats``, or ``decoded`` is of
             another projection.
     """
     stats = _stats_of(image, decoded)
-    mask = metrics.mask_scores(image.measured, decoded.measured)
-    errors = metrics.range_errors(image.ranges, decoded.ranges, image.measured & decoded.measured)
+    mask = metrics.mask_scores(image.valid, decoded.valid)
+    errors = metrics.range_errors(image.ranges, decoded.ranges, image.valid & decoded.valid)
     return {
         "points": stats.points,
         "points_outside_fov": stats.outside_fov,
         "points_dropped": stats.non_finite + stats.zero_range,
         "points_hidden": stats.collisions,
-        "pixels_measured": stats.measured,
+        "pixels_measured": stats.valid,
         "kept_fraction": stats.kept_fraction,
         "raw_bytes": raw_bytes,
         "encoded_bytes": encoded_bytes,
         "bpp": metrics.bits_per_pixel(encoded_bytes, *image.shape),
         "ratio_raw": metrics.compression_ratio(raw_bytes, encoded_bytes),
         "ratio_points": metrics.compression_ratio(
-            stats.measured * metrics.BYTES_PER_POINT, encoded_bytes
+            stats.valid * metrics.BYTES_PER_POINT, encoded_bytes
         ),
-        "psnr_db": metrics.psnr(image.filled(), decoded.ranges, max_value=image.fill),
+        "psnr_db": metrics.psnr(image.filled(), decoded.ranges, max_value=image.no_return),
         "mask_precision": mask.precision,
         "mask_recall": mask.recall,
         "mask_f1": mask.f1,
@@ -211,15 +212,15 @@ def image_figures(
         "range_error_p95_m": errors.p95,
         "range_error_max_m": errors.max,
         "range_error_rmse_m": errors.rmse,
-        "max_error_m": max_error(image, decoded),
-        "bound_m": math.nan if bound is None else bound,
-        "mask_exact": bool((image.measured == decoded.measured).all()),
+        "largest_error_m": largest_error(image, decoded),
+        "max_error_m": math.nan if max_error is None else max_error,
+        "mask_exact": bool((image.valid == decoded.valid).all()),
     }
 
 
 def _stats_of(image: RangeImage, decoded: RangeImage) -> ProjectionStats:
-    if image.stats is None or not image.measured.any():
-        raise GeometryError("image: expected a projected scan with at least one measured pixel")
+    if image.stats is None or not image.valid.any():
+        raise GeometryError("image: expected a projected scan with at least one valid pixel")
     if decoded.projection != image.projection:
         raise GeometryError(f"decoded: expected {image.projection}, got {decoded.projection}")
     return image.stats
@@ -275,7 +276,7 @@ def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> N
     scan = np.asarray(points)[:, :3].astype(np.float64)
     ranges = point_ranges(scan)
     scan = scan[np.isfinite(ranges) & (ranges > 0)]
-    expected = stats.collisions + stats.measured
+    expected = stats.collisions + stats.valid
     if len(points) != stats.points or len(scan) != expected:
         raise GeometryError(
             f"points: expected the scan that the image was projected from ({stats.points} points, "
@@ -285,7 +286,7 @@ def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> N
 
 
 def _codec_chamfer(original: NDArray[np.float32], decoded: RangeImage) -> metrics.ChamferDistance:
-    if not decoded.measured.any():
+    if not decoded.valid.any():
         return metrics.ChamferDistance(math.nan, math.nan)
     cloud = decoded.projection.back_project(decoded)
     return metrics.chamfer_distance(original, cloud)

@@ -40,8 +40,8 @@ def evaluate_file(scan: Path, file: Path) -> FrameFidelity:
         decoded,
         encoded_bytes=len(data),
         raw_bytes=len(raw),
-        preview=None if promise.bound is None else decode_file(data, file, PREVIEW),
-        bound=promise.bound,
+        preview=None if promise.max_error is None else decode_file(data, file, PREVIEW),
+        max_error=promise.max_error,
     )
 
 

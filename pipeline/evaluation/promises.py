@@ -26,34 +26,38 @@ class Promise:
     """What holds for every pixel.
 
     Attributes:
-        mask: Exactly the measured pixels are decoded as measured.
-        bound: Largest error of a measured range, metres; ``None``: no promise.
-        growth: A range r may err by ``max(bound, growth * r)``.
+        mask: Exactly the valid pixels are decoded as measured.
+        max_error: Largest error of a measured range, metres; ``None``: no promise.
+        relative_error: A range r may err by ``max(max_error, relative_error * r)``.
     """
 
     mask: bool = False
-    bound: float | None = None
-    growth: float = 0.0
+    max_error: float | None = None
+    relative_error: float = 0.0
 
 
 def promise_of_profile(profile: Profile) -> Promise:
     """What files of these settings promise."""
     if profile.layers < 3:
         return Promise(mask=profile.layers > 1)
-    return Promise(True, profile.bound, profile.bound_growth)
+    return Promise(True, profile.max_error, profile.relative_error)
 
 
 def promise_of_file(info: FileInfo) -> Promise:
     """What a file promises by itself, to within the rounding of ranges to float32."""
     if "ranges" not in info.sections:
         return Promise(mask="mask" in info.sections)
-    bound, growth = info.scan["bound"], info.scan.get("growth", 0.0)
-    rounding = _ROUNDING * info.scan["fill"]
-    if growth == 0:
-        return Promise(True, bound + rounding)
+    max_error, relative_error = info.scan["max_error"], info.scan.get("relative_error", 0.0)
+    rounding = _ROUNDING * info.scan["no_return"]
+    if relative_error == 0:
+        return Promise(True, max_error + rounding)
     # The file's is half a step below the knee. From there a step may lead across it, where
     # steps are wider.
-    return Promise(True, bound * growth / math.log1p(growth) + rounding, growth + _ROUNDING)
+    return Promise(
+        True,
+        max_error * relative_error / math.log1p(relative_error) + rounding,
+        relative_error + _ROUNDING,
+    )
 
 
 def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> None:
@@ -70,18 +74,18 @@ def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> N
     if decoded.shape != image.shape:
         raise GeometryError(f"decoded: expected {image.shape} pixels, got {decoded.shape}")
     if promise.mask:
-        wrong = image.measured != decoded.measured
+        wrong = image.valid != decoded.valid
         if wrong.any():
             raise GeometryError(
                 f"the mask is not exact: {np.count_nonzero(wrong):,} pixels differ, the first at "
                 f"{_place(wrong)}; do not delete the original"
             )
-    if promise.bound is None:
+    if promise.max_error is None:
         return
     error = np.abs(decoded.ranges.astype(np.float64) - image.ranges)
-    allowed = allowed_error(image.ranges, promise.bound, promise.growth)
+    allowed = allowed_error(image.ranges, promise.max_error, promise.relative_error)
     # Negated, so that an error that is no number breaks the bound as well.
-    beyond = image.measured & ~(error <= allowed)
+    beyond = image.valid & ~(error <= allowed)
     if beyond.any():
         worst = np.unravel_index(np.argmax(np.where(beyond, error - allowed, -1)), beyond.shape)
         raise GeometryError(
@@ -91,9 +95,9 @@ def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> N
         )
 
 
-def max_error(image: RangeImage, decoded: RangeImage) -> float:
+def largest_error(image: RangeImage, decoded: RangeImage) -> float:
     """Largest ``|range error|`` over the pixels measured in the original, metres."""
-    errors = np.abs(decoded.ranges.astype(np.float64) - image.ranges)[image.measured]
+    errors = np.abs(decoded.ranges.astype(np.float64) - image.ranges)[image.valid]
     return float(errors.max(initial=0))
 
 

@@ -1,7 +1,7 @@
-"""Where jobs run: a slot does one job at a time, in a process or a thread of its own.
+"""Where jobs run: an executor does one job at a time, in a process or a thread of its own.
 
-Clusters bring slots of their own (:mod:`flows._prefect.runners`). What runs in a worker imports this
-package, never Prefect.
+Clusters bring executors of their own (:mod:`flows._prefect.runners`). What runs in a worker
+imports this package, never Prefect.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Failure:
     reason: str
 
 
-class Slot(Protocol):
+class Executor(Protocol):
     """Does one job at a time."""
 
     def apply(
@@ -92,7 +92,7 @@ class Slot(Protocol):
         ...
 
 
-class ProcessSlot:
+class ProcessExecutor:
     """A process, replaced when a job kills it, raises in it or takes too long."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ class ProcessSlot:
     def apply(
         self, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
     ) -> RecordT:
-        """As :meth:`Slot.apply`; the next attempt starts afresh after any exception."""
+        """As :meth:`Executor.apply`; the next attempt starts afresh after any exception."""
         try:
             if not self._started:
                 # The limit is the job's, not that of the imports before it.
@@ -121,13 +121,13 @@ class ProcessSlot:
         self._pool, self._started = new_pool(1), False
 
     def close(self, *, wait: bool) -> None:
-        """As :meth:`Slot.close`: a job nobody waits for is killed."""
+        """As :meth:`Executor.close`: a job nobody waits for is killed."""
         if not wait:
             _kill(self._pool)
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
-class ThreadSlot:
+class ThreadExecutor:
     """A thread a job, in this process; nothing can end a thread that hangs."""
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class ThreadSlot:
     def apply(
         self, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
     ) -> RecordT:
-        """As :meth:`Slot.apply`."""
+        """As :meth:`Executor.apply`."""
         result: Future[RecordT] = Future()
         # A daemon: a job that hangs must not keep the whole process from ending.
         threading.Thread(target=_fulfil, args=(result, function, job), daemon=True).start()
@@ -151,7 +151,7 @@ class ThreadSlot:
         return result.result()
 
     def close(self, *, wait: bool) -> None:
-        """As :meth:`Slot.close`; the job in hand has a few seconds."""
+        """As :meth:`Executor.close`; the job in hand has a few seconds."""
         if not wait and not self._closing.done():
             self._closing.set_result(None)
 
@@ -181,7 +181,7 @@ def apply_remotely(
     if version != quinr_lidar.__version__:
         return Failure(f"its worker has quinr-lidar {quinr_lidar.__version__}, expected {version}")
     try:
-        return ThreadSlot().apply(function, job, timeout)
+        return ThreadExecutor().apply(function, job, timeout)
     except JobTimeoutError:
         return None
     except Exception as error:
@@ -189,7 +189,7 @@ def apply_remotely(
 
 
 def result_of(answer: RecordT | Failure | None, timeout: float | None) -> RecordT:
-    """What :func:`apply_remotely` returned, as :meth:`Slot.apply` has it."""
+    """What :func:`apply_remotely` returned, as :meth:`Executor.apply` has it."""
     if answer is None:
         raise JobTimeoutError(timeout or 0.0, still_running=True)
     if isinstance(answer, Failure):

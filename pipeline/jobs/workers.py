@@ -1,4 +1,4 @@
-"""Jobs spread over slots, by default a worker process each.
+"""Jobs spread over executors, by default a worker process each.
 
 Processes, because training holds the interpreter; spawned, because a forked torch deadlocks.
 A worker that is killed (out of memory, say) breaks the whole pool of the standard library, so
@@ -20,7 +20,14 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Generic
 
-from pipeline.jobs.executors import GaveUpError, JobT, JobTimeoutError, ProcessSlot, Slot, reason_of
+from pipeline.jobs.executors import (
+    Executor,
+    GaveUpError,
+    JobT,
+    JobTimeoutError,
+    ProcessExecutor,
+    reason_of,
+)
 from pipeline.jobs.executors import new_pool as new_pool
 from pipeline.jobs.job import RecordT
 
@@ -48,13 +55,13 @@ def runs_of(jobs: Sequence[JobT]) -> list[list[JobT]]:
 
 
 class Workers(Generic[RecordT]):
-    """Slots for jobs, worker processes by default; each of those starts with its first job.
+    """Executors for jobs, worker processes by default; each of those starts with its first job.
 
     Args:
         processes: Number of worker processes; all cores when ``None``.
         on_record: Called with every finished record, from the calling threads, one at a time.
         timeout: Seconds after which a job's attempt has failed; no limit when ``None``.
-        slots: Where jobs run, instead of in worker processes; closed with this.
+        executors: Where jobs run, instead of in worker processes; closed with this.
     """
 
     def __init__(
@@ -63,10 +70,12 @@ class Workers(Generic[RecordT]):
         on_record: Callable[[RecordT], None] | None = None,
         *,
         timeout: float | None = None,
-        slots: Sequence[Slot] | None = None,
+        executors: Sequence[Executor] | None = None,
     ) -> None:
-        self._slots = list(slots) if slots is not None else _process_slots(processes)
-        self.processes = len(self._slots)
+        self._executors = (
+            list(executors) if executors is not None else _process_executors(processes)
+        )
+        self.processes = len(self._executors)
         self._on_record = on_record
         self._timeout = timeout
         self._in_vain = 0
@@ -74,9 +83,9 @@ class Workers(Generic[RecordT]):
         self._reporting = threading.Lock()
         self._alone = threading.Lock()
         # Last in, first out: a worker that runs already is preferred to one yet to start.
-        self._idle: LifoQueue[Slot] = LifoQueue()
-        for slot in reversed(self._slots):
-            self._idle.put(slot)
+        self._idle: LifoQueue[Executor] = LifoQueue()
+        for executor in reversed(self._executors):
+            self._idle.put(executor)
 
     def __enter__(self) -> Workers[RecordT]:
         return self
@@ -90,8 +99,8 @@ class Workers(Generic[RecordT]):
         # After an error or Ctrl-C nobody waits for jobs, begun or not: what they write is whole
         # or not there, and the next run does them again.
         self._closed = True
-        for slot in self._slots:
-            slot.close(wait=kind is None)
+        for executor in self._executors:
+            executor.close(wait=kind is None)
 
     def run(self, function: Callable[[JobT], RecordT], jobs: Sequence[JobT]) -> list[RecordT]:
         """Apply a function to all jobs; returns their records in the order of the jobs.
@@ -101,7 +110,7 @@ class Workers(Generic[RecordT]):
         called from several threads.
 
         Raises:
-            GaveUpError: the slots are gone, or one job after the other takes too long.
+            GaveUpError: the executors are gone, or one job after the other takes too long.
         """
         runs = runs_of(jobs)
         with ThreadPoolExecutor(max(1, min(self.processes, len(runs)))) as threads:
@@ -145,13 +154,13 @@ class Workers(Generic[RecordT]):
         return job.lost(reason)
 
     def _attempt(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
-        slot = self._idle.get()
+        executor = self._idle.get()
         try:
             # The run of a thread ends that would begin another job after Ctrl-C or an error.
             if self._closed:
                 raise CancelledError
             self._check_hope()
-            record = slot.apply(function, job, self._timeout)
+            record = executor.apply(function, job, self._timeout)
         except JobTimeoutError as error:
             # Of threads that count at the same time one may be lost, which does no harm.
             self._in_vain += ATTEMPTS if error.still_running else 1
@@ -160,10 +169,10 @@ class Workers(Generic[RecordT]):
             self._in_vain = 0
             return record
         finally:
-            self._idle.put(slot)
+            self._idle.put(executor)
 
     def _check_hope(self) -> None:
-        """Where all jobs hang it is their storage that does, and a night must have an end."""
+        """Where all jobs hang it is their storage that does, and a nightly run must have an end."""
         jobs = self._in_vain // ATTEMPTS
         if jobs >= max(_MANY, self.processes):
             raise GaveUpError(
@@ -172,10 +181,10 @@ class Workers(Generic[RecordT]):
             )
 
 
-def _process_slots(processes: int | None) -> list[Slot]:
+def _process_executors(processes: int | None) -> list[Executor]:
     count = processes or available_cores()
     _allow_open_files(_OTHER_FILES + _FILES_PER_WORKER * count)
-    return [ProcessSlot() for _ in range(count)]
+    return [ProcessExecutor() for _ in range(count)]
 
 
 def available_cores() -> int:

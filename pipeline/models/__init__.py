@@ -1,1 +1,1 @@
-"""Training priors on scans, and what can be said of them."""
+"""Training entropy models on scans, and what can be said of them."""

@@ -1,4 +1,4 @@
-"""``--prior auto``: the best prior at hand for a drive, or one trained on the drive itself."""
+"""``--entropy-model auto``: the best model at hand for a drive, or one trained on the drive."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import torch
 import quinr_lidar
 from pipeline.datasets import Dataset
 from pipeline.jobs.workers import available_cores
-from pipeline.models.files import keep_prior, priors_in
-from pipeline.models.resolved import PriorChoice, write_choice
+from pipeline.models.files import keep_model, models_in
+from pipeline.models.resolved import ModelChoice, write_choice
 from pipeline.models.scans import read_variants
-from pipeline.models.training import PriorSettings, train_prior
+from pipeline.models.training import ModelSettings, train_model
 from quinr_lidar import Profile, RangeImage, SphericalProjection
-from quinr_lidar.entropy.models import Prior, built_in_priors
-from quinr_lidar.errors import GeometryError, PriorError, ScanError, StorageError
+from quinr_lidar.entropy.models import EntropyModel, built_in_models
+from quinr_lidar.errors import EntropyModelError, GeometryError, ScanError, StorageError
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 from quinr_lidar.training import FitProgress
 
 FEWEST_FRAMES = 40
-"""Of a drive to train on: a shorter one saves less than the prior takes in its archive."""
+"""Of a drive to train on: a shorter one saves less than the entropy model takes in its archive."""
 
 LEARNT, MEASURED = 24, 6
 """Frames to learn from, and between them to measure candidates on."""
 
-SETTINGS = PriorSettings(mask_steps=1500, range_steps=3500)
+SETTINGS = ModelSettings(mask_steps=1500, range_steps=3500)
 _COPIES = 4
 _THREADS = 2
 """More wait for each other: the steps are small."""
@@ -42,30 +42,33 @@ def choose_automatically(
     folder: Path,
     profile: Profile,
     *,
-    settings: PriorSettings = SETTINGS,
+    settings: ModelSettings = SETTINGS,
     progress: Steps | None = None,
-) -> PriorChoice:
-    """Choose a drive's prior, keep it in the drive's folder, and write down how it was chosen.
+) -> ModelChoice:
+    """Choose a drive's entropy model, keep it in the drive's folder, and write down why.
 
-    Candidates are the built-in priors and those that other drives of the same archive carry: the
-    same sensor has often been learnt already. If none of the latter beats the built-in ones, one is
+    Candidates are the built-in entropy models and those that other drives of the same archive
+    carry: the same sensor has often been learnt already. If none of the latter beats the built-in
+        ones, one is
     trained on frames spread over the drive. It is taken if it saves more bytes than it has.
 
     Args:
         dataset: The drive.
         folder: Of its frames.
-        profile: With mask, and ranges within a bound; its own prior does not matter.
+        profile: With mask, and ranges within a bound; its own entropy model does not matter.
         settings: Of a training.
-        progress: Of a training, as for :func:`pipeline.models.training.train_prior`.
+        progress: Of a training, as for :func:`pipeline.models.training.train_model`.
 
     Raises:
         PriorError: no frame of the drive can be read.
         StorageError: the folder cannot be written.
         TrainingError: a training diverged.
     """
-    learnt, measured = _samples(dataset)
-    images = _images(dataset, measured)
-    candidates = {f"built in: {name}": prior for name, prior in built_in_priors().items()}
+    learnt, valid = _samples(dataset)
+    images = _images(dataset, valid)
+    candidates = {
+        f"built in: {name}": entropy_model for name, entropy_model in built_in_models().items()
+    }
     borrowed = _borrowed(folder)
     costs = _costs(candidates | borrowed, images, profile)
     best = min(costs, key=costs.__getitem__)
@@ -79,13 +82,13 @@ def choose_automatically(
         saved = (costs[best] - costs[_NEW]) * len(dataset.frame_ids)
         best = _NEW if saved > len(new.data) else best
     chosen = candidates[best]
-    if chosen.name not in {prior.name for prior in built_in_priors().values()}:
-        keep_prior(folder, chosen)
-    choice = PriorChoice(
+    if chosen.name not in {entropy_model.name for entropy_model in built_in_models().values()}:
+        keep_model(folder, chosen)
+    choice = ModelChoice(
         chosen.name,
         best,
         {origin: round(cost, 1) for origin, cost in costs.items()},
-        measured,
+        valid,
         taught,
         quinr_lidar.__version__,
     )
@@ -96,16 +99,18 @@ def choose_automatically(
 _NEW = "trained on this drive"
 
 
-def frame_bytes(prior: Prior, image: RangeImage, profile: Profile) -> int:
+def frame_bytes(entropy_model: EntropyModel, image: RangeImage, profile: Profile) -> int:
     """What mask and ranges of a frame cost, as far as the profile has them, in bytes.
 
     Raises:
         GeometryError: the bound is too small for the largest range.
     """
-    size = len(pack_mask(image.measured, prior))
+    size = len(pack_mask(image.valid, entropy_model))
     if profile.layers > 2:
         size += len(
-            pack_ranges(image.ranges, image.measured, prior, profile.bound, profile.bound_growth)
+            pack_ranges(
+                image.ranges, image.valid, entropy_model, profile.max_error, profile.relative_error
+            )
         )
     return size
 
@@ -117,8 +122,8 @@ def _samples(dataset: Dataset) -> tuple[list[str], list[str]]:
     spread = [ids[round(at)] for at in np.linspace(0, len(ids) - 1, count)]
     every = max(1, math.ceil(count / MEASURED))
     # Not the first ones: a drive often begins at rest.
-    measured = spread[every // 2 :: every]
-    return [frame for frame in spread if frame not in measured], measured
+    valid = spread[every // 2 :: every]
+    return [frame for frame in spread if frame not in valid], valid
 
 
 def _images(dataset: Dataset, frames: Sequence[str], copies: int = 1) -> list[RangeImage]:
@@ -131,42 +136,44 @@ def _images(dataset: Dataset, frames: Sequence[str], copies: int = 1) -> list[Ra
         except (ScanError, StorageError) as error:
             reason = str(error)
     if not images:
-        raise PriorError(f"{dataset.name}: prior: expected scans to choose it by, got {reason}")
+        raise EntropyModelError(
+            f"{dataset.name}: entropy model: expected scans to choose it by, got {reason}"
+        )
     return images
 
 
-def _borrowed(folder: Path) -> dict[str, Prior]:
-    """Priors of this drive's folder and of the other drives beside it, by where they are from."""
+def _borrowed(folder: Path) -> dict[str, EntropyModel]:
+    """Models of this drive's folder and of the drives beside it, by where they are from."""
     beside = sorted(path for path in folder.parent.glob("*") if path.is_dir())
-    found: dict[str, Prior] = {}
-    names: set[str] = {prior.name for prior in built_in_priors().values()}
+    found: dict[str, EntropyModel] = {}
+    names: set[str] = {entropy_model.name for entropy_model in built_in_models().values()}
     for drive in beside:
-        for prior in priors_in(drive):
-            if prior.name not in names:
-                names.add(prior.name)
-                found[f"drive {drive.name}: {prior.name}"] = prior
+        for entropy_model in models_in(drive):
+            if entropy_model.name not in names:
+                names.add(entropy_model.name)
+                found[f"drive {drive.name}: {entropy_model.name}"] = entropy_model
     return found
 
 
 def _costs(
-    candidates: Mapping[str, Prior], images: Sequence[RangeImage], profile: Profile
+    candidates: Mapping[str, EntropyModel], images: Sequence[RangeImage], profile: Profile
 ) -> dict[str, float]:
     try:
         return {
-            origin: float(np.mean([frame_bytes(prior, image, profile) for image in images]))
-            for origin, prior in candidates.items()
+            origin: float(np.mean([frame_bytes(entropy_model, image, profile) for image in images]))
+            for origin, entropy_model in candidates.items()
         }
     except GeometryError as error:
-        raise PriorError(f"prior: cannot choose one: {error}") from error
+        raise EntropyModelError(f"entropy model: cannot choose one: {error}") from error
 
 
 def _train(
-    dataset: Dataset, frames: Sequence[str], settings: PriorSettings, progress: Steps | None
-) -> Prior:
+    dataset: Dataset, frames: Sequence[str], settings: ModelSettings, progress: Steps | None
+) -> EntropyModel:
     images = _images(dataset, frames, _COPIES)
     threads = torch.get_num_threads()
     torch.set_num_threads(min(_THREADS, available_cores()))
     try:
-        return train_prior(images, settings, progress)
+        return train_model(images, settings, progress)
     finally:
         torch.set_num_threads(threads)

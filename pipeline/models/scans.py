@@ -1,4 +1,4 @@
-"""Which scans a prior learns from, and the range images that one scan gives."""
+"""Which scans an entropy model learns from, and the range images that one scan gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets import open_dataset, read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.errors import PriorError
+from quinr_lidar.errors import EntropyModelError
 
 COLUMN_SHIFTS = 8
 """Copies are turned by up to this many columns of the image."""
@@ -50,7 +50,7 @@ def choose_scans(
     ]
     held_out = math.ceil(share_held_out * len(files))
     if held_out >= len(files):
-        raise PriorError(
+        raise EntropyModelError(
             f"{len(files)} scans, of which {held_out} are held out: nothing to learn from; "
             "give more scans, or --held-out 0"
         )
@@ -93,7 +93,7 @@ def variants(
 def read_variants(
     files: Sequence[Path], projection: SphericalProjection, count: int, seed: int
 ) -> list[RangeImage]:
-    """All variants of all scans that have a measured pixel.
+    """All variants of all scans that have a valid pixel.
 
     Raises:
         ScanError: a file is not a scan.
@@ -104,4 +104,4 @@ def read_variants(
         for file in files
         for image in variants(read_velodyne(file), projection, count, generator)
     ]
-    return [image for image in images if image.measured.any()]
+    return [image for image in images if image.valid.any()]

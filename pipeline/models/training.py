@@ -1,4 +1,4 @@
-"""Training a prior: its mask field, its ranges field, and what they cost on other scans."""
+"""Training an entropy model: its mask field, its ranges field, and their cost on other scans."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from quinr_lidar.entropy.models import (
     LINEAR,
     MASK_OUTPUTS,
     RANGE_OUTPUTS,
-    Prior,
-    pack_prior,
+    EntropyModel,
+    pack_model,
 )
 from quinr_lidar.entropy.samples import (
     MASK_INPUTS,
@@ -46,8 +46,8 @@ _LINEAR_WEIGHTS = 0.02
 
 
 @dataclass(frozen=True)
-class PriorSettings:
-    """How a prior is trained.
+class ModelSettings:
+    """How an entropy model is trained.
 
     Attributes:
         mask_steps: Of the mask field.
@@ -68,11 +68,11 @@ class PriorSettings:
     seed: int = 0
 
 
-def train_prior(
+def train_model(
     images: Sequence[RangeImage],
-    settings: PriorSettings,
+    settings: ModelSettings,
     progress: Callable[[str, FitProgress], None] | None = None,
-) -> Prior:
+) -> EntropyModel:
     """Train both fields and quantise them.
 
     Args:
@@ -89,25 +89,25 @@ def train_prior(
     ranges = train_range_field(
         RANGES_FIELD, images, settings, generator, progress=_named(progress, "ranges")
     )
-    return pack_prior((MASK_FIELD, mask), (RANGES_FIELD, ranges), settings.bits)
+    return pack_model((MASK_FIELD, mask), (RANGES_FIELD, ranges), settings.bits)
 
 
 def train_range_field(
     field: Trainable,
     images: Sequence[RangeImage],
-    settings: PriorSettings,
+    settings: ModelSettings,
     generator: torch.Generator,
-    bounds: tuple[float, float] = BOUNDS,
+    max_errors: tuple[float, float] = BOUNDS,
     progress: Callable[[FitProgress], None] | None = None,
 ) -> Parameters:
-    """Train a field on measured pixels; ``linear`` is among its parameters.
+    """Train a field on valid pixels; ``linear`` is among its parameters.
 
     Args:
-        field: A prior's, or what it is held against.
+        field: An entropy model's, or what it is held against.
         images: To learn from; at least one pixel is measured.
         settings: Of the ranges' training.
         generator: Of the first ``linear`` and of batches.
-        bounds: Each sample is seen at a bound between them, metres.
+        max_errors: Each sample is seen at a bound between them, metres.
         progress: Called after every step.
 
     Raises:
@@ -119,7 +119,7 @@ def train_range_field(
     return train_by_code_length(
         field,
         {LINEAR: linear},
-        lambda: samples.draw(settings.batch_size, generator, bounds),
+        lambda: samples.draw(settings.batch_size, generator, max_errors),
         CodeLengthSettings(settings.range_steps, settings.range_rate, settings.seed),
         progress,
     )
@@ -127,12 +127,12 @@ def train_range_field(
 
 def _train_mask(
     images: Sequence[RangeImage],
-    settings: PriorSettings,
+    settings: ModelSettings,
     generator: torch.Generator,
     progress: Callable[[FitProgress], None] | None,
 ) -> Parameters:
     """A function of its own: the masks' samples, which are large, end with it."""
-    samples = MaskSamples([image.measured for image in images])
+    samples = MaskSamples([image.valid for image in images])
     return train_by_code_length(
         MASK_FIELD,
         {},
@@ -149,8 +149,8 @@ def _named(
 
 
 @dataclass(frozen=True)
-class PriorCost:
-    """What a prior costs on some scans, from the bytes of its layers.
+class ModelCost:
+    """What an entropy model costs on some scans, from the bytes of its layers.
 
     Attributes:
         mask_bytes: Of a scan, mean.
@@ -161,23 +161,31 @@ class PriorCost:
     bits_per_point: dict[float, float]
 
 
-def measure_prior(
-    prior: Prior, images: Sequence[RangeImage], bounds: Sequence[float] = MEASURED_BOUNDS
-) -> PriorCost:
-    """Code the layers of scans that the prior has not seen.
+def measure_model(
+    entropy_model: EntropyModel,
+    images: Sequence[RangeImage],
+    max_errors: Sequence[float] = MEASURED_BOUNDS,
+) -> ModelCost:
+    """Code the layers of scans that the entropy model has not seen.
 
     Args:
-        prior: To measure.
-        images: At least one; each has measured pixels.
-        bounds: Metres.
+        entropy_model: To measure.
+        images: At least one; each has valid pixels.
+        max_errors: Metres.
     """
-    masks = [len(pack_mask(image.measured, prior)) for image in images]
+    masks = [len(pack_mask(image.valid, entropy_model)) for image in images]
     bits = {
-        bound: float(np.mean([_bits_per_point(prior, image, bound) for image in images]))
-        for bound in bounds
+        max_error: float(
+            np.mean([_bits_per_point(entropy_model, image, max_error) for image in images])
+        )
+        for max_error in max_errors
     }
-    return PriorCost(float(np.mean(masks)), bits)
+    return ModelCost(float(np.mean(masks)), bits)
 
 
-def _bits_per_point(prior: Prior, image: RangeImage, bound: float) -> float:
-    return 8 * len(pack_ranges(image.ranges, image.measured, prior, bound)) / image.measured_count
+def _bits_per_point(entropy_model: EntropyModel, image: RangeImage, max_error: float) -> float:
+    return (
+        8
+        * len(pack_ranges(image.ranges, image.valid, entropy_model, max_error))
+        / image.valid_count
+    )

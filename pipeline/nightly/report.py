@@ -1,4 +1,4 @@
-"""A night's work on many drives: what became of each, and the report."""
+"""A nightly run's work on many drives: what became of each, and the report."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class DriveOutcome:
 
 @dataclass(frozen=True)
 class DriveReport:
-    """What a drive's report says, for the night's.
+    """What a drive's report says, for the nightly run's.
 
     Attributes:
         page: The report.
@@ -80,7 +80,7 @@ def report_of(page: Path, evaluation: ArchiveEvaluation | None) -> DriveReport:
     return DriveReport(page, sum(known) / len(known) if known else None)
 
 
-def night_rows(
+def nightly_rows(
     outcomes: Sequence[DriveOutcome],
     verified: Mapping[str, ArchiveRecord],
     reports: Mapping[str, DriveReport],
@@ -94,7 +94,7 @@ def night_rows(
         verified: What was found of their archives, by the drives' names; so the last.
         reports: Of those that were reported.
         removals: What became of the originals.
-        folder: Of the night's report, from which the drives' are linked.
+        folder: Of the nightly run's report, from which the drives' are linked.
     """
     rows = []
     for outcome in outcomes:
@@ -102,8 +102,8 @@ def night_rows(
         check, removal, report = verified.get(name), removals.get(name), reports.get(name)
         row: dict[str, Any] = {"drive": name, "state": outcome.kind, "message": outcome.message}
         row["verified"] = None if check is None else check.status
+        row["largest error [m]"] = None if check is None else rounded(check.largest_error_m, 5)
         row["max error [m]"] = None if check is None else rounded(check.max_error_m, 5)
-        row["bound [m]"] = None if check is None else rounded(check.bound_m, 5)
         row["PSNR of the sample [dB]"] = None if report is None else rounded(report.psnr_db, 2)
         row["report"] = None if report is None else _link(report.page, folder)
         row["originals"] = "kept" if removal is None else _removal_text(removal)
@@ -111,14 +111,14 @@ def night_rows(
     return rows
 
 
-def night_report(
+def nightly_report(
     title: str, rows: Sequence[Mapping[str, Any]], problems: Sequence[str], limit: int = 50
 ) -> str:
-    """A night as Markdown.
+    """A nightly run as Markdown.
 
     Args:
         title: One line.
-        rows: Of :func:`night_rows`.
+        rows: Of :func:`nightly_rows`.
         problems: A line each, ready to be read.
         limit: Of the problems shown.
     """

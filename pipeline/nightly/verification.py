@@ -22,8 +22,8 @@ class ArchiveRecord:
         error: The first of what is wrong, and how much there is.
         deep: Whether every frame was measured against its original.
         frames: How many were checked.
-        max_error_m: Largest error of a range, metres, of a deep check.
-        bound_m: The widest bound that its frames promise.
+        largest_error_m: Largest error of a range, metres, of a deep check.
+        max_error_m: The widest bound that its frames promise.
         mcap_sha256: Of the file that was checked.
         only_unarchived: Whether nothing is wrong but frames that failed when they were archived.
     """
@@ -33,8 +33,8 @@ class ArchiveRecord:
     error: str | None = None
     deep: bool = False
     frames: int = 0
+    largest_error_m: float | None = None
     max_error_m: float | None = None
-    bound_m: float | None = None
     mcap_sha256: str | None = None
     only_unarchived: bool = False
     # Of files that jobs write: this one writes none.
@@ -106,16 +106,16 @@ def _record(found: Verification, mcap_sha256: str) -> ArchiveRecord:
             f"frame {name} was not archived: {why}" for name, why in found.not_archived.items()
         ]
     more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-    errors = [frame.max_error_m for frame in found.frames if frame.max_error_m is not None]
-    bounds = [frame.bound_m for frame in found.frames if frame.bound_m is not None]
+    errors = [frame.largest_error_m for frame in found.frames if frame.largest_error_m is not None]
+    max_errors = [frame.max_error_m for frame in found.frames if frame.max_error_m is not None]
     return ArchiveRecord(
         found.archive,
         "ok" if found.ok else "failed",
         None if found.ok else f"{found.archive}: {wrong[0]}{more}",
         deep=found.deep,
         frames=len(found.frames),
-        max_error_m=max(errors, default=None),
-        bound_m=max(bounds, default=None),
+        largest_error_m=max(errors, default=None),
+        max_error_m=max(max_errors, default=None),
         mcap_sha256=mcap_sha256,
         only_unarchived=intact and not found.ok,
     )
@@ -129,8 +129,8 @@ def verification_rows(records: list[ArchiveRecord]) -> list[dict[str, Any]]:
             "status": record.status,
             "frames": record.frames,
             "against originals": record.deep,
+            "largest error [m]": record.largest_error_m,
             "max error [m]": record.max_error_m,
-            "bound [m]": record.bound_m,
             "error": record.error,
         }
         for record in records

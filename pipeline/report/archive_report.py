@@ -14,7 +14,6 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
 from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, summarise_evaluation
-from pipeline.report.bounds import Bounds, bounds_of
 from pipeline.report.cards import cards_of, summary_markdown
 from pipeline.report.charts import charts_of
 from pipeline.report.chosen_frames import show_frames
@@ -22,6 +21,7 @@ from pipeline.report.document import EvaluationPart, Failure, Report
 from pipeline.report.frame_files import Progress, read_files
 from pipeline.report.frame_table import frame_table, frames_csv
 from pipeline.report.known_rows import known_rows
+from pipeline.report.max_errors import Bounds, max_errors_of
 from pipeline.report.report_page import report_page
 from pipeline.report.summary import archive_part, figure_statistics, summary_of_archive
 from pipeline.report.verdicts import verdicts_of
@@ -86,9 +86,9 @@ def write_report(
     records = {} if evaluation is None else {one.frame: one for one in evaluation.records}
     files = read_files(archive, progress)
     rows = known_rows(archive, files, records)
-    bounds = bounds_of(rows, files, records)
+    max_errors = max_errors_of(rows, files, records)
     shown, broken = show_frames(archive, rows, files, originals)
-    found = [*files.failures, *broken, *bounds.broken, *_not_evaluated(records)]
+    found = [*files.failures, *broken, *max_errors.broken, *_not_evaluated(records)]
     failures = _in_order(rows, found)
     report = Report(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,7 +96,7 @@ def write_report(
         archive=archive_part(archive),
         failures=failures,
         chosen=[frame.chosen for frame in shown],
-        **_figures(archive, rows, bounds, failures, evaluation, originals),
+        **_figures(archive, rows, max_errors, failures, evaluation, originals),
     )
     cards = cards_of(report)
     page = report_page(
@@ -118,7 +118,7 @@ def write_report(
 def _figures(
     archive: PackedSequence,
     rows: Sequence[FrameRow],
-    bounds: Bounds,
+    max_errors: Bounds,
     failures: Sequence[Failure],
     evaluation: ArchiveEvaluation | None,
     originals: Dataset | None,
@@ -127,22 +127,22 @@ def _figures(
     description, problems = _description(archive)
     settings = settings_of(description)
     figures = figure_statistics(rows)
-    measured = None if evaluation is None else _evaluation_part(evaluation)
+    valid = None if evaluation is None else _evaluation_part(evaluation)
     summary = summary_of_archive(
         archive,
         rows,
         figures,
-        bounds,
+        max_errors,
         len({failure.frame for failure in failures}),
         [str(profile.get("name", "?")) for profile in settings.profiles.values()],
-        measured,
+        valid,
     )
     has_originals = originals is not None
     return {
         "summary": summary,
-        "verdicts": verdicts_of(summary, failures, problems, measured, originals=has_originals),
+        "verdicts": verdicts_of(summary, failures, problems, valid, originals=has_originals),
         "figures": figures,
-        "evaluation": measured,
+        "evaluation": valid,
         "problems": problems,
         "settings": settings,
         "versions": versions_of(description, rows),

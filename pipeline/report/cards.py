@@ -65,11 +65,11 @@ def _fidelity(report: Report) -> Iterator[Card]:
         yield Card("Chamfer distance", text_of("length", chamfer["mean"]), _span(chamfer, "length"))
     if not summary.held:
         return
-    error = f"largest error {text_of('length', summary.max_error_m)}"
-    if summary.bound_m is not None:
-        error += f" of {plain_length(summary.bound_m)}"
+    error = f"largest error {text_of('length', summary.largest_error_m)}"
+    if summary.max_error_m is not None:
+        error += f" of {plain_length(summary.max_error_m)}"
     states: dict[str, State] = {"yes": "good", "no": "bad", "unknown": "bad"}
-    kept = summary.bound_kept
+    kept = summary.max_error_kept
     yield Card("Bound kept", kept[0].upper() + kept[1:], error, states.get(kept))
 
 

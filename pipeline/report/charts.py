@@ -170,14 +170,14 @@ def _archived(rows: Sequence[FrameRow]) -> list[Chart | None]:
         values = [value_of(row, name) if row.ok else None for row in rows]
         return Line(BY_NAME[name].label, values)
 
-    names = ("bytes", "bpp", "psnr_db", "chamfer_m", "max_error_m", "encode_seconds")
-    bounds = line("bound_m")
+    names = ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
+    max_errors = line("max_error_m")
     return [
         _chart(
             BY_NAME[name],
             f"chart-{name}",
             [line(name)],
-            limit=bounds if name == "max_error_m" else None,
+            limit=max_errors if name == "largest_error_m" else None,
         )
         for name in names
     ]

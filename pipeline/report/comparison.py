@@ -39,7 +39,7 @@ class Column:
 
 
 COLUMNS = (
-    Column("bound_m", "Bound", "length"),
+    Column("max_error_m", "MaxError", "length"),
     Column("failed", "Failures", "count", "lower"),
     Column("mean_frame_bytes", "Size a frame", "bytes", "lower"),
     Column("bpp", "Bits a pixel", "bpp", "lower"),
@@ -156,7 +156,7 @@ def labels_of(reports: Sequence[Report]) -> list[str]:
 
 def _label(summary: Summary) -> str:
     name = ", ".join(summary.profiles) or "unknown profile"
-    return name if summary.bound_m is None else f"{name}, {plain_length(summary.bound_m)}"
+    return name if summary.max_error_m is None else f"{name}, {plain_length(summary.max_error_m)}"
 
 
 def _best(column: Column, labels: Sequence[str], reports: Sequence[Report]) -> list[str]:
@@ -172,6 +172,6 @@ def cells(column: Column, reports: Sequence[Report]) -> tuple[str, list[str]]:
     """A column's unit, and its figures as text."""
     values = [column.read(report.summary) for report in reports]
     unit = unit_for(column.kind, values, smallest=True)
-    if column.key == "bound_m":
+    if column.key == "max_error_m":
         return "", ["" if value is None else plain_length(value) for value in values]
     return unit.symbol, [unit.number(value) for value in values]

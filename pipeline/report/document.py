@@ -68,8 +68,8 @@ class Summary(Part):
         bpp: Mean bits a pixel.
         psnr_db: Mean.
         chamfer_m: Mean, range image against decoded.
-        max_error_m: Largest range error of all frames.
-        bound_m: Largest bound; ``None`` unless every frame has one.
+        largest_error_m: Largest range error of all frames.
+        max_error_m: Largest bound; ``None`` unless every frame has one.
         bound_kept: Whether every frame that promises a bound keeps it, its mask included.
         bound_checked: Frames that an evaluation compared with their originals for that, pixel by
             pixel; the others were when they were archived.
@@ -96,10 +96,10 @@ class Summary(Part):
     bpp: float | None = None
     psnr_db: float | None = None
     chamfer_m: float | None = None
+    largest_error_m: float | None = None
     max_error_m: float | None = None
-    bound_m: float | None = None
-    bound_kept: Kept
-    bound_checked: int = 0
+    max_error_kept: Kept
+    max_error_checked: int = 0
     profiles: list[str] = []
     evaluated: int | None = None
     drift_per_m: float | None = None
@@ -119,7 +119,7 @@ class EvaluationPart(Part):
     originals: str
     settings: dict[str, Any]
     frames: int
-    measured: int
+    valid: int
     failed: int
     figures: dict[str, Statistics]
     odometry: dict[str, Statistics | None]
@@ -171,7 +171,7 @@ class Settings(Part):
 
     profiles: dict[str, dict[str, Any]] = {}
     projection: dict[str, Any] = {}
-    priors: list[str] = []
+    entropy_models: list[str] = []
 
 
 class Versions(Part):

@@ -40,7 +40,7 @@ ARCHIVED = (
         "bpp",
         "Bits a pixel",
         "bpp",
-        "8 * bytes / (H * W) of the range image, unmeasured pixels included.",
+        "8 * bytes / (H * W) of the range image, invalid pixels included.",
         "lower",
     ),
     Figure("ratio_raw", "Ratio", "ratio", "Bytes of the scan over bytes of the file.", "higher"),
@@ -48,7 +48,7 @@ ARCHIVED = (
         "ratio_points",
         "Ratio, points kept",
         "ratio",
-        "12 bytes for each measured pixel over bytes of the file: points that the projection hid "
+        "12 bytes for each valid pixel over bytes of the file: points that the projection hid "
         "do not count in the codec's favour.",
         "higher",
     ),
@@ -56,7 +56,7 @@ ARCHIVED = (
         "psnr_db",
         "PSNR",
         "psnr",
-        "Of the whole range image, unmeasured pixels included: 20 log10(peak / RMSE), peak = the "
+        "Of the whole range image, invalid pixels included: 20 log10(peak / RMSE), peak = the "
         "largest range of the original image.",
         "higher",
     ),
@@ -76,15 +76,15 @@ ARCHIVED = (
         "lower",
     ),
     Figure(
-        "max_error_m",
+        "largest_error_m",
         "Largest range error",
         "length",
         "Maximum of |decoded - original| over all pixels measured in the original.",
         "lower",
     ),
     Figure(
-        "bound_m",
-        "Bound",
+        "max_error_m",
+        "MaxError",
         "length",
         "What the file promises the largest range error not to exceed; none for previews.",
     ),

@@ -26,7 +26,7 @@ def frame_figure(image: RangeImage, decoded: RangeImage, title: str = "") -> Fig
 
     Args:
         image: The original range image.
-        decoded: The decoded one, of the same projection; it may hold no measured pixel.
+        decoded: The decoded one, of the same projection; it may hold no valid pixel.
         title: Shown on top, for instance frame, size and PSNR.
 
     Returns:
@@ -42,13 +42,13 @@ def frame_figure(image: RangeImage, decoded: RangeImage, title: str = "") -> Fig
     figure = Figure(figsize=(13, 11.5), layout="constrained")
     FigureCanvasAgg(figure)
     rows = figure.add_gridspec(4, 2, height_ratios=(1, 1, 1, 5))
-    peak = float(np.ceil(image.fill / 10) * 10)
+    peak = float(np.ceil(image.no_return / 10) * 10)
     error = np.abs(decoded.ranges - image.ranges)
-    both = image.measured & decoded.measured
+    both = image.valid & decoded.valid
     top = float(np.percentile(error[both], 98)) if both.any() else 1.0
     panels = [figure.add_subplot(rows[row, :]) for row in range(3)]
-    _range_panel(panels[0], "original range image", image, image.ranges, image.measured, peak)
-    _range_panel(panels[1], "decoded range image", image, decoded.ranges, decoded.measured, peak)
+    _range_panel(panels[0], "original range image", image, image.ranges, image.valid, peak)
+    _range_panel(panels[1], "decoded range image", image, decoded.ranges, decoded.valid, peak)
     _range_panel(
         panels[2], "absolute error where both are measured", image, error, both, top, "error [m]"
     )

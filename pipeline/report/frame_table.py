@@ -97,7 +97,15 @@ Reader = Callable[[FrameRow], float | None]
 
 
 def _figures(records: Records) -> list[tuple[str, Kind, Reader]]:
-    names = ("bytes", "bpp", "psnr_db", "chamfer_m", "max_error_m", "bound_m", "encode_seconds")
+    names = (
+        "bytes",
+        "bpp",
+        "psnr_db",
+        "chamfer_m",
+        "largest_error_m",
+        "max_error_m",
+        "encode_seconds",
+    )
     found: list[tuple[str, Kind, Reader]] = [
         (BY_NAME[name].label, BY_NAME[name].kind, _archived(name)) for name in names
     ]

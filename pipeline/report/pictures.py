@@ -99,8 +99,8 @@ def limits_of(frames: list[ShownFrame]) -> Limits:
     """Limits that suit all frames; errors end at the bound if there is one."""
     ranges, errors, distances = [1.0], [_SMALLEST], [_SMALLEST]
     for frame in frames:
-        if frame.decoded.measured.any():
-            ranges.append(_most(frame.decoded.ranges[frame.decoded.measured]))
+        if frame.decoded.valid.any():
+            ranges.append(_most(frame.decoded.ranges[frame.decoded.valid]))
         if frame.image is not None:
             both, values = range_errors(frame)
             if both.any():
@@ -108,10 +108,10 @@ def limits_of(frames: list[ShownFrame]) -> Limits:
         if frame.matches is not None:
             distances += [_most(frame.matches.a_distances), _most(frame.matches.b_distances)]
     top = float(np.ceil(max(ranges) / 5) * 5)
-    bounds = [frame.row.figures.get("bound_m") for frame in frames]
-    if bounds and None not in bounds:
-        bound = max(bound for bound in bounds if bound is not None)
-        return Limits(top, bound, bound)
+    max_errors = [frame.row.figures.get("max_error_m") for frame in frames]
+    if max_errors and None not in max_errors:
+        max_error = max(max_error for max_error in max_errors if max_error is not None)
+        return Limits(top, max_error, max_error)
     return Limits(top, max(errors), max(distances))
 
 
@@ -126,7 +126,7 @@ def range_errors(frame: ShownFrame) -> tuple[NDArray[np.bool_], NDArray[np.float
     """Pixels measured in both images, and ``|decoded - original|`` of all: [H, W], metres."""
     assert frame.image is not None  # noqa: S101 (callers have looked)
     error = np.abs(frame.decoded.ranges.astype(np.float64) - frame.image.ranges)
-    return frame.image.measured & frame.decoded.measured, error
+    return frame.image.valid & frame.decoded.valid, error
 
 
 def range_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
@@ -140,7 +140,7 @@ def range_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
             f"{name} range image",
             frame.chosen.frame,
             image.ranges,
-            image.measured,
+            image.valid,
             Legend("range", RANGES, 0.0, limits.range, unit, _beyond(image, limits.range)),
         )
         for name, image in images.items()
@@ -187,7 +187,7 @@ def map_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
 
 
 def _beyond(image: RangeImage, limit: float) -> bool:
-    return bool((image.ranges[image.measured] > limit).any())
+    return bool((image.ranges[image.valid] > limit).any())
 
 
 def _range_picture(

@@ -27,7 +27,7 @@ MAX_FAILURES = 2_000
 MAX_REASON = 300
 """Characters of a reason; report.json and frames.csv have all of it."""
 
-_SHOWN_FIGURES = ("bytes", "bpp", "psnr_db", "chamfer_m", "max_error_m", "encode_seconds")
+_SHOWN_FIGURES = ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def _lede(report: Report) -> str:
     parts = ["1 frame" if summary.frames == 1 else f"{summary.frames:,} frames"]
     if summary.profiles:
         parts.append(f"profile {', '.join(summary.profiles)}")
-    if summary.bound_m is not None:
-        parts.append(f"every range within {plain_length(summary.bound_m)}")
+    if summary.max_error_m is not None:
+        parts.append(f"every range within {plain_length(summary.max_error_m)}")
     if archive.seconds and archive.assumed_times < summary.frames:
         parts.append(f"{archive.seconds:,.1f} s")
     return " · ".join(parts)
@@ -133,8 +133,11 @@ def _settings(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Archive", archive.name),
         ("MCAP SHA-256", archive.mcap_sha256),
         ("Profiles", ", ".join(report.summary.profiles)),
-        ("Bound", "" if report.summary.bound_m is None else plain_length(report.summary.bound_m)),
-        ("Priors", ", ".join(settings.priors)),
+        (
+            "MaxError",
+            "" if report.summary.max_error_m is None else plain_length(report.summary.max_error_m),
+        ),
+        ("EntropyModels", ", ".join(settings.entropy_models)),
         ("Projection", projection),
         ("Made by", report.command or ""),
     ]

@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import FIGURES, FrameRow
-from pipeline.report.bounds import Bounds
 from pipeline.report.document import ArchivePart, EvaluationPart, Statistics, Summary
+from pipeline.report.max_errors import Bounds
 
 _FACTS = ("bytes", "encode_seconds")
 """Columns of the manifest that are figures as well."""
@@ -76,7 +76,7 @@ def summary_of_archive(
     archive: PackedSequence,
     rows: Sequence[FrameRow],
     figures: Mapping[str, Statistics],
-    bounds: Bounds,
+    max_errors: Bounds,
     failed: int,
     profiles: Iterable[str],
     evaluation: EvaluationPart | None,
@@ -87,7 +87,7 @@ def summary_of_archive(
         archive: What is reported.
         rows: Its rows with all that is known.
         figures: Of :func:`figure_statistics`.
-        bounds: Whether promises are kept.
+        max_errors: Whether promises are kept.
         failed: Frames with a failure.
         profiles: Names of settings.
         evaluation: What an evaluation found.
@@ -96,7 +96,7 @@ def summary_of_archive(
     raw = [value_of(row, "raw_bytes") for row in held]
     known = [size for size in raw if size is not None]
     raw_bytes = sum(known) if known and len(known) == len(raw) else None
-    promised = [value_of(row, "bound_m") for row in held]
+    promised = [value_of(row, "max_error_m") for row in held]
     bounded = bool(promised) and None not in promised
     size = archive.manifest.mcap_bytes
     return Summary(
@@ -110,10 +110,10 @@ def summary_of_archive(
         bpp=_mean(figures, "bpp"),
         psnr_db=_mean(figures, "psnr_db"),
         chamfer_m=_mean(figures, "chamfer_m"),
-        max_error_m=figures.get("max_error_m", {}).get("max"),
-        bound_m=figures["bound_m"]["max"] if bounded else None,
-        bound_kept=bounds.kept,
-        bound_checked=bounds.checked,
+        largest_error_m=figures.get("largest_error_m", {}).get("max"),
+        max_error_m=figures["max_error_m"]["max"] if bounded else None,
+        max_error_kept=max_errors.kept,
+        max_error_checked=max_errors.checked,
         profiles=sorted(set(profiles)),
         **({} if evaluation is None else _evaluated(evaluation)),
     )
@@ -123,7 +123,7 @@ def _evaluated(evaluation: EvaluationPart) -> dict[str, Any]:
     figures = evaluation.figures
     reference = reference_of(evaluation.odometry)
     return {
-        "evaluated": evaluation.measured,
+        "evaluated": evaluation.valid,
         "drift_reference": None if reference is None else REFERENCES[reference],
         "drift_per_m": drift(evaluation.odometry, "decoded", reference),
         "drift_scan_per_m": drift(evaluation.odometry, "scan", reference),

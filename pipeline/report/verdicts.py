@@ -28,7 +28,7 @@ def verdicts_of(
     """
     found = [Verdict(state="bad", text=f"{problem}.") for problem in problems]
     found += _frames(summary, failures)
-    found += _bound(summary)
+    found += _max_error(summary)
     if evaluation is not None:
         found += _evaluation(summary, evaluation)
     else:
@@ -53,22 +53,22 @@ def _frames(summary: Summary, failures: Sequence[Failure]) -> Iterator[Verdict]:
         yield Verdict(state="bad", text=f"{share} ({parts}). Keep their originals.")
 
 
-def _bound(summary: Summary) -> Iterator[Verdict]:
-    error = text_of("length", summary.max_error_m)
-    bound = "its bound" if summary.bound_m is None else plain_length(summary.bound_m)
+def _max_error(summary: Summary) -> Iterator[Verdict]:
+    error = text_of("length", summary.largest_error_m)
+    max_error = "its bound" if summary.max_error_m is None else plain_length(summary.max_error_m)
     again = ""
-    if summary.bound_checked:
-        count = f"{summary.bound_checked:,} of {summary.held:,} frames"
+    if summary.max_error_checked:
+        count = f"{summary.max_error_checked:,} of {summary.held:,} frames"
         again = f" and again, against the originals, for {count}"
     said: dict[str, tuple[State, str]] = {
         "yes": (
             "good",
-            f"Masks are exact, and no range errs by more than {bound}: the largest error is "
+            f"Masks are exact, and no range errs by more than {max_error}: the largest error is "
             f"{error}, measured when archived{again}.",
         ),
         "no": (
             "bad",
-            f"A frame breaks its promise: an error of {error} where {bound} was promised, or a "
+            f"A frame breaks its promise: an error of {error} where {max_error} was promised, or a "
             "mask that is not exact. Keep the originals.",
         ),
         "unknown": (
@@ -81,13 +81,13 @@ def _bound(summary: Summary) -> Iterator[Verdict]:
         ),
     }
     if summary.held:
-        state, text = said[summary.bound_kept]
+        state, text = said[summary.max_error_kept]
         yield Verdict(state=state, text=text)
 
 
 def _evaluation(summary: Summary, evaluation: EvaluationPart) -> Iterator[Verdict]:
-    if evaluation.measured < summary.frames:
-        text = f"{evaluation.measured:,} of {summary.frames:,} frames were evaluated."
+    if evaluation.valid < summary.frames:
+        text = f"{evaluation.valid:,} of {summary.frames:,} frames were evaluated."
         yield Verdict(state="note", text=text)
     if summary.drift_per_m is None:
         return

@@ -29,15 +29,17 @@ def versions_of(description: Description | None, rows: Iterable[FrameRow]) -> Ve
 
 
 def settings_of(description: Description | None) -> Settings:
-    """How the archive says it was made; built-in priors by their names as well."""
+    """How the archive says it was made; built-in entropy models by their names as well."""
     if description is None:
         return Settings()
-    priors = []
-    for name in description.priors:
+    entropy_models = []
+    for name in description.entropy_models:
         built_in = built_in_name(name)
-        priors.append(f"{name} (built in: {built_in})" if built_in else f"{name} (carried)")
+        entropy_models.append(f"{name} (built in: {built_in})" if built_in else f"{name} (carried)")
     profiles = {
         digest: settings if isinstance(settings, dict) else {"name": str(settings)}
         for digest, settings in description.profiles.items()
     }
-    return Settings(profiles=profiles, projection=dict(description.projection), priors=priors)
+    return Settings(
+        profiles=profiles, projection=dict(description.projection), entropy_models=entropy_models
+    )

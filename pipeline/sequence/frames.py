@@ -10,13 +10,13 @@ import quinr_lidar
 from pipeline.datasets import encode_velodyne, parse_velodyne
 from pipeline.evaluation import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
-from pipeline.models.files import priors_for, priors_in
+from pipeline.models.files import models_for, models_in
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
 from pipeline.sequence.warm_start import PREVIEW, Start, encode_from, find_start
 from pipeline.storage.files import named, read_bytes, sha256_of, write_atomically
 from quinr_lidar import Profile, RangeImage, SphericalProjection
 from quinr_lidar.container import LAYERS
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, GeometryError, QuinrError, ScanError
 from quinr_lidar.training import FitProgress
 
@@ -123,22 +123,25 @@ def restore_frame(job: RestoreJob) -> FrameRecord:
 
 
 def decode_file(
-    data: bytes, path: Path, layers: Sequence[str] = LAYERS, priors: Iterable[Prior] = ()
+    data: bytes,
+    path: Path,
+    layers: Sequence[str] = LAYERS,
+    entropy_models: Iterable[EntropyModel] = (),
 ) -> RangeImage:
     """Decode a file's bytes; errors name the file.
 
     Args:
         data: Its bytes.
-        path: Where it is; the priors that its archive carries are found there.
+        path: Where it is; the entropy models that its archive carries are found there.
         layers: The first of them that count.
-        priors: Further ones.
+        entropy_models: Further ones.
 
     Raises:
-        BitstreamError: the file is not valid, or coded with an unknown prior.
+        BitstreamError: the file is not valid, or coded with an unknown entropy model.
     """
     try:
-        at_hand = (*priors, *priors_for(path, data))
-        return quinr_lidar.decode(data, layers, priors=at_hand)
+        at_hand = (*entropy_models, *models_for(path, data))
+        return quinr_lidar.decode(data, layers, entropy_models=at_hand)
     except BitstreamError as error:
         raise named(error, path) from error
 
@@ -152,10 +155,12 @@ def _archive(
 ) -> FrameRecord:
     points = parse_velodyne(data, str(job.source))
     image = job.projection.project(points)
-    if not image.measured.any():
+    if not image.valid.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
-    priors = priors_in(job.folder, job.profile.prior) if job.profile.layers > 1 else ()
-    encoding = encode_from(start, image, job.profile, priors, progress)
+    entropy_models = (
+        models_in(job.folder, job.profile.entropy_model) if job.profile.layers > 1 else ()
+    )
+    encoding = encode_from(start, image, job.profile, entropy_models, progress)
     write_atomically(job.file, encoding.frame.data)
     try:
         written = read_bytes(job.file)
@@ -167,7 +172,7 @@ def _archive(
             encoded_bytes=len(written),
             raw_bytes=len(data),
             preview=decode_file(written, job.file, PREVIEW) if job.profile.layers > 2 else None,
-            bound=promise_of_profile(job.profile).bound,
+            max_error=promise_of_profile(job.profile).max_error,
         )
     except BaseException:
         # A file that could not be verified is worse than none.

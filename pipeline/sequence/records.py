@@ -4,8 +4,8 @@ Layout of an archived sequence::
 
     <sequence>/frames/<frame id>.quinr    the compressed scan
     <sequence>/records/<frame id>.json    what it was made from, and its figures
-    <sequence>/<name>.qprior              a prior of its files that is not built in
-    <sequence>/prior.json                 how that was chosen, if it was
+    <sequence>/<name>.qmodel              an entropy model of its files that is not built in
+    <sequence>/entropy_model.json                 how that was chosen, if it was
 
 A record is written last, so a frame whose record fits its file is finished.
 """

@@ -14,14 +14,14 @@ from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset
 from pipeline.evaluation.fidelity import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
-from pipeline.models.files import built_in_name, priors_in, read_prior
-from pipeline.models.resolved import AUTO, settled_prior
+from pipeline.models.files import built_in_name, models_in, read_model
+from pipeline.models.resolved import AUTO, resolved_model
 from pipeline.sequence.frames import ArchiveJob, RestoreJob
 from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord
 from pipeline.storage.files import write_atomically, write_json_atomically
 from pipeline.storage.locations import Location
 from quinr_lidar import Profile
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import DatasetError, ProfileError
 
 ARCHIVE_PROFILE = "bounded"
@@ -36,8 +36,8 @@ COLUMNS = {
     "chamfer_m": "Chamfer [m]",
     "projection_chamfer_m": "projection Chamfer [m]",
     "range_error_median_m": "median error [m]",
+    "largest_error_m": "largest error [m]",
     "max_error_m": "max error [m]",
-    "bound_m": "bound [m]",
     "mask_precision": "mask precision",
     "mask_recall": "mask recall",
 }
@@ -51,10 +51,10 @@ def archive_jobs(
 ) -> list[ArchiveJob]:
     """One job a frame; the sequence's folder is ``out / dataset.name``.
 
-    Runs begin at every multiple of ``profile.run_length``, counted in the data set's frames.
+    Runs begin at every multiple of ``profile.keyframe_interval``, counted in the data set's frames.
     Neither the number of frames nor of workers moves a boundary: ``limit``, a sequence that
     grew or another machine would then encode finished frames again. The price: a sequence of
-    fewer runs than workers leaves workers idle; a smaller ``run_length`` employs them.
+    fewer runs than workers leaves workers idle; a smaller ``keyframe_interval`` employs them.
     """
     frame_ids = dataset.frame_ids
     return [
@@ -64,7 +64,7 @@ def archive_jobs(
             folder=out / dataset.name,
             profile=profile,
             timestamp=dataset.timestamp(frame_id),
-            predecessor=frame_ids[index - 1] if index % profile.run_length else None,
+            predecessor=frame_ids[index - 1] if index % profile.keyframe_interval else None,
             resume=resume,
         )
         for index, frame_id in enumerate(frame_ids[:limit])
@@ -76,47 +76,53 @@ def archive_settings(
     profile: str | Profile = ARCHIVE_PROFILE,
     overrides: Mapping[str, Any] | None = None,
     *,
-    bound: float | None = None,
-    growth: float | None = None,
-    prior: Path | str | None = None,
+    max_error: float | None = None,
+    relative_error: float | None = None,
+    entropy_model: Path | str | None = None,
     archive: Location | None = None,
-) -> tuple[Profile, Prior | None]:
+) -> tuple[Profile, EntropyModel | None]:
     """What a sequence is archived with.
 
     Args:
-        folder: Of the sequence; the priors that it carries are at hand.
+        folder: Of the sequence; the entropy models that it carries are at hand.
         profile: See :func:`~pipeline.config.profile_files.scan_profile`, as for the next three.
         overrides: Settings to change.
-        bound: Largest error of a range, metres; the profile's by default.
-        growth: Of the bound with the range, likewise.
-        prior: File of a prior to code masks and ranges with; or
+        max_error: Largest error of a range, metres; the profile's by default.
+        relative_error: Of the bound with the range, likewise.
+        entropy_model: File of an entropy model to code masks and ranges with; or
             :data:`~pipeline.models.resolved.AUTO`, the one that was settled on. Before that the
-            profile is provisional: with its own prior.
-        archive: Where the packed archive is: it may have settled on a prior.
+            profile is provisional: with its own entropy model.
+        archive: Where the packed archive is: it may have settled on an entropy model.
 
     Returns:
-        The profile, and the prior that the folder must carry before the first frame.
+        The profile, and the entropy model that the folder must carry before the first frame.
 
     Raises:
-        ArchiveError: the archive's prior is wanted and it cannot be read.
-        BitstreamError: the prior is damaged.
-        PriorError: the profile's prior is not at hand.
-        ProfileError: as :func:`~pipeline.config.profile_files.scan_profile`, or a prior without effect.
+        ArchiveError: the archive's entropy model is wanted and it cannot be read.
+        BitstreamError: the entropy model is damaged.
+        PriorError: the profile's entropy model is not at hand.
+        ProfileError: as :func:`~pipeline.config.profile_files.scan_profile`, or an entropy model
+            without effect.
         StorageError: a file cannot be read.
     """
-    automatic = str(prior) == AUTO
+    automatic = str(entropy_model) == AUTO
     if automatic:
-        given = settled_prior(folder, archive)
+        given = resolved_model(folder, archive)
     else:
-        given = read_prior(Path(prior)) if prior else None
-    others = priors_in(folder)
+        given = read_model(Path(entropy_model)) if entropy_model else None
+    others = models_in(folder)
     settings = scan_profile(
-        profile, overrides or {}, bound=bound, growth=growth, prior=given, others=others
+        profile,
+        overrides or {},
+        max_error=max_error,
+        relative_error=relative_error,
+        entropy_model=given,
+        others=others,
     )
-    if automatic and (settings.layers < 2 or "prior" in (overrides or {})):
+    if automatic and (settings.layers < 2 or "entropy_model" in (overrides or {})):
         raise ProfileError(
-            f"profile {settings.name}: prior: {AUTO} has no effect without a mask (layers=2), or "
-            "with another prior in the settings"
+            f"profile {settings.name}: entropy model: {AUTO} has no effect without a mask (layers=2), "
+            "or with another entropy model in the settings"
         )
     carries = given is not None and not (automatic and built_in_name(given.name))
     return settings, given if carries else None

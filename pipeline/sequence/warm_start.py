@@ -1,7 +1,7 @@
 """Warm starts: a frame trained from its predecessor's parameters takes a fraction of the steps.
 
 Parameters and error of the predecessor are read back from disk, never handed over in memory:
-the archive is then the same, byte for byte, whether a night ran through or was resumed, and
+the archive is then the same, byte for byte, whether a nightly run ran through or was resumed, and
 however many workers shared it.
 """
 
@@ -16,7 +16,7 @@ from typing import Literal
 from pipeline.sequence.records import StartKind, read_archived
 from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile, RangeImage, codec, metrics
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.fields import Parameters
 from quinr_lidar.training import FitProgress
 
@@ -75,7 +75,7 @@ def encode_from(
     start: Start | None,
     image: RangeImage,
     profile: Profile,
-    priors: Iterable[Prior] = (),
+    entropy_models: Iterable[EntropyModel] = (),
     progress: Callable[[FitProgress], None] | None = None,
 ) -> Encoding:
     """Encode a frame, again from a cold start if the scene has changed since ``start``.
@@ -86,7 +86,7 @@ def encode_from(
         start: As :func:`find_start` finds it.
         image: Of the frame.
         profile: Settings.
-        priors: Beside the built-in ones, where the profile names one of them.
+        entropy_models: Beside the built-in ones, where the profile names one of them.
         progress: Called now and then while it trains.
 
     Raises:
@@ -94,11 +94,11 @@ def encode_from(
             :func:`quinr_lidar.codec.encoding.encode_frame`.
     """
     began = time.perf_counter()
-    priors = tuple(priors)
+    entropy_models = tuple(entropy_models)
 
     def encode(parameters: Parameters | None = None) -> codec.EncodedFrame:
         return codec.encode_frame(
-            image, profile, start=parameters, priors=priors, progress=progress
+            image, profile, start=parameters, entropy_models=entropy_models, progress=progress
         )
 
     def encoding(
@@ -110,19 +110,21 @@ def encode_from(
         cold = encode()
         return encoding(cold, "cold", "cold", cold.fit.steps)
     warm = encode(codec.read_parameters(start.data))
-    warm_error = _preview_error(warm, image, priors)
+    warm_error = _preview_error(warm, image, entropy_models)
     if warm_error <= profile.cold_ratio * start.error:
         return encoding(warm, "warm", "warm", warm.fit.steps)
     cold = encode()
     steps = warm.fit.steps + cold.fit.steps
-    if _preview_error(cold, image, priors) < warm_error:
+    if _preview_error(cold, image, entropy_models) < warm_error:
         return encoding(cold, "restart", "cold", steps)
     return encoding(warm, "restart", "warm", steps)
 
 
-def _preview_error(frame: codec.EncodedFrame, image: RangeImage, priors: Iterable[Prior]) -> float:
-    preview = codec.decode(frame.data, PREVIEW, priors=priors)
-    return _relative_error(metrics.psnr(image.filled(), preview.ranges, max_value=image.fill))
+def _preview_error(
+    frame: codec.EncodedFrame, image: RangeImage, entropy_models: Iterable[EntropyModel]
+) -> float:
+    preview = codec.decode(frame.data, PREVIEW, entropy_models=entropy_models)
+    return _relative_error(metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return))
 
 
 def _relative_error(psnr: float) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
-from pipeline.evaluation import Promise, max_error, promise_of_file
+from pipeline.evaluation import Promise, largest_error, promise_of_file
 from pipeline.sequence.records import SUFFIX
 from pipeline.storage.files import named, read_bytes, sha256_of
 from pipeline.viewing.sources import Frames
@@ -72,16 +72,16 @@ class ViewedFrame:
         """
         if self.scan is None:
             raise DatasetError(f"{self.source}: errors need the scan: give it with --original")
-        image, measured = self.scan.image, self.decoded.measured
+        image, valid = self.scan.image, self.decoded.valid
         difference = np.abs(self.decoded.ranges.astype(np.float64) - image.ranges)
-        return np.where(image.measured, difference, np.nan)[measured].astype(np.float32)
+        return np.where(image.valid, difference, np.nan)[valid].astype(np.float32)
 
     @property
     def largest_error(self) -> float | None:
         """Metres, measured now where there is an original; else what was measured then."""
         if self.scan is not None:
-            return max_error(self.scan.image, self.decoded)
-        value = self.row.figures.get("max_error_m")
+            return largest_error(self.scan.image, self.decoded)
+        value = self.row.figures.get("largest_error_m")
         return None if value is None else float(value)
 
     @property
@@ -89,7 +89,9 @@ class ViewedFrame:
         """The paper's, dB, of whole images; measured now or then, as :attr:`largest_error`."""
         if self.scan is not None:
             image = self.scan.image
-            return float(metrics.psnr(image.filled(), self.decoded.ranges, max_value=image.fill))
+            return float(
+                metrics.psnr(image.filled(), self.decoded.ranges, max_value=image.no_return)
+            )
         value = self.row.figures.get("psnr_db")
         return None if value is None else float(value)
 
@@ -99,12 +101,16 @@ class ViewedFrame:
         name = self.source
         if not name.endswith(SUFFIX):
             name = f"{name} frame {self.row.frame_id}"
-        bound = "no bound" if self.promise.bound is None else f"bound {self.promise.bound:.4g} m"
-        if self.promise.growth:
-            bound += f" or {self.promise.growth:.4g} of the range"
+        max_error = (
+            "no bound"
+            if self.promise.max_error is None
+            else f"bound {self.promise.max_error:.4g} m"
+        )
+        if self.promise.relative_error:
+            max_error += f" or {self.promise.relative_error:.4g} of the range"
         largest = self.largest_error
         error = "not known, no original" if largest is None else f"{largest:.4g} m"
-        return f"{name}: {self.data_bytes:,} bytes, {bound}, largest error {error}"
+        return f"{name}: {self.data_bytes:,} bytes, {max_error}, largest error {error}"
 
     @property
     def doubt(self) -> str | None:
@@ -123,10 +129,10 @@ class ViewedFrame:
             "source": self.source,
             "frame": self.row.frame_id,
             "bytes": self.data_bytes,
-            "points": self.decoded.measured_count,
-            "bound_m": self.promise.bound,
-            "bound_growth": self.promise.growth,
-            "max_error_m": self.largest_error,
+            "points": self.decoded.valid_count,
+            "max_error_m": self.promise.max_error,
+            "relative_error": self.promise.relative_error,
+            "largest_error_m": self.largest_error,
             "original": None if scan is None else str(scan.path),
             "original_points": None if scan is None else len(scan.points),
             "original_is_the_archived": None if scan is None else scan.same,

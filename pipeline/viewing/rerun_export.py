@@ -28,7 +28,7 @@ SUFFIX = ".rrd"
 _EPOCH_NS = 10**18
 """Later times are dates; a sensor that counts from its start needs thirty years to get there."""
 
-_FIGURES = {"bytes": "bytes", "psnr_db": "PSNR [dB]", "max_error_m": "largest error [m]"}
+_FIGURES = {"bytes": "bytes", "psnr_db": "PSNR [dB]", "largest_error_m": "largest error [m]"}
 
 
 @dataclass(frozen=True)
@@ -191,14 +191,14 @@ class _Log:
 
     def _images(self, frame: ViewedFrame) -> None:
         decoded = frame.decoded
-        self._image("range_image/decoded", _ranges(decoded), decoded.fill, "viridis")
+        self._image("range_image/decoded", _ranges(decoded), decoded.no_return, "viridis")
         if frame.scan is None:
             return
         image = frame.scan.image
-        both = image.measured & decoded.measured
+        both = image.valid & decoded.valid
         error = np.where(both, np.abs(decoded.ranges - image.ranges), np.float32(0))
         most = float(np.percentile(error[both], 98)) if both.any() else 0.0
-        self._image("range_image/original", _ranges(image), image.fill, "viridis")
+        self._image("range_image/original", _ranges(image), image.no_return, "viridis")
         self._image("range_image/error", error, most, "plasma")
 
     def _image(self, path: str, values: NDArray[np.float32], most: float, colours: str) -> None:
@@ -211,7 +211,7 @@ class _Log:
         known = {
             "bytes": frame.data_bytes,
             "psnr_db": frame.psnr,
-            "max_error_m": frame.largest_error,
+            "largest_error_m": frame.largest_error,
         }
         for name, value in known.items():
             # A PSNR may be infinite, which no curve shows.
@@ -229,7 +229,7 @@ class _Log:
 
 def _ranges(image: RangeImage) -> NDArray[np.float32]:
     """float32 [H, W], metres; 0, which Rerun takes for no measurement, where there is none."""
-    return np.where(image.measured, image.ranges, np.float32(0))
+    return np.where(image.valid, image.ranges, np.float32(0))
 
 
 def _dated(rows: Sequence[FrameRow]) -> bool:

@@ -19,7 +19,7 @@ from pipeline.sequence.sequence import archived_frames, archived_sequences
 from pipeline.storage.files import read_bytes
 from pipeline.storage.locations import Location, locate
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 
 _ABSENT = (ArchiveError, DatasetError)
@@ -86,7 +86,7 @@ class Files(Frames):
         name: Where they are, for people.
         sequence: Name of the archived sequence whose folder they are in.
         frames: A row and a path each.
-        priors: Further ones than lie beside them.
+        entropy_models: Further ones than lie beside them.
     """
 
     def __init__(
@@ -94,29 +94,31 @@ class Files(Frames):
         name: str,
         sequence: str | None,
         frames: Sequence[tuple[FrameRow, Path]],
-        priors: tuple[Prior, ...],
+        entropy_models: tuple[EntropyModel, ...],
     ) -> None:
         super().__init__(name, sequence, (row for row, _ in frames))
         self._paths = {row.frame_id: path for row, path in frames}
-        self._priors = priors
+        self._entropy_models = entropy_models
 
     @classmethod
-    def single(cls, path: Path, priors: tuple[Prior, ...] = ()) -> Files:
+    def single(cls, path: Path, entropy_models: tuple[EntropyModel, ...] = ()) -> Files:
         """One file."""
         folder, frame_id = path.resolve().parent, path.stem
         archived = folder.name == FRAMES
         record = read_record(folder.parent, frame_id) if archived else None
         row = _row(record or FrameRecord(frame_id, "ok"), 0, path)
-        return cls(str(path), folder.parent.name if archived else None, [(row, path)], priors)
+        return cls(
+            str(path), folder.parent.name if archived else None, [(row, path)], entropy_models
+        )
 
     @classmethod
-    def of_sequence(cls, folder: Path, priors: tuple[Prior, ...] = ()) -> Files:
+    def of_sequence(cls, folder: Path, entropy_models: tuple[EntropyModel, ...] = ()) -> Files:
         """All of an archived sequence's folder."""
         frames = []
         for number, record in enumerate(records_in(folder)):
             path = frame_path(folder, record.frame_id)
             frames.append((_row(record, number, path), path))
-        return cls(str(folder), folder.resolve().name, frames, priors)
+        return cls(str(folder), folder.resolve().name, frames, entropy_models)
 
     def read(self, row: FrameRow) -> bytes:
         """See :class:`Frames`."""
@@ -126,14 +128,14 @@ class Files(Frames):
 
     def decode(self, row: FrameRow, data: bytes) -> RangeImage:
         """See :class:`Frames`."""
-        return decode_file(data, self._paths[row.frame_id], priors=self._priors)
+        return decode_file(data, self._paths[row.frame_id], entropy_models=self._entropy_models)
 
 
 class Packed(Frames):
     """A packed archive's frames.
 
     Args:
-        archive: Carries the priors of its frames.
+        archive: Carries the entropy models of its frames.
     """
 
     def __init__(self, archive: PackedSequence) -> None:
@@ -149,14 +151,16 @@ class Packed(Frames):
         return self._archive.decode_bytes(row.frame_id, data)
 
 
-def open_frames(where: str, sequence: str | None = None, priors: tuple[Prior, ...] = ()) -> Frames:
+def open_frames(
+    where: str, sequence: str | None = None, entropy_models: tuple[EntropyModel, ...] = ()
+) -> Frames:
     """Open a ``.quinr`` file, an archived sequence's folder, or a packed archive.
 
     Args:
         where: Path, or URL of an archive. A folder of one of these will do; of several,
             ``sequence`` says which.
         sequence: Name of a folder in it.
-        priors: For files and folders, further ones than lie beside them.
+        entropy_models: For files and folders, further ones than lie beside them.
 
     Raises:
         ArchiveError: a packed archive that is damaged or of a newer version.
@@ -169,14 +173,14 @@ def open_frames(where: str, sequence: str | None = None, priors: tuple[Prior, ..
         if path.name in (MCAP, MANIFEST):
             return Packed(PackedSequence.open(path.parent))
         if path.is_file():
-            return Files.single(path, priors)
+            return Files.single(path, entropy_models)
         if not path.is_dir():
             raise StorageError(f"{where}: no such file or folder")
         if archived_frames(path):
-            return Files.of_sequence(path, priors)
+            return Files.of_sequence(path, entropy_models)
     if any((here / name).exists() for name in (MANIFEST, MCAP)):
         return Packed(PackedSequence.open(here))
-    return _only(where, _below(here, priors), sequence)
+    return _only(where, _below(here, entropy_models), sequence)
 
 
 def choose_frame(frames: Frames, wanted: str | None = None) -> FrameRow:
@@ -206,7 +210,9 @@ def _row(record: FrameRecord, number: int, path: Path) -> FrameRow:
     return replace(row, status="failed", error=row.error or f"{path} is not there")
 
 
-def _below(here: Location, priors: tuple[Prior, ...]) -> dict[str, Callable[[], Frames]]:
+def _below(
+    here: Location, entropy_models: tuple[EntropyModel, ...]
+) -> dict[str, Callable[[], Frames]]:
     """Archived and packed sequences in a folder, by their names."""
     found: dict[str, Callable[[], Frames]] = {}
     try:
@@ -217,7 +223,7 @@ def _below(here: Location, priors: tuple[Prior, ...]) -> dict[str, Callable[[], 
     if here.local:
         try:
             for folder in archived_sequences(Path(here.path)):
-                found[folder.name] = partial(Files.of_sequence, folder, priors)
+                found[folder.name] = partial(Files.of_sequence, folder, entropy_models)
         except _ABSENT:
             pass
     return found

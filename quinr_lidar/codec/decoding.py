@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from quinr_lidar.codec.field_codec import Window, check_work, evaluate_grid
 from quinr_lidar.codec.inspection import read_preview
 from quinr_lidar.container import LAYERS, Container, Header, unpack
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.geometry import RangeImage, SphericalProjection
-from quinr_lidar.layers.mask import read_prior, unpack_mask
+from quinr_lidar.layers.mask import read_model, unpack_mask
 from quinr_lidar.layers.ranges import unpack_ranges
 
 BOUNDED = ("mask", "ranges")
@@ -26,7 +26,7 @@ def decode(
     data: bytes,
     layers: Sequence[str] = LAYERS,
     *,
-    priors: Iterable[Prior] = (),
+    entropy_models: Iterable[EntropyModel] = (),
     height: int | None = None,
     width: int | None = None,
     window: Window | None = None,
@@ -38,24 +38,24 @@ def decode(
         data: A whole file. Sections of layers that are not wanted may be damaged or cut off.
         layers: Which of ``("preview", "mask", "ranges")`` to use, from the first on; of those
             that the file does not have, there is nothing to use.
-        priors: Beside the built-in ones, for a file that was coded with one of them.
+        entropy_models: Beside the built-in ones, for a file that was coded with one of them.
         height: Rows to evaluate the preview's field at, instead of the scan's. The image then is
             ``interpolated``: the field of view is the same, its rows lie elsewhere.
         width: Columns, likewise.
-        window: Decode this part only; pixels outside are unmeasured and hold ``fill``.
+        window: Decode this part only; pixels outside are invalid and hold ``no_return``.
         simulate: Runs the preview's circuits instead of the backend, see
             :func:`quinr_lidar.circuit.devices.device_probabilities`.
 
     Returns:
         The image. Without a mask layer ``ranges`` holds the field's value in every pixel, so that
-        the paper's whole-image PSNR can be computed, and ``measured`` tells which of them are
+        the paper's whole-image PSNR can be computed, and ``valid`` tells which of them are
         points; the preview alone of a file that has a mask does not know that: all pixels are
-        points and the image is ``interpolated``. With one, unmeasured pixels hold ``fill``. With
-        the ranges layer every measured pixel is within the file's bound of the original.
+        points and the image is ``interpolated``. With one, invalid pixels hold ``no_return``. With
+        the ranges layer every valid pixel is within the file's bound of the original.
 
     Raises:
         BitstreamError: the bytes are not an intact file of a known version, or hold a picture.
-        UnknownPriorError: of these, the file was coded with a prior that is not at hand.
+        UnknownPriorError: of these, the file was coded with an entropy model that is not at hand.
         GeometryError: a size is out of range.
         BackendError: the simulator cannot run the file's circuits.
         ValueError: ``layers`` are not the first ones, or the window reaches beyond the image.
@@ -66,13 +66,13 @@ def decode(
     header = scan_header(container)
     other = simulate is not None or height is not None or width is not None
     if not other and container.section("ranges") is not None:
-        return _decode_ranges(container, header, priors, window)
+        return _decode_ranges(container, header, entropy_models, window)
     projection = replace(
         header.projection,
         height=height or header.projection.height,
         width=width or header.projection.width,
     )
-    return _decode_preview(container, header, projection, priors, window, simulate)
+    return _decode_preview(container, header, projection, entropy_models, window, simulate)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,17 +90,17 @@ class Salvaged:
     damage: str | None
 
 
-def salvage(data: bytes, priors: Iterable[Prior] = ()) -> Salvaged:
+def salvage(data: bytes, entropy_models: Iterable[EntropyModel] = ()) -> Salvaged:
     """Decode the best layers of a file that are intact.
 
     Args:
         data: A file, damaged or cut off.
-        priors: As :func:`decode`.
+        entropy_models: As :func:`decode`.
 
     Raises:
         BitstreamError: no layer is intact, or the header is not.
     """
-    priors = tuple(priors)
+    entropy_models = tuple(entropy_models)
     damage: str | None = None
     for layers in (LAYERS, BOUNDED, LAYERS[:2], LAYERS[:1]):
         try:
@@ -108,9 +108,13 @@ def salvage(data: bytes, priors: Iterable[Prior] = ()) -> Salvaged:
             header = scan_header(container)
             used = tuple(layer for layer in layers if layer in container.layers)
             if container.section("ranges") is not None:
-                return Salvaged(_decode_ranges(container, header, priors, None), used, damage)
+                return Salvaged(
+                    _decode_ranges(container, header, entropy_models, None), used, damage
+                )
             if LAYERS[0] in used:
-                image = _decode_preview(container, header, header.projection, priors, None, None)
+                image = _decode_preview(
+                    container, header, header.projection, entropy_models, None, None
+                )
                 return Salvaged(image, used, damage)
         except BitstreamError as error:
             damage = damage or str(error)
@@ -129,25 +133,28 @@ def scan_header(container: Container) -> Header:
 
 
 def _decode_ranges(
-    container: Container, header: Header, priors: Iterable[Prior], window: Window | None
+    container: Container,
+    header: Header,
+    entropy_models: Iterable[EntropyModel],
+    window: Window | None,
 ) -> RangeImage:
-    mask, prior = _decode_mask(container, header, priors)
+    mask, entropy_model = _decode_mask(container, header, entropy_models)
     section = container.require("ranges")
-    ranges = np.full(header.size, header.fill, np.float32)
-    ranges[mask] = unpack_ranges(section.payload, mask, prior, section.start)
+    ranges = np.full(header.size, header.no_return, np.float32)
+    ranges[mask] = unpack_ranges(section.payload, mask, entropy_model, section.start)
     if window is not None:
         inside = _inside(window, header.projection)
         mask &= inside
-        ranges[~mask] = header.fill
-    return RangeImage(ranges, mask, header.projection, header.fill)
+        ranges[~mask] = header.no_return
+    return RangeImage(ranges, mask, header.projection, header.no_return)
 
 
 def _decode_mask(
-    container: Container, header: Header, priors: Iterable[Prior]
-) -> tuple[NDArray[np.bool_], Prior]:
+    container: Container, header: Header, entropy_models: Iterable[EntropyModel]
+) -> tuple[NDArray[np.bool_], EntropyModel]:
     section = container.require("mask")
-    prior = read_prior(section.payload, section.start, priors)
-    return unpack_mask(section.payload, header.size, prior, section.start), prior
+    entropy_model = read_model(section.payload, section.start, entropy_models)
+    return unpack_mask(section.payload, header.size, entropy_model, section.start), entropy_model
 
 
 def _inside(window: Window, projection: SphericalProjection) -> NDArray[np.bool_]:
@@ -165,7 +172,7 @@ def _decode_preview(
     container: Container,
     header: Header,
     projection: SphericalProjection,
-    priors: Iterable[Prior],
+    entropy_models: Iterable[EntropyModel],
     window: Window | None,
     simulate: Simulator | None,
 ) -> RangeImage:
@@ -182,23 +189,23 @@ def _decode_preview(
         window,
         simulate,
     )[..., 0]
-    ranges = (values * header.fill).astype(np.float32)
+    ranges = (values * header.no_return).astype(np.float32)
     if preview.threshold is not None:
-        measured = values < preview.threshold
+        valid = values < preview.threshold
     elif container.section("mask") is not None:
-        mask, _ = _decode_mask(container, header, priors)
-        measured = _resampled(mask, projection)
+        mask, _ = _decode_mask(container, header, entropy_models)
+        valid = _resampled(mask, projection)
     else:
-        measured = np.ones(values.shape, bool)
+        valid = np.ones(values.shape, bool)
     if preview.threshold is None:
         if window is not None:
-            measured &= _inside(window, projection)
-        ranges[~measured] = header.fill
+            valid &= _inside(window, projection)
+        ranges[~valid] = header.no_return
     return RangeImage(
         ranges=ranges,
-        measured=measured,
+        valid=valid,
         projection=projection,
-        fill=header.fill,
+        no_return=header.no_return,
         interpolated=projection != header.projection
         or (preview.threshold is None and container.section("mask") is None),
     )

@@ -2,7 +2,7 @@
 
 One file, three layers, each of use without the next: the preview (a field of coordinates), the
 mask (which pixels were measured, exactly) and the ranges of those, within a bound. The last two
-are coded with conditional fields, which a prior holds.
+are coded with conditional fields, which an entropy model holds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from quinr_lidar.codec.field_codec import fit_values
 from quinr_lidar.codec.inspection import FileInfo, inspect, read_parameters
 from quinr_lidar.codec.profiles import Profile, get_profile
 from quinr_lidar.container import Header, ImageHeader, Section, pack
-from quinr_lidar.entropy.models import Prior, choose_prior
+from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.geometry import RangeImage
@@ -50,11 +50,11 @@ class EncodedFrame:
     Attributes:
         data: The file.
         fit: Course and result of the preview's training.
-        threshold: Decoded ranges at or above it are unmeasured, metres; ``None`` where a mask says
+        threshold: Decoded ranges at or above it are invalid, metres; ``None`` where a mask says
             which are.
         parameters: Trained parameters before quantisation, for a warm start.
         float_psnr: Whole-image PSNR of the preview before quantisation, dB; with a mask, of the
-            measured pixels' values in an otherwise exact image.
+            valid pixels' values in an otherwise exact image.
         psnr: Whole-image PSNR of the decoded file, dB.
     """
 
@@ -75,7 +75,7 @@ def encode(range_image: RangeImage, profile: str | Profile = "paper", **override
         **overrides: Settings of the profile to change, for instance ``steps=300``.
 
     Raises:
-        GeometryError: the image holds no measured pixel.
+        GeometryError: the image holds no valid pixel.
         ProfileError: an unknown profile or setting, or a value out of range.
         TrainingError: training diverged.
     """
@@ -88,7 +88,7 @@ def encode_frame(
     *,
     field: Field | None = None,
     start: Parameters | None = None,
-    priors: Iterable[Prior] = (),
+    entropy_models: Iterable[EntropyModel] = (),
     progress: Callable[[FitProgress], None] | None = None,
     **overrides: Any,
 ) -> EncodedFrame:
@@ -99,9 +99,9 @@ def encode_frame(
         profile: A name or a profile.
         field: Another field than the profile's, for comparison; two inputs, one output.
         start: Parameters to start from, for instance the previous frame's (see
-            :func:`~quinr_lidar.codec.inspection.read_parameters`); the profile's settings of a warm start
-            then apply.
-        priors: Beside the built-in ones, for a profile that names one of them.
+            :func:`~quinr_lidar.codec.inspection.read_parameters`); the profile's settings of a
+            warm start then apply.
+        entropy_models: Beside the built-in ones, for a profile that names one of them.
         progress: Called now and then while it trains, see :func:`~quinr_lidar.training.fit`.
         **overrides: Settings of the profile to change.
 
@@ -109,56 +109,58 @@ def encode_frame(
         GeometryError, PriorError, ProfileError, TrainingError: as :func:`encode`.
     """
     settings = get_profile(profile).with_overrides(**overrides)
-    if not image.measured.any():
-        raise GeometryError("the range image holds no measured pixel, there is nothing to encode")
-    header = Header(image.projection, image.fill)
-    priors = tuple(priors)  # asked twice
+    if not image.valid.any():
+        raise GeometryError("the range image holds no valid pixel, there is nothing to encode")
+    header = Header(image.projection, image.no_return)
+    entropy_models = tuple(entropy_models)  # asked twice
     # Before the training: a bound that cannot be kept is found in milliseconds.
-    further = _further_sections(image, settings, priors)
+    further = _further_sections(image, settings, entropy_models)
     fitted = fit_values(
-        (image.filled() / np.float32(image.fill))[..., None],
+        (image.filled() / np.float32(image.no_return))[..., None],
         field or settings.field(),
         settings,
         framing_bytes(header, settings.target_bytes),
         masked=not further,
-        counted=image.measured if further else None,
+        counted=image.valid if further else None,
         start=start,
         progress=progress,
     )
-    threshold = None if further else best_threshold(fitted.values[..., 0], image.measured)
+    threshold = None if further else best_threshold(fitted.values[..., 0], image.valid)
     data = pack(header, [Section("preview", fitted.payload(threshold)), *further])
     return EncodedFrame(
         data=data,
         fit=fitted.fit,
-        threshold=None if threshold is None else threshold * image.fill,
+        threshold=None if threshold is None else threshold * image.no_return,
         parameters=fitted.parameters,
         float_psnr=fitted.float_psnr if not further else _measured_psnr(image, fitted.before),
-        psnr=fitted.psnr if not further else _psnr(image, decode(data, priors=priors)),
+        psnr=fitted.psnr
+        if not further
+        else _psnr(image, decode(data, entropy_models=entropy_models)),
     )
 
 
 def _further_sections(
-    image: RangeImage, settings: Profile, priors: Iterable[Prior]
+    image: RangeImage, settings: Profile, entropy_models: Iterable[EntropyModel]
 ) -> list[Section]:
     if settings.layers == 1:
         return []
-    prior = choose_prior(settings.prior, priors)
-    sections = [Section("mask", pack_mask(image.measured, prior))]
+    entropy_model = choose_model(settings.entropy_model, entropy_models)
+    sections = [Section("mask", pack_mask(image.valid, entropy_model))]
     if settings.layers > 2:
         payload = pack_ranges(
-            image.ranges, image.measured, prior, settings.bound, settings.bound_growth
+            image.ranges, image.valid, entropy_model, settings.max_error, settings.relative_error
         )
         sections.append(Section("ranges", payload))
     return sections
 
 
 def _measured_psnr(image: RangeImage, values: NDArray[np.float64]) -> float:
-    decoded = np.where(image.measured, values[..., 0], 1.0)
-    return psnr(image.filled() / np.float64(image.fill), decoded, max_value=1.0)
+    decoded = np.where(image.valid, values[..., 0], 1.0)
+    return psnr(image.filled() / np.float64(image.no_return), decoded, max_value=1.0)
 
 
 def _psnr(image: RangeImage, decoded: RangeImage) -> float:
-    return psnr(image.filled(), decoded.filled(), max_value=image.fill)
+    return psnr(image.filled(), decoded.filled(), max_value=image.no_return)
 
 
 def framing_bytes(header: Header | ImageHeader, target_bytes: int | None) -> int:

@@ -234,7 +234,7 @@ def evaluate_at(
     chunk = max(1, _CHUNK_VALUES // max(widest, _states(field)))
     with torch.no_grad():
         parts = [evaluate(doubles, part[None]).clamp(0, 1)[0] for part in coordinates.split(chunk)]
-    # A hostile file can make values overflow; such pixels count as unmeasured.
+    # A hostile file can make values overflow; such pixels count as invalid.
     return torch.nan_to_num(torch.cat(parts), nan=1.0)
 
 

@@ -11,9 +11,9 @@ from quinr_lidar.errors import BitstreamError
 from quinr_lidar.fields import Parameters
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.layers.field_sizes import kind_of
-from quinr_lidar.layers.mask import prior_name
+from quinr_lidar.layers.mask import model_name
 from quinr_lidar.layers.preview import Preview, unpack_preview
-from quinr_lidar.layers.ranges import bound_of
+from quinr_lidar.layers.ranges import max_error_of
 
 _NOT_STORED = ("inputs", "frequencies")
 """What a file does not say of a field: always two, and of no use once it is trained."""
@@ -32,7 +32,8 @@ class FileInfo:
         height: Rows.
         width: Columns.
         scan: Field of view and fill, and the threshold or the bound; empty for an image.
-        prior: Name of the prior that mask and ranges are coded with; ``None`` without a mask.
+        entropy_model: Name of the entropy model that mask and ranges are coded with; ``None``
+            without a mask.
         kind: Of the field, one of :data:`~quinr_lidar.layers.field_sizes.KINDS`.
         field: Its sizes.
         parameters: Of the field.
@@ -47,7 +48,7 @@ class FileInfo:
     height: int
     width: int
     scan: dict[str, float]
-    prior: str | None
+    entropy_model: str | None
     kind: str
     field: dict[str, Any]
     parameters: int
@@ -84,12 +85,12 @@ def inspect(data: bytes) -> FileInfo:
         scan = {
             "fov_up": header.projection.fov_up,
             "fov_down": header.projection.fov_down,
-            "fill": header.fill,
+            "no_return": header.no_return,
         }
         if preview.threshold is not None:
-            scan["threshold"] = preview.threshold * header.fill
+            scan["threshold"] = preview.threshold * header.no_return
         if (ranges := container.section("ranges")) is not None:
-            scan |= bound_of(ranges.payload, ranges.start)
+            scan |= max_error_of(ranges.payload, ranges.start)
     mask = container.section("mask")
     sizes = asdict(field)  # pyright: ignore[reportArgumentType] (all kinds are dataclasses)
     sizes = {name: value for name, value in sizes.items() if name not in _NOT_STORED}
@@ -103,7 +104,7 @@ def inspect(data: bytes) -> FileInfo:
         height=height,
         width=width,
         scan=scan,
-        prior=None if mask is None else prior_name(mask.payload, mask.start),
+        entropy_model=None if mask is None else model_name(mask.payload, mask.start),
         kind=kind_of(field),
         field=sizes,
         parameters=parameter_count(field),

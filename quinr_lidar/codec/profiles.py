@@ -23,17 +23,18 @@ class Profile(BaseModel):
     layers: Literal[1, 2, 3] = Field(
         default=1, description="1: the preview; 2: and the mask; 3: and bounded ranges"
     )
-    bound: float = Field(
+    max_error: float = Field(
         default=0.02, ge=1e-4, le=100, description="largest error of a range, metres (layer 3)"
     )
-    bound_growth: float = Field(
+    relative_error: float = Field(
         default=0.0,
         ge=0,
         le=0.5,
         description="a range r may err by max(bound, bound_growth * r) (layer 3)",
     )
-    prior: str = Field(
-        default="hdl64", description="built-in prior of layers 2 and 3, or the name of another"
+    entropy_model: str = Field(
+        default="hdl64",
+        description="built-in entropy model of layers 2 and 3, or the name of another",
     )
 
     qubits: int = Field(default=5, ge=1, le=10)
@@ -95,7 +96,7 @@ class Profile(BaseModel):
         default=1, ge=1, le=1000, description="trainings from different seeds; the best one counts"
     )
 
-    run_length: int = Field(
+    keyframe_interval: int = Field(
         default=16,
         ge=1,
         description="frames of a run of a sequence: the first starts cold, each other one from "

@@ -37,8 +37,8 @@ class Distribution(Protocol):
         """Sum of the shares of all symbols before, and the symbol's own."""
         ...
 
-    def find(self, slot: int) -> int:
-        """The symbol whose shares hold a slot of ``range(total)``."""
+    def find(self, executor: int) -> int:
+        """The symbol whose shares hold an executor of ``range(total)``."""
         ...
 
 
@@ -52,9 +52,9 @@ class Uniform:
         """See :class:`Distribution`."""
         return symbol, 1
 
-    def find(self, slot: int) -> int:
+    def find(self, executor: int) -> int:
         """See :class:`Distribution`."""
-        return slot
+        return executor
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class Bell:
         start = self.starts[symbol + self.reach]
         return start, self.starts[symbol + self.reach + 1] - start
 
-    def find(self, slot: int) -> int:
+    def find(self, executor: int) -> int:
         """See :class:`Distribution`."""
-        return bisect_right(self.starts, slot) - 1 - self.reach
+        return bisect_right(self.starts, executor) - 1 - self.reach
 
 
 @lru_cache(maxsize=128)
@@ -122,10 +122,10 @@ def decode_symbols(
     state = int.from_bytes(data, "little")
     symbols = []
     for distribution in distributions:
-        state, slot = divmod(state, distribution.total)
-        symbol = distribution.find(slot)
+        state, executor = divmod(state, distribution.total)
+        symbol = distribution.find(executor)
         start, share = distribution.share(symbol)
-        state = state * share + slot - start
+        state = state * share + executor - start
         symbols.append(symbol)
     if state:
         raise reader.error(f"{what} hold a number out of range")

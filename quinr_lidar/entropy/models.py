@@ -1,8 +1,8 @@
-"""Priors: the conditional fields that code masks and ranges, trained once and shared by many files.
+"""Entropy models: conditional fields that code masks and ranges, trained once, used often.
 
-A file names the prior it was coded with by a hash of the prior's bytes, and holds none of it. The
-package ships the priors in ``quinr_lidar/priors``; others are given to the decoder by whoever has
-them. Layout: docs/conditional-layers.md.
+A file names the entropy model it was coded with by a hash of the entropy model's bytes, and holds
+none of it. The package ships the entropy models in ``quinr_lidar/entropy_models``; others are
+given to the decoder by whoever has them. Layout: docs/conditional-layers.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from quinr_lidar.byte_io import ByteReader, pack_bits, unpack_bits, varint
 from quinr_lidar.circuit.native import load_kernel, native_spec
 from quinr_lidar.entropy.samples import MASK_INPUTS, RANGE_INPUTS
-from quinr_lidar.errors import BitstreamError, CircuitError, PriorError, TrainingError
+from quinr_lidar.errors import BitstreamError, CircuitError, EntropyModelError, TrainingError
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
 from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
@@ -33,9 +33,9 @@ MAGIC = b"QPRI"
 VERSION = 1
 DIGEST_BYTES = 8
 MIN_BITS, MAX_BITS = 4, 16
-SUFFIX = ".qprior"
+SUFFIX = ".qmodel"
 MAX_BYTES = 1 << 20
-"""Far above any prior of the largest sizes."""
+"""Far above any entropy model of the largest sizes."""
 
 MASK_OUTPUTS = 1
 RANGE_OUTPUTS = 3 * COMPONENTS
@@ -47,7 +47,7 @@ _LARGEST, _LARGEST_ANGLE = 1e6, 8192.0
 
 
 @dataclass(frozen=True, eq=False)
-class LayerPrior:
+class LayerModel:
     """A layer's field and its quantised parameters.
 
     Attributes:
@@ -84,18 +84,18 @@ class LayerPrior:
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
+class EntropyModel:
     """Of a mask and of a ranges layer.
 
     Attributes:
         mask: Neighbours' measuredness to the logit of a pixel's.
         ranges: Neighbours' ranges to a mixture of logistic distributions; its parameters hold
             ``linear`` [COMPONENTS, 14] as well.
-        data: The prior as bytes.
+        data: The entropy model as bytes.
     """
 
-    mask: LayerPrior
-    ranges: LayerPrior
+    mask: LayerModel
+    ranges: LayerModel
     data: bytes
 
     @cached_property
@@ -114,11 +114,11 @@ class Prior:
         return np.ascontiguousarray(self.ranges.parameters[LINEAR].numpy())
 
 
-def pack_prior(
+def pack_model(
     mask: tuple[ConditionalField, Parameters],
     ranges: tuple[ConditionalField, Parameters],
     bits: int = 8,
-) -> Prior:
+) -> EntropyModel:
     """Quantise trained fields.
 
     Args:
@@ -133,29 +133,31 @@ def pack_prior(
         raise TrainingError(f"bits: expected {MIN_BITS}..{MAX_BITS}, got {bits}")
     body = MAGIC + bytes((VERSION, bits))
     body += _pack_layer(*mask, {}, bits) + _pack_layer(*ranges, _EXTRA, bits)
-    return unpack_prior(body + struct.pack("<I", zlib.crc32(body)))
+    return unpack_model(body + struct.pack("<I", zlib.crc32(body)))
 
 
-def unpack_prior(data: bytes) -> Prior:
-    """Read a prior.
+def unpack_model(data: bytes) -> EntropyModel:
+    """Read an entropy model.
 
     Raises:
-        BitstreamError: the bytes are not an intact prior of a known version.
+        BitstreamError: the bytes are not an intact entropy model of a known version.
     """
-    reader = ByteReader(data, "prior")
+    reader = ByteReader(data, "entropy_model")
     if reader.take(min(len(data), len(MAGIC)), "magic") != MAGIC:
-        raise BitstreamError("prior", 0, "not a prior (it does not start with 'QPRI')")
+        raise BitstreamError(
+            "entropy_model", 0, "not an entropy model (it does not start with 'QPRI')"
+        )
     version = reader.byte("version")
     if version != VERSION:
         raise reader.error(
-            f"prior version {version}, but this software reads version {VERSION}; "
+            f"entropy model version {version}, but this software reads version {VERSION}; "
             "a newer quinr-lidar may read it"
         )
     if len(data) > MAX_BYTES:
         raise reader.error(f"expected at most {MAX_BYTES} bytes, got {len(data)}")
     (checksum,) = struct.unpack("<I", data[-4:])
     if checksum != zlib.crc32(data[:-4]):
-        raise reader.error("checksum mismatch, the prior is damaged")
+        raise reader.error("checksum mismatch, the entropy model is damaged")
     bits = reader.byte("bits")
     if not MIN_BITS <= bits <= MAX_BITS:
         raise reader.error(f"bits: expected {MIN_BITS}..{MAX_BITS}, got {bits}")
@@ -163,7 +165,7 @@ def unpack_prior(data: bytes) -> Prior:
     ranges = _unpack_layer(reader, RANGE_INPUTS, RANGE_OUTPUTS, _EXTRA, bits)
     if reader.remaining != 4:
         raise reader.error("unexpected bytes behind the parameters")
-    return Prior(mask, ranges, data)
+    return EntropyModel(mask, ranges, data)
 
 
 _EXTRA = {LINEAR: (COMPONENTS, NEIGHBOURS)}
@@ -181,7 +183,7 @@ def _pack_layer(
     for name in (*field.shapes, *extra):
         values = parameters[name].double().numpy().reshape(-1)
         if not np.isfinite(values).all():
-            raise TrainingError(f"prior: {name} is not finite")
+            raise TrainingError(f"entropy model: {name} is not finite")
         if (period := _PERIODS.get(name)) is not None:
             values = np.mod(values + period / 2, period) - period / 2
         step = np.float32(max(np.abs(values).max(initial=0), 1e-6) / (half - 1))
@@ -196,7 +198,7 @@ def _unpack_layer(
     outputs: int,
     extra: dict[str, tuple[int, ...]],
     bits: int,
-) -> LayerPrior:
+) -> LayerModel:
     widths = tuple(reader.varint("width") for _ in range(reader.byte("sine layers")))
     qubits, blocks = reader.byte("qubits"), reader.byte("blocks")
     try:
@@ -217,43 +219,45 @@ def _unpack_layer(
         if np.abs(values).max(initial=0) > largest:
             raise reader.error(f"{name}: expected numbers up to {largest:g}")
         parameters[name] = torch.from_numpy(values.reshape(shape))
-    return LayerPrior(field, parameters)
+    return LayerModel(field, parameters)
 
 
 @lru_cache(maxsize=1)
-def built_in_priors() -> dict[str, Prior]:
-    """The package's priors by their names.
+def built_in_models() -> dict[str, EntropyModel]:
+    """The package's entropy models by their names.
 
     Raises:
         BitstreamError: one of them is damaged.
     """
     folder = resources.files("quinr_lidar.entropy") / "built_in"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(SUFFIX)), key=lambda f: f.name)
-    return {f.name.removesuffix(SUFFIX): unpack_prior(f.read_bytes()) for f in files}
+    return {f.name.removesuffix(SUFFIX): unpack_model(f.read_bytes()) for f in files}
 
 
-def choose_prior(name: str, others: Iterable[Prior] = ()) -> Prior:
-    """A prior to encode with.
+def choose_model(name: str, others: Iterable[EntropyModel] = ()) -> EntropyModel:
+    """An entropy model to encode with.
 
     Args:
         name: Of a built-in one, or a digest's hexadecimal digits.
-        others: Priors beside the built-in ones.
+        others: Entropy models beside the built-in ones.
 
     Raises:
         PriorError: there is none of that name.
     """
-    built_in = built_in_priors()
+    built_in = built_in_models()
     if name in built_in:
         return built_in[name]
-    known = {prior.name: prior for prior in (*built_in.values(), *others)}
+    known = {entropy_model.name: entropy_model for entropy_model in (*built_in.values(), *others)}
     if name in known:
         return known[name]
-    raise PriorError(f"unknown prior {name!r}; there is {', '.join((*built_in, *known))}")
+    raise EntropyModelError(
+        f"unknown entropy model {name!r}; there is {', '.join((*built_in, *known))}"
+    )
 
 
-def find_prior(digest: bytes, others: Iterable[Prior] = ()) -> Prior | None:
-    """The prior of a file, among the built-in ones and others."""
-    for prior in (*built_in_priors().values(), *others):
-        if prior.digest == digest:
-            return prior
+def find_model(digest: bytes, others: Iterable[EntropyModel] = ()) -> EntropyModel | None:
+    """The entropy model of a file, among the built-in ones and others."""
+    for entropy_model in (*built_in_models().values(), *others):
+        if entropy_model.digest == digest:
+            return entropy_model
     return None

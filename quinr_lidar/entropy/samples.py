@@ -1,4 +1,4 @@
-"""What priors learn from: pixels of range images, seen as the layers' coders will see them."""
+"""What entropy models learn from: pixels, seen as the layers' coders will see them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class MaskSamples:
 
     def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
         if not masks:
-            raise GeometryError("a prior needs at least one range image to learn from")
+            raise GeometryError("an entropy model needs at least one range image to learn from")
         inputs = [mask_inputs(mask).T for mask in masks]
         self._inputs = torch.from_numpy(np.concatenate(inputs))
-        measured = np.concatenate([mask.reshape(-1) for mask in masks])
-        self._measured = torch.from_numpy(measured.astype(np.float32))
+        valid = np.concatenate([mask.reshape(-1) for mask in masks])
+        self._measured = torch.from_numpy(valid.astype(np.float32))
 
     def draw(self, count: int, generator: torch.Generator) -> MaskBatch:
         """Pixels drawn at random."""
@@ -54,7 +54,7 @@ class MaskSamples:
 
 
 class RangeSamples:
-    """The measured pixels of range images; the bound is chosen when they are drawn.
+    """The valid pixels of range images; the bound is chosen when they are drawn.
 
     Args:
         images: At least one pixel of them is measured.
@@ -63,14 +63,14 @@ class RangeSamples:
     def __init__(self, images: Sequence[RangeImage]) -> None:
         contexts, ranges, first = [], [], 0
         for image in images:
-            context = range_context(image.measured)
+            context = range_context(image.valid)
             neighbours = context[:NEIGHBOURS]
             neighbours[neighbours != MISSING] += first
             contexts.append(context)
-            ranges.append(image.ranges[image.measured])
+            ranges.append(image.ranges[image.valid])
             first += len(ranges[-1])
         if not first:
-            raise GeometryError("a prior needs measured pixels to learn from")
+            raise GeometryError("an entropy model needs valid pixels to learn from")
         self._context = np.ascontiguousarray(np.concatenate(contexts, 1).T)
         self._ranges = np.concatenate(ranges)
 
@@ -78,29 +78,29 @@ class RangeSamples:
         return len(self._ranges)
 
     def draw(
-        self, count: int, generator: torch.Generator, bounds: tuple[float, float]
+        self, count: int, generator: torch.Generator, max_errors: tuple[float, float]
     ) -> RangeBatch:
         """Pixels drawn at random, each with a bound of its own.
 
         Args:
             count: Of pixels.
             generator: Of random numbers.
-            bounds: Smallest and largest, metres; logarithms are uniform between them.
+            max_errors: Smallest and largest, metres; logarithms are uniform between them.
         """
         chosen = torch.randint(len(self), (count,), generator=generator).numpy()
-        low, high = map(math.log, bounds)
+        low, high = map(math.log, max_errors)
         draws = torch.rand(count, generator=generator).numpy()
         return self._batch(chosen, np.exp(low + (high - low) * draws))
 
-    def everything(self, bound: float) -> RangeBatch:
+    def everything(self, max_error: float) -> RangeBatch:
         """All pixels at one bound, metres."""
-        return self._batch(np.arange(len(self)), np.full(len(self), bound))
+        return self._batch(np.arange(len(self)), np.full(len(self), max_error))
 
-    def _batch(self, chosen: NDArray[np.int64], bounds: NDArray[np.floating]) -> RangeBatch:
+    def _batch(self, chosen: NDArray[np.int64], max_errors: NDArray[np.floating]) -> RangeBatch:
         count = len(chosen)
         padded = -(-count // _BATCH_STEP) * _BATCH_STEP
         chosen = np.resize(chosen, padded)
-        step = np.resize(2 * bounds, padded).astype(np.float32)
+        step = np.resize(2 * max_errors, padded).astype(np.float32)
         context = self._context[chosen]
         neighbours = context[:, :NEIGHBOURS]
         known = neighbours != MISSING
@@ -138,9 +138,9 @@ def mask_inputs(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
 
 
 def range_context(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """What is known of every measured pixel: int32 [CONTEXT_ROWS, N].
+    """What is known of every valid pixel: int32 [CONTEXT_ROWS, N].
 
-    The first 14 rows are neighbours, as places among the measured pixels, or ``MISSING``.
+    The first 14 rows are neighbours, as places among the valid pixels, or ``MISSING``.
     """
     context = np.empty((CONTEXT_ROWS, np.count_nonzero(mask)), np.int32)
     load_kernel().range_context(np.ascontiguousarray(mask, np.uint8), context)

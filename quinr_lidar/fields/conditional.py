@@ -4,7 +4,7 @@ The same construction as :mod:`quinr_lidar.fields.quinr`, with other inputs and 
 are features of causal neighbours instead of coordinates, and outputs describe a probability
 instead of being a value. ``h1 = sin(W1 x + b1)``, ``h2 = sin(W2 h1 + b2)``, ...; the last layer's
 angles, times an *embedding scale*, run through a re-uploading circuit; a linear read-out sees all
-2^n probabilities and all sine layers. Trained once on any scans (a *prior*), not per frame.
+2^n probabilities and all sine layers. Trained once on any scans (a *entropy model*), not per frame.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class ConditionalField:
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor, in the order priors store them."""
+        """Shape of every parameter tensor, in the order entropy models store them."""
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = self.inputs
         for layer, width in enumerate(self.widths):

@@ -179,15 +179,15 @@ class QuinrField:
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
         """Random float32 parameters on the CPU, independent for each frame."""
 
-        def uniform(name: str, bound: float) -> Tensor:
+        def uniform(name: str, max_error: float) -> Tensor:
             values = torch.rand(frames, *self.shapes[name], generator=generator)
-            return (2 * values - 1) * bound
+            return (2 * values - 1) * max_error
 
         parameters: Parameters = {}
         for name in self.shapes:
             if name == "weight0":
-                bounds = torch.tensor(self.frequencies) / self.w0
-                parameters[name] = uniform(name, 1.0) * bounds
+                max_errors = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform(name, 1.0) * max_errors
             elif name.startswith("weight"):
                 inputs = self.shapes[name][1]
                 parameters[name] = uniform(name, math.sqrt(6 / inputs) / self.w0)

@@ -88,28 +88,28 @@ class SphericalProjection:
         nearest = np.full(self.height * self.width, np.inf, dtype=np.float32)
         np.minimum.at(nearest, row * self.width + column, ranges)
         nearest = nearest.reshape(self.height, self.width)
-        measured = np.isfinite(nearest)
-        count = int(np.count_nonzero(measured))
-        fill = float(nearest[measured].max()) if count else 0.0
+        valid = np.isfinite(nearest)
+        count = int(np.count_nonzero(valid))
+        no_return = float(nearest[valid].max()) if count else 0.0
         stats = ProjectionStats(
             points=len(xyz),
             non_finite=len(xyz) - int(np.count_nonzero(finite)),
             zero_range=int(np.count_nonzero(finite & ~kept)),
             outside_fov=outside,
             collisions=len(valid) - count,
-            measured=count,
+            valid=count,
         )
-        nearest[~measured] = fill
-        return RangeImage(nearest, measured, self, fill, stats)
+        nearest[~valid] = no_return
+        return RangeImage(nearest, valid, self, no_return, stats)
 
     def back_project(self, image: RangeImage) -> NDArray[np.float32]:
-        """Put every measured pixel at its decoded range along the pixel's centre direction.
+        """Put every valid pixel at its decoded range along the pixel's centre direction.
 
         Args:
             image: An image of this projection's shape.
 
         Returns:
-            float32 [measured pixels, 3], metres, in row-major pixel order.
+            float32 [valid pixels, 3], metres, in row-major pixel order.
 
         Raises:
             GeometryError: the image's shape is not this projection's.
@@ -119,8 +119,8 @@ class SphericalProjection:
                 f"back_project: expected a {self.height} x {self.width} image, "
                 f"got {image.shape[0]} x {image.shape[1]}"
             )
-        directions = self.directions()[image.measured]
-        return (directions * image.ranges[image.measured, None]).astype(np.float32)
+        directions = self.directions()[image.valid]
+        return (directions * image.ranges[image.valid, None]).astype(np.float32)
 
     def directions(self) -> NDArray[np.float64]:
         """Unit vectors through the pixel centres: float64 [H, W, 3], read-only."""

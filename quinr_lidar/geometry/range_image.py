@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class ProjectionStats:
     """What became of every point of a scan when it was projected.
 
-    ``points == non_finite + zero_range + collisions + measured`` always holds.
+    ``points == non_finite + zero_range + collisions + valid`` always holds.
     ``outside_fov`` points are clamped to the first or last row (as the paper does) and are
-    counted among ``collisions`` or ``measured`` as well.
+    counted among ``collisions`` or ``valid`` as well.
 
     Attributes:
         points: Points in the scan.
@@ -28,7 +28,7 @@ class ProjectionStats:
         zero_range: Points dropped because they lie at the sensor's origin.
         outside_fov: Points above or below the vertical field of view.
         collisions: Points hidden by a nearer point that fell on the same pixel.
-        measured: Pixels that hold a point.
+        valid: Pixels that hold a point.
     """
 
     points: int
@@ -36,12 +36,12 @@ class ProjectionStats:
     zero_range: int
     outside_fov: int
     collisions: int
-    measured: int
+    valid: int
 
     @property
     def kept_fraction(self) -> float:
         """Share of the scan's points that the range image keeps, in [0, 1]."""
-        return self.measured / self.points if self.points else 0.0
+        return self.valid / self.points if self.points else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,12 @@ class RangeImage:
     """One scan as an image of ranges.
 
     Attributes:
-        ranges: float32 [H, W], metres. In a projected scan unmeasured pixels hold ``fill``;
+        ranges: float32 [H, W], metres. In a projected scan invalid pixels hold ``no_return``;
             in a decoded image they hold whatever the decoder reconstructed there, so that
             whole-image PSNR (the paper's metric) can be computed.
-        measured: bool [H, W], true where a point was measured.
+        valid: bool [H, W], true where a point was measured.
         projection: The projection that made the image, and that puts its points back.
-        fill: Maximum measured range in metres (0 for an image without any measured pixel).
+        no_return: Maximum measured range in metres (0 for an image without any valid pixel).
         stats: Point counts of the projection; ``None`` for decoded images.
         interpolated: Whether a field was evaluated on another grid than the scan's: then most
             pixels were never measured by anything.
@@ -64,9 +64,9 @@ class RangeImage:
     """
 
     ranges: NDArray[np.float32]
-    measured: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     projection: SphericalProjection
-    fill: float
+    no_return: float
     stats: ProjectionStats | None = None
     interpolated: bool = False
 
@@ -74,7 +74,7 @@ class RangeImage:
         expected = (self.projection.height, self.projection.width)
         for name, array, dtype in (
             ("ranges", self.ranges, np.float32),
-            ("measured", self.measured, np.bool_),
+            ("valid", self.valid, np.bool_),
         ):
             if array.shape != expected or array.dtype != dtype:
                 raise GeometryError(
@@ -83,8 +83,10 @@ class RangeImage:
                 )
         if not np.isfinite(self.ranges).all() or (self.ranges < 0).any():
             raise GeometryError("RangeImage.ranges: expected finite ranges >= 0 m")
-        if not (np.isfinite(self.fill) and self.fill >= 0):
-            raise GeometryError(f"RangeImage.fill: expected a finite range >= 0 m, got {self.fill}")
+        if not (np.isfinite(self.no_return) and self.no_return >= 0):
+            raise GeometryError(
+                f"RangeImage.fill: expected a finite range >= 0 m, got {self.no_return}"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -92,10 +94,10 @@ class RangeImage:
         return self.projection.height, self.projection.width
 
     @property
-    def measured_count(self) -> int:
-        """Number of measured pixels."""
-        return int(np.count_nonzero(self.measured))
+    def valid_count(self) -> int:
+        """Number of valid pixels."""
+        return int(np.count_nonzero(self.valid))
 
     def filled(self) -> NDArray[np.float32]:
-        """Ranges with every unmeasured pixel set to ``fill``: float32 [H, W], metres."""
-        return np.where(self.measured, self.ranges, np.float32(self.fill)).astype(np.float32)
+        """Ranges with every invalid pixel set to ``no_return``: float32 [H, W], metres."""
+        return np.where(self.valid, self.ranges, np.float32(self.no_return)).astype(np.float32)

@@ -2,8 +2,8 @@
 
 Tensors are quantised, either all to the same number of bits
 (:mod:`quinr_lidar.quantization.uniform`) or each class on a grid of its own
-(:mod:`quinr_lidar.quantization.rounding`); the few scalars (of a quINR: embedding scale, output scale
-and offset) are float16. An image that has no mask has no threshold. See docs/format.md.
+(:mod:`quinr_lidar.quantization.rounding`); the few scalars (of a quINR: embedding scale, output
+scale and offset) are float16. An image that has no mask has no threshold. See docs/format.md.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Preview:
         field: The field's sizes.
         parameters: float64 tensors [1, ...], exactly what every decoder sees.
         bits: Width of quantised parameters; their mean where classes differ.
-        threshold: Values at or above it are unmeasured; a multiple of 1 / 65535 in [0, 1], or
+        threshold: Values at or above it are invalid; a multiple of 1 / 65535 in [0, 1], or
             ``None`` for an image without a mask.
     """
 

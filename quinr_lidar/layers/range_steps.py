@@ -49,35 +49,42 @@ class RangeSteps:
         return np.minimum(np.rint(warped / self.step), MAX_STEPS).astype(np.int32)
 
 
-def allowed_error(ranges: NDArray[np.floating], bound: float, growth: float) -> NDArray[np.float64]:
-    """The largest error of each range: ``max(bound, growth * range)``, metres."""
-    return np.maximum(bound, growth * ranges.astype(np.float64))
+def allowed_error(
+    ranges: NDArray[np.floating], max_error: float, relative_error: float
+) -> NDArray[np.float64]:
+    """The largest error of each range: ``max(max_error, relative_error * range)``, metres."""
+    return np.maximum(max_error, relative_error * ranges.astype(np.float64))
 
 
-def choose_steps(bound: float, growth: float, largest: float) -> RangeSteps:
+def choose_steps(max_error: float, relative_error: float, largest: float) -> RangeSteps:
     """The widest steps that keep the bound.
 
     Args:
-        bound: Largest error, metres.
-        growth: The bound of a range r is ``max(bound, growth * r)``; 0 for the same everywhere.
+        max_error: Largest error, metres.
+        relative_error: The bound of a range r is ``max(max_error, relative_error * r)``; 0 for the
+            same everywhere.
         largest: Of all ranges, metres.
 
     Raises:
         GeometryError: the bound is below what float32 resolves at the largest range, or asks for
             more steps than there can be.
     """
-    knee = float(np.float32(bound / growth)) if growth * largest > bound else None
+    knee = (
+        float(np.float32(max_error / relative_error))
+        if relative_error * largest > max_error
+        else None
+    )
     if knee is None:
-        half = bound - largest * _ULP
+        half = max_error - largest * _ULP
     else:
         # Behind the knee an error of e in the warped range is one of the factor exp(e / knee).
-        half = knee * (math.log1p(growth) - _ULP)
-        half = min(half, bound - knee * _ULP)
+        half = knee * (math.log1p(relative_error) - _ULP)
+        half = min(half, max_error - knee * _ULP)
     # Rounded towards zero: float32 must not widen it.
     step = float(np.nextafter(np.float32(2 * half), np.float32(0)))
     if not (MIN_STEP <= step <= MAX_STEP and largest / step < MAX_STEPS):
         raise GeometryError(
-            f"bound: {bound:g} m is out of reach of ranges up to {largest:g} m, "
+            f"bound: {max_error:g} m is out of reach of ranges up to {largest:g} m, "
             f"whose float32 values are {largest * _ULP:.2g} m apart"
         )
     return RangeSteps(step, knee)

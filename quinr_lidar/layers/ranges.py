@@ -1,4 +1,4 @@
-"""Layer 3, bounded ranges: the range of every measured pixel within a stated error.
+"""Layer 3, bounded ranges: the range of every valid pixel within a stated error.
 
 The step, the knee where there is one, and the range coder's bytes. See docs/format.md.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.circuit.native import instruction_set, load_kernel
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.range_steps import (
     MAX_STEP,
@@ -31,30 +31,30 @@ STEPS_A_KNEE = 16
 def pack_ranges(
     ranges: NDArray[np.float32],
     mask: NDArray[np.bool_],
-    prior: Prior,
-    bound: float,
-    growth: float = 0.0,
+    entropy_model: EntropyModel,
+    max_error: float,
+    relative_error: float = 0.0,
 ) -> bytes:
     """Write the section.
 
     Args:
         ranges: float32 [H, W], metres.
         mask: [H, W], which of them count.
-        prior: Whose ranges field codes them.
-        bound: Largest error, metres.
-        growth: The bound of a range r is ``max(bound, growth * r)``.
+        entropy_model: Whose ranges field codes them.
+        max_error: Largest error, metres.
+        relative_error: The bound of a range r is ``max(max_error, relative_error * r)``.
 
     Raises:
         GeometryError: the bound is too small for the largest range.
     """
-    measured = ranges[mask]
-    grid = choose_steps(bound, growth, float(measured.max(initial=0)))
+    valid = ranges[mask]
+    grid = choose_steps(max_error, relative_error, float(valid.max(initial=0)))
     steps = np.zeros(ranges.shape, np.int32)
-    steps[mask] = grid.to_steps(measured)
-    _verify(measured, grid.to_ranges(steps[mask]), bound, growth)
+    steps[mask] = grid.to_steps(valid)
+    _verify(valid, grid.to_ranges(steps[mask]), max_error, relative_error)
     coded = load_kernel().encode_ranges(
-        prior.ranges.strict,
-        prior.linear,
+        entropy_model.ranges.strict,
+        entropy_model.linear,
         np.ascontiguousarray(mask, np.uint8),
         grid.step,
         steps,
@@ -64,14 +64,14 @@ def pack_ranges(
 
 
 def unpack_ranges(
-    payload: bytes, mask: NDArray[np.bool_], prior: Prior, start: int = 0
+    payload: bytes, mask: NDArray[np.bool_], entropy_model: EntropyModel, start: int = 0
 ) -> NDArray[np.float32]:
-    """Read the section: float32 [N], the measured pixels in the order of ``ranges[mask]``, metres.
+    """Read the section: float32 [N], the valid pixels in the order of ``ranges[mask]``, metres.
 
     Args:
         payload: The section's bytes.
         mask: [H, W], of the mask layer.
-        prior: Of the mask layer.
+        entropy_model: Of the mask layer.
         start: The section's offset in the file, for error messages.
 
     Raises:
@@ -81,8 +81,8 @@ def unpack_ranges(
     grid = _unpack_grid(reader)
     steps = np.zeros(mask.shape, np.int32)
     sound = load_kernel().decode_ranges(
-        prior.ranges.strict,
-        prior.linear,
+        entropy_model.ranges.strict,
+        entropy_model.linear,
         payload[reader.position :],
         np.ascontiguousarray(mask, np.uint8),
         grid.step,
@@ -94,8 +94,8 @@ def unpack_ranges(
     return grid.to_ranges(steps[mask])
 
 
-def bound_of(payload: bytes, start: int = 0) -> dict[str, float]:
-    """What a ranges section says of its errors: ``bound`` in metres, and its ``growth`` if any.
+def max_error_of(payload: bytes, start: int = 0) -> dict[str, float]:
+    """What a ranges section promises: ``max_error`` in metres, and ``relative_error`` if any.
 
     A hair below what was asked for, by what rounding to float32 may add.
 
@@ -103,20 +103,23 @@ def bound_of(payload: bytes, start: int = 0) -> dict[str, float]:
         BitstreamError: the section is too short, or its steps impossible.
     """
     grid = _unpack_grid(ByteReader(payload, "ranges", start))
-    bound = {"bound": grid.step / 2}
+    max_error = {"max_error": grid.step / 2}
     if grid.knee is not None:
-        bound["growth"] = math.expm1(grid.step / 2 / grid.knee)
-    return bound
+        max_error["relative_error"] = math.expm1(grid.step / 2 / grid.knee)
+    return max_error
 
 
 def _verify(
-    original: NDArray[np.float32], decoded: NDArray[np.float32], bound: float, growth: float
+    original: NDArray[np.float32],
+    decoded: NDArray[np.float32],
+    max_error: float,
+    relative_error: float,
 ) -> None:
     error = np.abs(original.astype(np.float64) - decoded)
-    beyond = error > allowed_error(original, bound, growth)
+    beyond = error > allowed_error(original, max_error, relative_error)
     if beyond.any():
         worst = float(error[beyond].max())
-        raise GeometryError(f"bound: {bound:g} m cannot be kept, an error would be {worst:g} m")
+        raise GeometryError(f"bound: {max_error:g} m cannot be kept, an error would be {worst:g} m")
 
 
 def _pack_grid(grid: RangeSteps) -> bytes:

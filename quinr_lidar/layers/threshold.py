@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from quinr_lidar.layers.preview import THRESHOLD_STEPS
 
 
-def best_threshold(values: NDArray[np.float64], measured: NDArray[np.bool_]) -> float:
+def best_threshold(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> float:
     """The threshold that misjudges fewest pixels: a multiple of 1 / 65535 in [0, 1].
 
     A pixel is taken for measured when its value lies below the threshold. Among equally good
@@ -17,8 +17,8 @@ def best_threshold(values: NDArray[np.float64], measured: NDArray[np.bool_]) -> 
     # A value v lies below threshold k / S exactly when k > v * S, that is k >= floor(v * S) + 1.
     bins = np.floor(values * THRESHOLD_STEPS).astype(np.int64)
     size = THRESHOLD_STEPS + 1
-    hits = np.bincount(bins[measured], minlength=size)
-    misses = np.bincount(bins[~measured], minlength=size)
+    hits = np.bincount(bins[valid], minlength=size)
+    misses = np.bincount(bins[~valid], minlength=size)
     gain = np.concatenate(([0], np.cumsum(hits - misses)))[:size]
     best = np.flatnonzero(gain == gain.max())
     return int(best[len(best) // 2]) / THRESHOLD_STEPS

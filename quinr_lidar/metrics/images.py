@@ -45,7 +45,7 @@ class MaskScores:
 
     Attributes:
         precision: Share of the pixels decoded as measured that were measured.
-        recall: Share of the measured pixels that were decoded as measured.
+        recall: Share of the valid pixels that were decoded as measured.
         f1: Harmonic mean of precision and recall.
         iou: Pixels measured in both over pixels measured in either.
     """
@@ -80,7 +80,7 @@ class RangeErrors:
 def psnr(original: ArrayLike, decoded: ArrayLike, *, max_value: float) -> float:
     """Peak signal-to-noise ratio ``10 log10(max_value^2 / MSE)`` over all elements, dB.
 
-    The paper takes whole range images, unmeasured pixels included, and the maximum of the
+    The paper takes whole range images, invalid pixels included, and the maximum of the
     original image as ``max_value``.
 
     Args:
@@ -136,7 +136,7 @@ def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
 
 
 def mask_scores(original: NDArray[np.bool_], decoded: NDArray[np.bool_]) -> MaskScores:
-    """How well a decoded mask finds the measured pixels.
+    """How well a decoded mask finds the valid pixels.
 
     Args:
         original: bool, any shape; true where a pixel was measured.

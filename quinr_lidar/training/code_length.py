@@ -58,16 +58,16 @@ class MaskBatch:
 
     Attributes:
         inputs: float32 [N, F].
-        measured: float32 [N], 0 or 1.
+        valid: float32 [N], 0 or 1.
     """
 
     inputs: Tensor
-    measured: Tensor
+    valid: Tensor
 
     def bits(self, parameters: Parameters, outputs: Tensor) -> Tensor:  # noqa: ARG002
         """Cost of each pixel [N], bits; outputs are logits [N, 1]."""
         return torch.nn.functional.binary_cross_entropy_with_logits(
-            outputs[:, 0], self.measured, reduction="none"
+            outputs[:, 0], self.valid, reduction="none"
         ) / math.log(2)
 
 

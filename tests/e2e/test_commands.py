@@ -147,9 +147,9 @@ def test_bad_settings_end_with_code_2(scan, arguments, reason):
 
 def test_a_bounded_file_is_salvaged(scan, tmp_path):
     file, out = tmp_path / "a.quinr", tmp_path / "a.bin"
-    result = run("encode", scan, "-o", file, "--bound", 0.1, *TINY, "--json")
+    result = run("encode", scan, "-o", file, "--max-error", 0.1, *TINY, "--json")
     assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout)["max_error_m"] <= 0.1
+    assert json.loads(result.stdout)["largest_error_m"] <= 0.1
     data = bytearray(file.read_bytes())
     data[40] ^= 1  # of the preview, which the points do not need
     file.write_bytes(data)

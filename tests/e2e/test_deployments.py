@@ -1,4 +1,4 @@
-"""Nights that a real Prefect server schedules: by `quinr-flows serve`, and by a worker."""
+"""Nightly runs that a real Prefect server schedules: by `quinr-flows serve`, and by a worker."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def inbox(tmp_path) -> Path:
         points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(2000, 3))
         path = scans / f"{index:06d}.bin"
         path.write_bytes(encode_velodyne(points))
-        # Long ago, or the night would wait for more.
+        # Long ago, or the nightly run would wait for more.
         os.utime(path, (1e9, 1e9))
     return tmp_path / "inbox"
 

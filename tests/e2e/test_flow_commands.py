@@ -43,8 +43,8 @@ def test_bad_input_ends_with_code_2_before_a_server_starts(tmp_path):
     assert run("archive", tmp_path, tmp_path / "out", "--set", "bits=1").returncode == 2
     scan = tmp_path / "000000.bin"
     scan.write_bytes(encode_velodyne(np.ones((9, 3))))
-    result = run("archive", scan, tmp_path / "out", "--set", "prior=nobody")
-    assert (result.returncode, "unknown prior 'nobody'" in result.stderr) == (2, True)
+    result = run("archive", scan, tmp_path / "out", "--set", "entropy_model=nobody")
+    assert (result.returncode, "unknown entropy model 'nobody'" in result.stderr) == (2, True)
     assert run("restore", tmp_path, tmp_path / "out").returncode == 2
     for command in ("archive-all", "nightly"):
         result = run(command, tmp_path / "nowhere", tmp_path / "out")
@@ -66,14 +66,14 @@ def test_archive_and_restore(tmp_path):
         (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
     (scans / "000002.bin").write_bytes(b"")
     archived = run(
-        "archive", scans, tmp_path / "archive", *TINY, "--bound", 0.05, "--jobs", 1, "--json"
+        "archive", scans, tmp_path / "archive", *TINY, "--max-error", 0.05, "--jobs", 1, "--json"
     )
     assert archived.returncode == 1, archived.stderr
     document = json.loads(archived.stdout)
     assert document["state"] == "CompletedWithFailures"
     assert [row["status"] for row in document["frames"]] == ["ok", "ok", "failed"]
     for row in document["frames"][:2]:
-        assert row["bound [m]"] == 0.05 >= row["max error [m]"] > 0
+        assert row["max error [m]"] == 0.05 >= row["largest error [m]"] > 0
     restored = run("restore", tmp_path / "archive" / "drive", tmp_path / "kitti", "--jobs", 1)
     assert restored.returncode == 0, restored.stderr
     assert open_dataset(tmp_path / "kitti").frame_ids == ("000000", "000001")

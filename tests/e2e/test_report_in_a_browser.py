@@ -315,7 +315,7 @@ def test_hostile_names_do_nothing(opened, drive, tmp_path):
     rows = [(row, drive.archive.read(row.frame_id)) for row in drive.archive.rows]
     rows[0] = (replace(rows[0][0], frame_id=HOSTILE), rows[0][1])
     said = replace(drive.archive.description, sequence=HOSTILE)
-    write_archive(locate(tmp_path / "hostile"), said, drive.archive.priors, rows)
+    write_archive(locate(tmp_path / "hostile"), said, drive.archive.entropy_models, rows)
     archive = PackedSequence.open(tmp_path / "hostile")
     files = write_report(archive, tmp_path / "out", command=HOSTILE)
     with opened(files.html) as (page, seen):

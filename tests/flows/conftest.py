@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 SETTINGS = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
-SETTINGS |= {"refit_groups": 1, "restarts": 1, "warm_steps": 2, "run_length": 2}
+SETTINGS |= {"refit_groups": 1, "restarts": 1, "warm_steps": 2, "keyframe_interval": 2}
 HOW = Archiving(overrides=SETTINGS, jobs=1)
 
 
@@ -125,7 +125,7 @@ def archive(inbox: Path, out: Path, drive: str = "a", **changes) -> State:
     return archive_sequence.fn(str(inbox / drive), str(out), overrides=SETTINGS, **changes)
 
 
-def night(inbox: Path, out: Path, retention: str = "delete") -> State:
+def run_nightly(inbox: Path, out: Path, retention: str = "delete") -> State:
     return nightly.fn(str(inbox), str(out), HOW, retention=retention, sample=0)
 
 
@@ -140,7 +140,9 @@ def made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         make_plain(patch)
-        assert night(write_drives(root / "inbox"), root / "archive", "off").name == "Completed"
+        assert (
+            run_nightly(write_drives(root / "inbox"), root / "archive", "off").name == "Completed"
+        )
     return root / "archive"
 
 

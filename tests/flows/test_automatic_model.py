@@ -1,4 +1,4 @@
-"""`prior="auto"` through the flow: settled before the first frame, and only once."""
+"""`entropy_model="auto"` through the flow: settled before the first frame, and only once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from flows.archive_sequence import archive_sequence
 from flows.parameters import Archiving
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import encode_velodyne
-from pipeline.models.files import keep_prior
-from pipeline.models.resolved import NOTE, PriorChoice, write_choice
+from pipeline.models.files import keep_model
+from pipeline.models.resolved import NOTE, ModelChoice, write_choice
 from pipeline.nightly.inbox import Drive
 from quinr_lidar import codec
-from quinr_lidar.entropy.models import built_in_priors, pack_prior
+from quinr_lidar.entropy.models import built_in_models, pack_model
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 
@@ -37,18 +37,18 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
 
     def archive():
         state = archive_sequence(
-            str(scans), str(out), overrides=TINY, prior="auto", jobs=1, return_state=True
+            str(scans), str(out), overrides=TINY, entropy_model="auto", jobs=1, return_state=True
         )
         assert state.is_completed(), state.message
         return json.loads((out / "d" / NOTE).read_text())
 
     choice = archive()
-    built_in = built_in_priors()["hdl64"]
-    assert choice["prior"] == built_in.name
+    built_in = built_in_models()["hdl64"]
+    assert choice["entropy_model"] == built_in.name
     first = (out / "d" / "frames" / "000000.quinr").read_bytes()
-    assert codec.inspect(first).prior == built_in.name
+    assert codec.inspect(first).entropy_model == built_in.name
     assert archive() == choice
-    how = Archiving(overrides=TINY, prior="auto")
+    how = Archiving(overrides=TINY, entropy_model="auto")
     decided = decide(Drive(scans, "d"), out, how, resume=True, settle_minutes=0)
     assert decided is not None
     assert decided.kind == "complete"
@@ -58,15 +58,17 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
 @pytest.mark.usefixtures("prefect_harness")
 def test_what_was_settled_codes_the_frames(tmp_path):
     scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
-    built_in = built_in_priors()["hdl64"]
+    built_in = built_in_models()["hdl64"]
     layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    own = pack_prior(*layers, bits=built_in.data[5] - 1)
-    keep_prior(out / "d", own)
-    write_choice(out / "d", PriorChoice(own.name, "drive e"))
+    own = pack_model(*layers, bits=built_in.data[5] - 1)
+    keep_model(out / "d", own)
+    write_choice(out / "d", ModelChoice(own.name, "drive e"))
     state = archive_sequence(
-        str(scans), str(out), overrides=TINY, prior="auto", jobs=1, return_state=True
+        str(scans), str(out), overrides=TINY, entropy_model="auto", jobs=1, return_state=True
     )
     assert state.is_completed(), state.message
     packed = PackedSequence.open(out / "d")
-    assert packed.description.priors == (own.name,)
-    assert [prior.name for prior in packed.priors] == [own.name], "the archive carries it"
+    assert packed.description.entropy_models == (own.name,)
+    assert [entropy_model.name for entropy_model in packed.entropy_models] == [own.name], (
+        "the archive carries it"
+    )

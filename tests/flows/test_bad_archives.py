@@ -1,4 +1,4 @@
-"""Nights that meet archives of newer software, or such as disagree with themselves.
+"""Nightly runs that meet archives of newer software, or such as disagree with themselves.
 
 Whatever it is: originals and what was archived before stay as they are, byte for byte, and one line
 says what is wrong with which file. Flows run as functions, see the fixture ``plain``.
@@ -23,7 +23,7 @@ from pipeline.storage.locations import Location
 from quinr_lidar import container
 from quinr_lidar.errors import ArchiveError
 
-from .conftest import archive, contents, digests, night, packed, refused, verified, write_scan
+from .conftest import archive, contents, digests, packed, refused, run_nightly, verified, write_scan
 
 pytestmark = pytest.mark.usefixtures("plain")
 
@@ -33,7 +33,7 @@ def refused_by_all(drives: Path, out: Path, message: str) -> None:
     originals, before = digests(drives / "a"), packed(out / "a")
     assert message in refused(lambda: archive(drives, out))
     for retention in ("off", "delete"):
-        state = night(drives, out, retention)
+        state = run_nightly(drives, out, retention)
         assert not state.is_completed() or state.name == "CompletedWithFailures"
         assert message in (out / REPORT).read_text()
     assert any(message in one for one in verified(out))
@@ -44,7 +44,7 @@ def refused_by_all(drives: Path, out: Path, message: str) -> None:
 def test_a_run_that_was_killed_between_mcap_and_manifest(drives, tmp_path, monkeypatch):
     """The same command goes on, also where the drive's archive was there before."""
     archived = tmp_path / "archive"
-    night(drives, archived, "off")
+    run_nightly(drives, archived, "off")
     write_scan(drives / "a" / "velodyne" / "000003.bin", 3)
     archive(drives, tmp_path / "whole")
     real = Location.publish
@@ -62,9 +62,9 @@ def test_a_run_that_was_killed_between_mcap_and_manifest(drives, tmp_path, monke
     # Other settings are refused before anything is encoded again, as ever.
     before = digests(archived)
     with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
-        archive(drives, archived, bound=0.5)
+        archive(drives, archived, max_error=0.5)
     assert digests(archived) == before
-    assert night(drives, archived, "dry-run").name == "Completed"
+    assert run_nightly(drives, archived, "dry-run").name == "Completed"
     whole = contents(tmp_path / "whole" / "a")
     now = contents(archived / "a")
     assert {name: now[name] for name in whole} == whole
@@ -96,7 +96,7 @@ def test_an_mcap_of_a_newer_version(drives, archived, tmp_path, monkeypatch):
     message = "frames.mcap: format: archive version 2, but this software reads version 1"
     assert message in refused(lambda: archive(drives, archived))
     assert message in verified(archived)[0]
-    night(drives, archived)
+    run_nightly(drives, archived)
     assert packed(archived / "a") == before
     assert {f"a/{name}" for name in digests(drives / "a")} <= originals.keys()
     assert len(digests(drives / "a")) == 3
@@ -107,11 +107,11 @@ def test_frames_of_a_newer_version(drives, archived, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(container, "VERSION", 2)
         shutil.rmtree(archived)
-        night(drives, archived, "off")
+        run_nightly(drives, archived, "off")
     originals, before = digests(drives), packed(archived / "a")
     complaint = verified(archived)[0]
     assert "frame 000000: header at byte 4: format version 2, but this software reads" in complaint
-    assert night(drives, archived).is_failed()
+    assert run_nightly(drives, archived).is_failed()
     assert digests(drives) == originals
     assert packed(archived / "a") == before
     # Encoded again by this software they differ, so the newer archive stays.
@@ -125,8 +125,9 @@ def test_the_manifest_of_another_archive(drives, archived):
     mcap = digests(archived / "a")[MCAP]
     originals = digests(drives)
     assert "manifest.parquet is of an MCAP of" in verified(archived)[0]
-    # The frames are all there, so a night makes the manifest anew, and only then removes scans.
-    state = night(drives, archived, "dry-run")
+    # The frames are all there, so a nightly run makes the manifest anew, and only then removes
+    # scans.
+    state = run_nightly(drives, archived, "dry-run")
     assert state.name == "Completed"
     assert digests(archived / "a")[MCAP] == mcap
     assert verified(archived, drives) == []
@@ -140,7 +141,7 @@ def test_the_manifest_of_another_archive_where_frames_are_gone(drives, archived)
     shutil.rmtree(archived / "a" / "records")
     (drives / "a" / "velodyne" / "000000.bin").unlink()
     originals, before = digests(drives), packed(archived / "a")
-    state = night(drives, archived)
+    state = run_nightly(drives, archived)
     assert state.name == "CompletedWithFailures"
     assert "an archive is there that cannot be read" in (archived / REPORT).read_text()
     assert packed(archived / "a") == before
@@ -158,7 +159,7 @@ def test_the_manifest_of_another_archive_where_frames_are_gone(drives, archived)
         pytest.param("chunk_offset", 8, marks=pytest.mark.slow),
         pytest.param("frame_id", "000009", marks=pytest.mark.slow),
         ("status", "failed"),
-        ("figures", {"max_error_m": 0.0}),
+        ("figures", {"largest_error_m": 0.0}),
     ],
 )
 def test_a_row_that_says_otherwise_than_the_mcap(drives, archived, column, value):
@@ -174,11 +175,11 @@ def test_a_row_that_says_otherwise_than_the_mcap(drives, archived, column, value
     with_bad_row = place.read_bytes()
     if column == "status":
         # An archive that lacks a frame is packed again; then all is well.
-        assert night(drives, archived, "dry-run").name == "Completed"
+        assert run_nightly(drives, archived, "dry-run").name == "Completed"
     elif column == "frame_id":
-        assert night(drives, archived, "dry-run").name == "Completed"
+        assert run_nightly(drives, archived, "dry-run").name == "Completed"
     else:
-        state = night(drives, archived)
+        state = run_nightly(drives, archived)
         assert (state.name, state.message) == ("CompletedWithFailures", "1/2 drives failed")
         assert place.read_bytes() == with_bad_row
         # By hand the manifest is made anew, from frames that are what the MCAP holds.

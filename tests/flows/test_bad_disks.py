@@ -1,4 +1,4 @@
-"""Nights on disks that are full, or may not be written.
+"""Nightly runs on disks that are full, or may not be written.
 
 Whatever it is: originals and what was archived before stay as they are, byte for byte, and one line
 says what is wrong with which file. Flows run as functions, see the fixture ``plain``.
@@ -25,9 +25,9 @@ from .conftest import (
     archive,
     contents,
     digests,
-    night,
     packed,
     refused,
+    run_nightly,
     verified,
     write_scan,
 )
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_the_archive_that_was_there(drives, tmp_path):
             assert packed(tmp_path / "disk" / "a") == before
             assert verified(tmp_path / "disk") == []
         change("size=16m")
-        assert night(drives, tmp_path / "disk", "dry-run").name == "Completed"
+        assert run_nightly(drives, tmp_path / "disk", "dry-run").name == "Completed"
         assert len(PackedSequence.open(tmp_path / "disk" / "a").frame_ids) == 4
         assert digests(drives) == originals
 
@@ -107,7 +107,7 @@ def test_a_night_on_a_full_disk_removes_nothing(drives, tmp_path):
     originals = digests(drives)
     for kilobytes in (24, 64):
         with disk(tmp_path / "disk", f"{kilobytes}k"):
-            said = refused(lambda: night(drives, tmp_path / "disk"))
+            said = refused(lambda: run_nightly(drives, tmp_path / "disk"))
         assert "No space left on device" in said
         assert digests(drives) == originals
 
@@ -144,14 +144,14 @@ def test_a_full_disk_with_a_server_and_workers(drives, tmp_path, prefect_harness
 def test_a_disk_that_may_not_be_written(drives, tmp_path):
     originals = digests(drives)
     with disk(tmp_path / "disk", "20m") as change:
-        night(drives, tmp_path / "disk", "off")
+        run_nightly(drives, tmp_path / "disk", "off")
         change("ro")
         before = digests(tmp_path / "disk")
         with pytest.raises(StorageError, match=r"a/writer\.lock: cannot be written: Read-only"):
             archive(drives, tmp_path / "disk")
         for retention in ("off", "dry-run", "delete"):
             with pytest.raises(StorageError, match=r"nightly\.md: cannot be written: Read-only"):
-                night(drives, tmp_path / "disk", retention)
+                run_nightly(drives, tmp_path / "disk", retention)
         assert digests(tmp_path / "disk") == before
     assert digests(drives) == originals
 
@@ -161,13 +161,13 @@ def test_originals_that_may_not_be_removed(drives, archived):
     mount("--bind", drives, drives)
     try:
         mount("-o", "remount,ro,bind", drives)
-        state = night(drives, archived)
+        state = run_nightly(drives, archived)
         assert state.name == "CompletedWithFailures"
         assert "000000.bin: cannot be removed: Read-only file system" in (state.message or "")
         assert digests(drives) == originals
     finally:
         subprocess.run(["umount", str(drives)], check=True)
-    assert night(drives, archived).name == "Completed"
+    assert run_nightly(drives, archived).name == "Completed"
     assert digests(drives) == {}
 
 
@@ -177,6 +177,6 @@ def test_an_output_that_is_a_file(drives, tmp_path):
     with pytest.raises(StorageError, match=r"file/a/.*: cannot be .*: Not a directory"):
         archive(drives, tmp_path / "file")
     with pytest.raises(StorageError, match="file is a file, not a folder"):
-        night(drives, tmp_path / "file")
+        run_nightly(drives, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "notes"
     assert digests(drives) == originals

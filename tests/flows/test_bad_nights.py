@@ -1,4 +1,4 @@
-"""Nights on which scans change, vanish, or are where nobody expects them.
+"""Nightly runs on which scans change, vanish, or are where nobody expects them.
 
 Whatever it is: originals and what was archived before stay as they are, byte for byte, and one line
 says what is wrong with which file. Flows run as functions, see the fixture ``plain``.
@@ -16,7 +16,7 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.nightly.report import REPORT
 from pipeline.sequence.records import frame_path
 
-from .conftest import archive, digests, night, refused, verified, write_scan
+from .conftest import archive, digests, refused, run_nightly, verified, write_scan
 
 pytestmark = pytest.mark.usefixtures("plain")
 
@@ -38,13 +38,13 @@ def test_a_drive_that_grows_while_it_is_archived(drives, tmp_path, monkeypatch):
     late = drives / "a" / "velodyne" / "000003.bin"
     with monkeypatch.context() as patch:
         meanwhile(patch, "000001", lambda: write_scan(late, 3))
-        state = night(drives, tmp_path / "out")
+        state = run_nightly(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     report = (tmp_path / "out" / REPORT).read_text()
     assert "1 scans of a are not in the archive, the first 000003" in report
     # All of "a" stay, the other drive's go.
     assert sorted(digests(drives)) == [f"a/velodyne/{number:06d}.bin" for number in range(4)]
-    assert night(drives, tmp_path / "out").name == "Completed"
+    assert run_nightly(drives, tmp_path / "out").name == "Completed"
     assert digests(drives) == {}
     assert len(PackedSequence.open(tmp_path / "out" / "a").frame_ids) == 4
 
@@ -55,13 +55,13 @@ def test_a_scan_that_changes_while_its_drive_is_archived(drives, tmp_path, monke
     scan = drives / "a" / "velodyne" / f"{frame_id}.bin"
     with monkeypatch.context() as patch:
         meanwhile(patch, "000002", lambda: write_scan(scan, 99))
-        state = night(drives, tmp_path / "out")
+        state = run_nightly(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     assert f"{scan}: not the scan that was archived" in (tmp_path / "out" / REPORT).read_text()
     there = digests(drives)
     assert sorted(there) == [f"a/velodyne/{number:06d}.bin" for number in range(3)]
     # Nor does any later night remove what is archived otherwise.
-    assert night(drives, tmp_path / "out").is_failed()
+    assert run_nightly(drives, tmp_path / "out").is_failed()
     assert digests(drives) == there
     said = refused(lambda: archive(drives, tmp_path / "out"))
     assert f"the new one lacks or has otherwise, the first {frame_id}" in said
@@ -77,12 +77,12 @@ def test_a_scan_that_changes_after_its_verification(drives, tmp_path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(flows.nightly, "remove_originals", remove)
-        state = night(drives, tmp_path / "out")
+        state = run_nightly(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     assert f"{scan}: not the scan that was archived" in (state.message or "")
     kept = digests(drives)
     assert sorted(kept) == ["a/velodyne/000001.bin"]
-    assert night(drives, tmp_path / "out").name == "CompletedWithFailures"
+    assert run_nightly(drives, tmp_path / "out").name == "CompletedWithFailures"
     assert digests(drives) == kept
 
 
@@ -114,7 +114,7 @@ def test_scans_that_vanish_or_are_torn(drives, tmp_path, monkeypatch):
 def test_a_stray_scan_does_not_hide_drives(drives, tmp_path):
     """One that got lost in the inbox itself is a drive of its own."""
     write_scan(drives / "stray.bin", 9)
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert (state.name, state.message) == ("Completed", "3 drives: 3 archived")
     assert digests(drives) == {}
     assert PackedSequence.open(tmp_path / "out" / "inbox").frame_ids == ("stray",)
@@ -124,7 +124,7 @@ def test_scans_in_two_places_of_a_drive(drives, tmp_path):
     """Whichever were archived, the others would be taken for archived too."""
     write_scan(drives / "a" / "000000.bin", 9)
     originals = digests(drives / "a")
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     report = (tmp_path / "out" / REPORT).read_text()
     assert (
@@ -145,7 +145,7 @@ def test_bad_times_are_their_drives_own_trouble(drives, tmp_path):
         (root / sequence / "calib.txt").write_text(calibration)
         (root / sequence / "times.txt").write_text(times)
     originals = digests(root / "00")
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert (state.name, state.message) == ("CompletedWithFailures", "1/5 drives failed")
     report = (tmp_path / "out" / REPORT).read_text()
     assert f"{root / '00'}: calib.txt or times.txt cannot be understood (OverflowError" in report

@@ -165,7 +165,7 @@ def archive(drives: Path, out: Path, packed: str = PLACE):
     return conftest.archive(drives, out, packed=packed)
 
 
-def night(drives: Path, out: Path, packed: str = PLACE):
+def run_nightly(drives: Path, out: Path, packed: str = PLACE):
     return nightly.fn(str(drives), str(out), how(packed), retention="dry-run", sample=0)
 
 
@@ -178,7 +178,7 @@ def objects() -> dict[str, bytes]:
 
 def test_a_night_into_a_store(drives, tmp_path):
     originals = digests(drives)
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert (state.name, state.message) == ("Completed", "2 drives: 2 archived")
     names = [f"nights/drives/{drive}/{name}" for drive in "ab" for name in (MCAP, MANIFEST)]
     assert sorted(objects()) == sorted(names)
@@ -187,7 +187,7 @@ def test_a_night_into_a_store(drives, tmp_path):
         assert verify_archive(f"{PLACE}/{drive}", drives / drive).ok
         listed = (tmp_path / "out" / drive / LIST).read_text().splitlines()
         assert listed == [str(path) for path in sorted((drives / drive).rglob("*.bin"))]
-    assert night(drives, tmp_path / "out").message == "2 drives: 2 complete"
+    assert run_nightly(drives, tmp_path / "out").message == "2 drives: 2 complete"
     state = archive_dataset.fn(str(drives), str(tmp_path / "out"), how())
     assert state.message == "2 drives: 2 complete"
     assert digests(drives) == originals
@@ -245,22 +245,22 @@ def test_a_store_that_fails_when_the_manifest_is_written(drives, tmp_path, proxy
     write_scan(drives / "a" / "velodyne" / "000003.bin", 3)
     originals = digests(drives)
     proxy.fail("PUT .*manifest", "500", 99)
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert f"{PLACE}/b/{MANIFEST}: cannot be written" in (tmp_path / "out" / REPORT).read_text()
     assert state.is_failed()
     assert digests(drives) == originals
     proxy.faults = []
     assert not any((tmp_path / "out" / drive / LIST).exists() for drive in "ab")
-    assert night(drives, tmp_path / "out").message == "2 drives: 2 archived"
+    assert run_nightly(drives, tmp_path / "out").message == "2 drives: 2 archived"
     assert all(verify_archive(f"{PLACE}/{drive}", drives / drive).ok for drive in "ab")
 
 
 def test_a_store_that_cannot_be_read_proves_nothing(drives, tmp_path, proxy):
-    night(drives, tmp_path / "out")
+    run_nightly(drives, tmp_path / "out")
     (tmp_path / "out" / "a" / LIST).unlink()
     originals, before = digests(drives), objects()
     proxy.fail("GET .*drives/a/frames.mcap", "500", 999)
-    state = night(drives, tmp_path / "out")
+    state = run_nightly(drives, tmp_path / "out")
     assert state.name == "CompletedWithFailures"
     report = (tmp_path / "out" / REPORT).read_text()
     assert re.search(r"s3://nights/drives/a/frames\.mcap: cannot be read: .*\(5 attempts\)", report)
@@ -276,7 +276,7 @@ def test_a_bucket_that_is_not_there(drives, tmp_path):
     with pytest.raises(StorageError, match=r"s3://nobodys/drives/a: there is no bucket 'nobodys'"):
         archive(drives, tmp_path / "out", "s3://nobodys/drives")
     assert not (tmp_path / "out").exists()
-    state = night(drives, tmp_path / "out", "s3://nobodys/drives")
+    state = run_nightly(drives, tmp_path / "out", "s3://nobodys/drives")
     assert state.is_failed()
     assert "there is no bucket 'nobodys'" in (state.message or "")
     assert list((tmp_path / "out").glob("*/frames")) == []
@@ -304,7 +304,7 @@ def test_credentials_in_a_url_are_refused_and_kept_nowhere(drives, tmp_path):
     with pytest.raises(StorageError, match="credentials belong into the environment") as caught:
         archive(drives, tmp_path / "out", "s3://KEY:SECRET@nights/drives")
     assert "SECRET" not in str(caught.value)
-    state = night(drives, tmp_path / "out", "s3://KEY:SECRET@nights/drives")
+    state = run_nightly(drives, tmp_path / "out", "s3://KEY:SECRET@nights/drives")
     assert state.is_failed()
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert written

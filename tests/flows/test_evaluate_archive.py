@@ -94,7 +94,7 @@ def somewhere() -> None:
 
 @pytest.mark.usefixtures("somewhere")
 def test_the_state_counts_what_was_measured():
-    good = EvaluationRecord("0", {"codec_chamfer_m": 0.01, "bound_kept": True})
+    good = EvaluationRecord("0", {"codec_chamfer_m": 0.01, "max_error_kept": True})
     bad = EvaluationRecord("1", error="1.bin: damaged")
     left_out = EvaluationRecord("2")
 
@@ -116,9 +116,9 @@ def test_the_state_counts_what_was_measured():
 
 def test_a_frame_that_breaks_its_bound_has_failed():
     records = (
-        EvaluationRecord("0", {"bound_kept": True}),
-        EvaluationRecord("1", {"bound_kept": False}),
-        EvaluationRecord("2", {"bound_kept": None}),
+        EvaluationRecord("0", {"max_error_kept": True}),
+        EvaluationRecord("1", {"max_error_kept": False}),
+        EvaluationRecord("2", {"max_error_kept": None}),
     )
     found = frame_outcomes(ArchiveEvaluation(TaskSettings(), records, "scans", ""))
     assert [one.status for one in found] == ["ok", "failed", "ok"]
@@ -135,9 +135,9 @@ def test_reports_go_beside_archives_or_where_they_are_wanted(place, tmp_path, mo
     assert folders(packed) == [packed / "a" / "report", packed / "b" / "report"]
     assert folders(packed / "a", tmp_path / "out") == [tmp_path / "out"]
     assert folders(packed, tmp_path / "out") == [tmp_path / "out" / "a", tmp_path / "out" / "b"]
-    fsspec.filesystem("memory").pipe_file(f"/far/night/07/{MCAP}", b"")
-    assert folders("memory://far/night/07") == [Path("report/07")]
-    assert folders("memory://far") == [Path("report/night/07")]
+    fsspec.filesystem("memory").pipe_file(f"/far/nightly/07/{MCAP}", b"")
+    assert folders("memory://far/nightly/07") == [Path("report/07")]
+    assert folders("memory://far") == [Path("report/nightly/07")]
 
 
 @pytest.mark.prefect
@@ -154,7 +154,7 @@ def test_an_archive_is_evaluated_and_reported(place):
     out = place / "packed" / "a" / "report"
     assert "<html" in (out / "index.html").read_text()[:500]
     report = json.loads((out / "report.json").read_text())
-    assert report["evaluation"]["measured"] == 2
+    assert report["evaluation"]["valid"] == 2
     assert report["evaluation"]["odometry"]["decoded to scan"]["frames"] == FRAMES
     artifacts = {one.key: one for one in read_artifacts()}
     assert artifacts["report-a"].data.startswith(f"[Report of a](file://{out}")
@@ -231,7 +231,7 @@ def test_the_command(place, command):
     assert found["state"] == "CompletedWithFailures"
     (one,) = found["archives"]
     assert one["report"] == str(place / "out" / "index.html")
-    assert (one["summary"]["measured"], one["summary"]["failed"]) == (2, 1)
+    assert (one["summary"]["valid"], one["summary"]["failed"]) == (2, 1)
     assert list(one["failures"]) == ["000002"]
     rows = PackedSequence.open(archive).rows
     expected = np.mean([row.figures["psnr_db"] for row in rows[:2]])

@@ -16,8 +16,8 @@ from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
-from quinr_lidar.entropy.models import built_in_priors, pack_prior
-from quinr_lidar.errors import PriorError
+from quinr_lidar.entropy.models import built_in_models, pack_model
+from quinr_lidar.errors import EntropyModelError
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 
@@ -79,8 +79,8 @@ def test_archive_resume_and_restore(scans, tmp_path):
     assert "000001.bin" in results["failures"]["000001"]
     assert results["settings"]["profile"]["steps"] == 3
     assert results["settings"]["profile"]["name"] == "bounded"
-    assert results["results"]["bound_m"] == [0.02, 0.02]
-    assert 0.01 < results["summary"]["max_error_m"]["max"] <= 0.02
+    assert results["results"]["max_error_m"] == [0.02, 0.02]
+    assert 0.01 < results["summary"]["largest_error_m"]["max"] <= 0.02
     assert _artifact_rows("archive-drive") == 4
     progress, text = _progress("progress-archive-drive")
     assert (progress, text) == (100, "archive drive: 4/4 frames, 2 failed")
@@ -109,32 +109,34 @@ def test_archive_resume_and_restore(scans, tmp_path):
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
 def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
-    built_in = built_in_priors()["hdl64"]
+    built_in = built_in_models()["hdl64"]
     layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    prior = pack_prior(*layers, bits=built_in.data[5] - 1)
-    (tmp_path / "own.qprior").write_bytes(prior.data)
+    entropy_model = pack_model(*layers, bits=built_in.data[5] - 1)
+    (tmp_path / "own.qmodel").write_bytes(entropy_model.data)
     state = archive_sequence(
         str(scans),
         str(tmp_path / "archive"),
         profile="paper",
         overrides=TINY,
-        bound=0.5,
-        prior=str(tmp_path / "own.qprior"),
+        max_error=0.5,
+        entropy_model=str(tmp_path / "own.qmodel"),
         limit=1,
         jobs=1,
         return_state=True,
     )
     assert state.message == "1 frames"
     folder = tmp_path / "archive" / "drive"
-    assert (folder / f"{prior.name}.qprior").read_bytes() == prior.data
+    assert (folder / f"{entropy_model.name}.qmodel").read_bytes() == entropy_model.data
     info = codec.inspect((folder / "frames" / "000000.quinr").read_bytes())
-    assert info.prior == prior.name
-    assert info.scan["bound"] == pytest.approx(0.5, rel=1e-3)
-    (tmp_path / "own.qprior").unlink()
+    assert info.entropy_model == entropy_model.name
+    assert info.scan["max_error"] == pytest.approx(0.5, rel=1e-3)
+    (tmp_path / "own.qmodel").unlink()
     restored = restore_sequence(str(folder), str(tmp_path / "kitti"), jobs=1, return_state=True)
     assert restored.message == "1 frames"
-    with pytest.raises(PriorError, match="unknown prior 'nobody'"):
-        archive_sequence(str(scans), str(tmp_path / "a"), overrides=TINY | {"prior": "nobody"})
+    with pytest.raises(EntropyModelError, match="unknown entropy model 'nobody'"):
+        archive_sequence(
+            str(scans), str(tmp_path / "a"), overrides=TINY | {"entropy_model": "nobody"}
+        )
     assert not (tmp_path / "a").exists()
 
 

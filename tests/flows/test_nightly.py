@@ -1,4 +1,4 @@
-"""Many drives and whole nights: their decisions alone, then against a real Prefect server."""
+"""Many drives and whole nightly runs: their decisions alone, then against a real Prefect server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows.archive_dataset import archive_dataset, count_kinds, dataset_state, decide
-from flows.nightly import judge, night_state, nightly
+from flows.nightly import judge, nightly, nightly_state
 from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MCAP
@@ -80,10 +80,10 @@ def test_an_archive_that_does_not_verify_is_a_failed_drive():
 
 def test_a_night_with_problems_is_not_plainly_complete():
     fine = dataset_state([outcome("a", "archived")], 0.5, "x")
-    assert night_state(fine, [], "x") is fine
-    assert night_state(fine, ["scan stays"], "x").name == "CompletedWithFailures"
+    assert nightly_state(fine, [], "x") is fine
+    assert nightly_state(fine, ["scan stays"], "x").name == "CompletedWithFailures"
     failed = dataset_state([outcome("a", "failed")], 0.5, "x")
-    assert night_state(failed, ["why"], "x") is failed
+    assert nightly_state(failed, ["why"], "x") is failed
 
 
 def test_drives_in_use_or_still_arriving_wait(inbox, tmp_path):
@@ -102,9 +102,9 @@ def test_drives_in_use_or_still_arriving_wait(inbox, tmp_path):
 @pytest.mark.parametrize(
     "values",
     [
-        {"bound": 0},
-        {"bound": -1},
-        {"bound_growth": 1},
+        {"max_error": 0},
+        {"max_error": -1},
+        {"relative_error": 1},
         {"jobs": 0},
         {"max_failed_share": 1.5},
         {"bond": 0.02},
@@ -119,8 +119,8 @@ def test_prefect_makes_a_form_of_the_parameters():
     schema = nightly.parameters.model_dump()
     assert schema["required"] == ["inbox", "archive"]
     fields = schema["definitions"]["Archiving"]["properties"]
-    assert fields["bound"]["anyOf"][0]["exclusiveMinimum"] == 0
-    assert "Largest error" in fields["bound"]["description"]
+    assert fields["max_error"]["anyOf"][0]["exclusiveMinimum"] == 0
+    assert "Largest error" in fields["max_error"]["description"]
     assert schema["properties"]["retention"]["enum"] == ["off", "dry-run", "delete"]
     assert schema["properties"]["retention"]["default"] == "off"
     assert "dry-run" in schema["properties"]["retention"]["description"]
@@ -149,15 +149,15 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
     # Another bound would leave the packed archive behind its frames.
     shutil.rmtree(inbox / "c")
     frames = {path.name: path.read_bytes() for path in (out / "a" / "frames").iterdir()}
-    other = HOW.model_copy(update={"bound": 0.5})
+    other = HOW.model_copy(update={"max_error": 0.5})
     refused = archive_dataset(str(inbox), str(out), other, return_state=True)
     assert refused.is_failed()
     assert "made with others" in (refused.message or "")
     assert {path.name: path.read_bytes() for path in (out / "a" / "frames").iterdir()} == frames
     again = archive_dataset(str(inbox), str(out), other, resume=False, return_state=True)
     assert again.message == "2 drives: 2 archived"
-    with_bound = PackedSequence.open(out / "a").rows[0].figures["bound_m"]
-    assert with_bound == pytest.approx(0.5, rel=1e-2)
+    with_max_error = PackedSequence.open(out / "a").rows[0].figures["max_error_m"]
+    assert with_max_error == pytest.approx(0.5, rel=1e-2)
 
 
 @pytest.mark.prefect
@@ -165,14 +165,14 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
 def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     out = tmp_path / "archive"
 
-    def night(retention: str):
+    def nightly(retention: str):
         return nightly(str(inbox), str(out), HOW, sample=1, retention=retention, return_state=True)  # pyright: ignore
 
     def scans() -> list[str]:
         return sorted(str(path.relative_to(inbox)) for path in inbox.rglob("*.bin"))
 
     every = ["a/velodyne/000000.bin", "a/velodyne/000001.bin", "b/velodyne/000000.bin"]
-    state = night("off")
+    state = nightly("off")
     assert (state.name, state.message) == ("Completed", "2 drives: 2 archived")
     assert scans() == every
     report = (out / REPORT).read_text()
@@ -180,8 +180,8 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     assert "[index.html](a/report/index.html)" in report
     for drive in "ab":
         found = json.loads((out / drive / "report" / "report.json").read_text())
-        assert found["evaluation"]["measured"] == 1
-    assert night("dry-run").name == "Completed"
+        assert found["evaluation"]["valid"] == 1
+    assert nightly("dry-run").name == "Completed"
     assert scans() == every
     assert "2 would be removed" in (out / REPORT).read_text()
     # One scan changed without changing its size: its whole drive stays.
@@ -189,16 +189,16 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     good = scan.read_bytes()
     scan.write_bytes(good[:-1] + b"\x01")
     os.utime(scan, (1e9, 1e9))
-    state = night("delete")
+    state = nightly("delete")
     assert (state.name, state.message) == ("CompletedWithFailures", "1/2 drives failed")
     assert scans() == every[:2]
     report = (out / REPORT).read_text()
     assert "not the scan that was archived" in report
     scan.write_bytes(good)
     os.utime(scan, (1e9, 1e9))
-    assert night("delete").name == "Completed"
+    assert nightly("delete").name == "Completed"
     assert scans() == []
-    assert night("delete").message == "0 drives: none"
+    assert nightly("delete").message == "0 drives: none"
     verified = verify_archive(str(out), jobs=1, return_state=True)
     assert (verified.name, verified.message) == ("Completed", "2 archives")
 

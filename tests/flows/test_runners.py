@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from flows._prefect import runners
-from flows._prefect.runners import check_shared, open_slots
+from flows._prefect.runners import check_shared, open_executors
 from flows.archive_sequence import archive_sequence
 from flows.cli.options import RunnerKind, runner_of
 from flows.nightly import nightly
@@ -29,7 +29,7 @@ from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import BackendError
 
 TINY: dict[str, Any] = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
-TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "run_length": 2}
+TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "keyframe_interval": 2}
 
 
 def test_only_clusters_have_an_address():
@@ -60,7 +60,7 @@ def test_a_missing_extra_is_named(monkeypatch, kind, package):
     wanted = rf"{package} is not installed; pip install 'quinr-lidar\[{kind}\]'"
     with pytest.raises(BackendError, match=wanted):
         runner_of(RunnerKind(kind), None)
-    with pytest.raises(BackendError, match=wanted), open_slots(Runner(kind=kind), 1):
+    with pytest.raises(BackendError, match=wanted), open_executors(Runner(kind=kind), 1):
         pass
 
 
@@ -72,7 +72,7 @@ def test_a_dask_cluster_that_is_not_there_is_named(monkeypatch, address, reason)
     monkeypatch.setattr(runners, "_CONNECT_SECONDS", 1)
     with (
         pytest.raises(BackendError, match=f"runner dask: (address )?{address}.*{reason}"),
-        open_slots(Runner(kind="dask", address=address), 1),
+        open_executors(Runner(kind="dask", address=address), 1),
     ):
         pass
 
@@ -133,8 +133,8 @@ def suffer(runner: Runner, folder: Path, *names: str) -> dict[str, str | None]:
     jobs = [RestoreJob(name, folder / name, folder / "attempts") for name in names]
     seen: list[FrameRecord] = []
     with (
-        open_slots(runner, 2) as slots,
-        Workers(2, seen.append, timeout=10, slots=slots) as workers,
+        open_executors(runner, 2) as executors,
+        Workers(2, seen.append, timeout=10, executors=executors) as workers,
     ):
         records = workers.run(hostile, jobs)
     assert [record.frame_id for record in records] == list(names)
@@ -182,9 +182,9 @@ def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
 
     jobs = [RestoreJob(name, tmp_path / name, tmp_path / "attempts") for name in "abc"]
     with (
-        open_slots(Runner(kind="dask", address=cluster.scheduler_address), 1) as slots,
+        open_executors(Runner(kind="dask", address=cluster.scheduler_address), 1) as executors,
         pytest.raises(GaveUpError, match="the cluster is gone"),
-        Workers(1, vanish, timeout=60, slots=slots) as workers,
+        Workers(1, vanish, timeout=60, executors=executors) as workers,
     ):
         workers.run(hostile, jobs)
     assert [record.frame_id for record in seen] == ["a"]

@@ -24,7 +24,7 @@ from pipeline.sequence.records import FrameRecord
 from pipeline.storage.lock import LOCK
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
-TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "run_length": 2}
+TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "keyframe_interval": 2}
 
 
 @pytest.fixture(scope="module")

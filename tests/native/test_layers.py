@@ -39,23 +39,25 @@ def scene(height: int, width: int, seed: int = 0) -> tuple[Mask, Steps]:
 
 
 class Layers:
-    """Both layers with one prior on one instruction set."""
+    """Both layers with one entropy model on one instruction set."""
 
-    def __init__(self, prior, isa: str) -> None:
-        self.prior, self.isa = prior, isa
+    def __init__(self, entropy_model, isa: str) -> None:
+        self.entropy_model, self.isa = entropy_model, isa
 
     def encode(self, mask: Mask, steps: Steps, step: float = STEP) -> tuple[bytes, bytes]:
-        prior, ranges = self.prior, self.prior.ranges.strict
+        entropy_model, ranges = self.entropy_model, self.entropy_model.ranges.strict
         return (
-            _native.encode_mask(prior.mask.strict, mask, self.isa),
-            _native.encode_ranges(ranges, prior.linear, mask, step, steps, self.isa),
+            _native.encode_mask(entropy_model.mask.strict, mask, self.isa),
+            _native.encode_ranges(ranges, entropy_model.linear, mask, step, steps, self.isa),
         )
 
     def decode(self, data: tuple[bytes, bytes], shape: tuple[int, int], step: float = STEP):
         mask, steps = np.full(shape, 7, np.uint8), np.full(shape, -7, np.int32)
-        prior, ranges = self.prior, self.prior.ranges.strict
-        assert _native.decode_mask(prior.mask.strict, data[0], mask, self.isa)
-        assert _native.decode_ranges(ranges, prior.linear, data[1], mask, step, steps, self.isa)
+        entropy_model, ranges = self.entropy_model, self.entropy_model.ranges.strict
+        assert _native.decode_mask(entropy_model.mask.strict, data[0], mask, self.isa)
+        assert _native.decode_ranges(
+            ranges, entropy_model.linear, data[1], mask, step, steps, self.isa
+        )
         return mask, steps
 
 
@@ -74,23 +76,23 @@ def scenes(draw: st.DrawFn) -> tuple[Mask, Steps, float]:
 
 @given(scenes())
 @settings(deadline=None, max_examples=60)
-def test_every_instruction_set_writes_and_reads_the_same(small_prior, one):
+def test_every_instruction_set_writes_and_reads_the_same(small_model, one):
     mask, steps, step = one
     written = {
-        isa: Layers(small_prior, isa).encode(mask, steps, step) for isa in instruction_sets()
+        isa: Layers(small_model, isa).encode(mask, steps, step) for isa in instruction_sets()
     }
     assert len(set(written.values())) == 1
     for isa, data in written.items():
-        found_mask, found = Layers(small_prior, isa).decode(data, mask.shape, step)
+        found_mask, found = Layers(small_model, isa).decode(data, mask.shape, step)
         np.testing.assert_array_equal(found_mask, mask)
         np.testing.assert_array_equal(found[mask == 1], steps[mask == 1])
         assert (found[mask == 0] == -7).all()  # not its business
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
-def test_a_caller_that_flushes_denormals_changes_nothing(small_prior, isa):
+def test_a_caller_that_flushes_denormals_changes_nothing(small_model, isa):
     mask, steps = scene(40, 90)
-    layers = Layers(small_prior, isa)
+    layers = Layers(small_model, isa)
     before = layers.encode(mask, steps, 1e-6)
     if not torch.set_flush_denormal(True):
         pytest.skip("this machine cannot flush denormals")
@@ -105,12 +107,12 @@ def test_a_caller_that_flushes_denormals_changes_nothing(small_prior, isa):
 
 
 @pytest.mark.parametrize("isa", instruction_sets())
-def test_a_caller_that_rounds_upward_changes_nothing(small_prior, isa):
+def test_a_caller_that_rounds_upward_changes_nothing(small_model, isa):
     upward = UPWARD.get(platform.machine())
     if upward is None or platform.system() != "Linux":
         pytest.skip("the number of FE_UPWARD is known for x86-64 and arm64 on Linux")
     mask, steps = scene(40, 90)
-    layers = Layers(small_prior, isa)
+    layers = Layers(small_model, isa)
     before = layers.encode(mask, steps)
     library = ctypes.CDLL(None)
     nearest = library.fegetround()
@@ -130,10 +132,10 @@ def first_difference(found: NDArray, wanted: NDArray, order: NDArray[np.int64]) 
     return int(np.argmax(differ)) if differ.any() else len(order)
 
 
-def test_a_cut_mask_agrees_up_to_the_cut(small_prior):
+def test_a_cut_mask_agrees_up_to_the_cut(small_model):
     """What is decoded does not depend on what comes behind it: the order is causal."""
     mask, _ = scene(50, 70)
-    field = small_prior.mask.strict
+    field = small_model.mask.strict
     data = _native.encode_mask(field, mask, "baseline")
     order = sweep_of(mask.shape, MASK_LAG)
     agree = []
@@ -147,16 +149,18 @@ def test_a_cut_mask_agrees_up_to_the_cut(small_prior):
     assert len(set(agree)) == len(agree)
 
 
-def test_cut_ranges_agree_up_to_the_cut(small_prior):
+def test_cut_ranges_agree_up_to_the_cut(small_model):
     mask, steps = scene(50, 70)
-    prior, field = small_prior, small_prior.ranges.strict
-    data = _native.encode_ranges(field, prior.linear, mask, 0.04, steps, "baseline")
+    entropy_model, field = small_model, small_model.ranges.strict
+    data = _native.encode_ranges(field, entropy_model.linear, mask, 0.04, steps, "baseline")
     order = sweep_of(mask.shape, RANGE_LAG)
     order = order[mask.reshape(-1)[order] == 1]
     agree = []
     for size in (20, 200, 700, len(data)):
         found = np.full_like(steps, -1)
-        _native.decode_ranges(field, prior.linear, data[:size], mask, 0.04, found, "baseline")
+        _native.decode_ranges(
+            field, entropy_model.linear, data[:size], mask, 0.04, found, "baseline"
+        )
         agree.append(first_difference(found, steps, order))
     assert agree == sorted(agree)
     assert agree[0] > 10
@@ -166,30 +170,30 @@ def test_cut_ranges_agree_up_to_the_cut(small_prior):
 
 @pytest.mark.parametrize("data", [b"", b"\0" * 3000, b"\xff" * 3000, bytes(range(256)) * 12])
 @pytest.mark.parametrize("step", [1e-6, 0.04, 1e6])
-def test_hostile_bytes_end_and_stay_in_range(small_prior, data, step):
+def test_hostile_bytes_end_and_stay_in_range(small_model, data, step):
     mask = np.ones((30, 40), np.uint8)
     steps = np.full((30, 40), -1, np.int32)
-    prior = small_prior
+    entropy_model = small_model
     sound = _native.decode_ranges(
-        prior.ranges.strict, prior.linear, data, mask, step, steps, "baseline"
+        entropy_model.ranges.strict, entropy_model.linear, data, mask, step, steps, "baseline"
     )
     found = steps if sound else steps[steps != -1]
     assert ((found >= 0) & (found <= MOST_STEPS)).all()
-    _native.decode_mask(prior.mask.strict, data, mask, "baseline")
+    _native.decode_mask(entropy_model.mask.strict, data, mask, "baseline")
     assert set(np.unique(mask)) <= {0, 1}
 
 
-def test_bytes_that_end_early_end_the_work(small_prior):
+def test_bytes_that_end_early_end_the_work(small_model):
     """16 million pixels of which a hundred are there: nothing near all of them is decoded."""
     data = np.random.default_rng(0).bytes(60)
     mask = np.full((4096, 4096), 9, np.uint8)
-    assert not _native.decode_mask(small_prior.mask.strict, data, mask, "baseline")
+    assert not _native.decode_mask(small_model.mask.strict, data, mask, "baseline")
     assert np.count_nonzero(mask != 9) < mask.size / 50
     mask[:] = 1
     steps = np.full(mask.shape, -1, np.int32)
-    prior = small_prior
+    entropy_model = small_model
     assert not _native.decode_ranges(
-        prior.ranges.strict, prior.linear, data, mask, 0.04, steps, "baseline"
+        entropy_model.ranges.strict, entropy_model.linear, data, mask, 0.04, steps, "baseline"
     )
     assert np.count_nonzero(steps != -1) < mask.size / 50
 
@@ -213,10 +217,10 @@ MASK, STEPS = np.ones((3, 4), np.uint8), np.ones((3, 4), np.int32)
         ({"isa": "sse9"}, "has no sse9"),
     ],
 )
-def test_arguments_of_ranges_are_checked(small_prior, change, message):
+def test_arguments_of_ranges_are_checked(small_model, change, message):
     arguments = {
-        "field": small_prior.ranges.strict,
-        "linear": small_prior.linear,
+        "field": small_model.ranges.strict,
+        "linear": small_model.linear,
         "mask": MASK,
         "step": 0.04,
         "steps": STEPS,
@@ -230,27 +234,27 @@ def test_arguments_of_ranges_are_checked(small_prior, change, message):
             _native.decode_ranges(data=b"", **arguments | change)
 
 
-def test_steps_of_pixels_that_are_not_measured_may_be_anything(small_prior):
+def test_steps_of_pixels_that_are_not_measured_may_be_anything(small_model):
     steps = np.full((3, 4), -(2**31), np.int32)
-    layers = Layers(small_prior, "baseline")
+    layers = Layers(small_model, "baseline")
     assert layers.encode(MASK * 0, steps)[1] == b""
 
 
-def test_a_layers_field_fits_its_layer(small_prior):
-    mask, ranges = small_prior.mask.strict, small_prior.ranges.strict
+def test_a_layers_field_fits_its_layer(small_model):
+    mask, ranges = small_model.mask.strict, small_model.ranges.strict
     with pytest.raises(ValueError, match="mask: the field has other inputs"):
         _native.encode_mask(ranges, MASK, "baseline")
     with pytest.raises(ValueError, match="mask: the field has other inputs"):
         _native.decode_mask(ranges, b"", MASK.copy(), "baseline")
     with pytest.raises(ValueError, match="ranges: the field has other inputs"):
-        _native.encode_ranges(mask, small_prior.linear, MASK, 0.04, STEPS, "baseline")
+        _native.encode_ranges(mask, small_model.linear, MASK, 0.04, STEPS, "baseline")
 
 
-def test_arrays_of_other_types_are_not_converted(small_prior):
+def test_arrays_of_other_types_are_not_converted(small_model):
     with pytest.raises(TypeError):
-        _native.encode_mask(small_prior.mask.strict, MASK.astype(bool), "baseline")
+        _native.encode_mask(small_model.mask.strict, MASK.astype(bool), "baseline")
     with pytest.raises(TypeError):
-        _native.decode_mask(small_prior.mask.strict, b"", MASK[:, ::2], "baseline")
+        _native.decode_mask(small_model.mask.strict, b"", MASK[:, ::2], "baseline")
 
 
 def test_tables_for_training_are_checked():

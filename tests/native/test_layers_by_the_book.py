@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quinr_lidar import _native
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 
 F = np.float32
 MASK_NEIGHBOURS = (
@@ -111,7 +111,7 @@ def evaluate(field, inputs) -> np.ndarray:
     return out[0]
 
 
-def read_mask(data: bytes, shape: tuple[int, int], prior: Prior) -> np.ndarray:
+def read_mask(data: bytes, shape: tuple[int, int], entropy_model: EntropyModel) -> np.ndarray:
     height, width = shape
     mask = np.zeros(shape, int)
     coder, model = Coder(data), Adaptive()
@@ -127,7 +127,7 @@ def read_mask(data: bytes, shape: tuple[int, int], prior: Prior) -> np.ndarray:
         t = F(2 * v + 1) / F(height) - F(1)
         turns = [strict(name, t * F(k))[0] for k in (8, 30) for name in ("sin", "cos")]
         around = [pixel(v + rows, u + columns) for rows, columns in MASK_NEIGHBOURS]
-        output = evaluate(prior.mask.strict, [*around, t, *turns])[0]
+        output = evaluate(entropy_model.mask.strict, [*around, t, *turns])[0]
         near = pattern(v, u, NEAR)
         contexts = [
             16 * (64 * v // height) + near,
@@ -142,8 +142,10 @@ def read_mask(data: bytes, shape: tuple[int, int], prior: Prior) -> np.ndarray:
 class Ranges:
     """The ranges layer of one file."""
 
-    def __init__(self, data: bytes, mask: np.ndarray, prior: Prior, step: float) -> None:
-        self.mask, self.prior, self.step = mask, prior, F(step)
+    def __init__(
+        self, data: bytes, mask: np.ndarray, entropy_model: EntropyModel, step: float
+    ) -> None:
+        self.mask, self.entropy_model, self.step = mask, entropy_model, F(step)
         self.unit = np.sqrt(self.step * self.step + F(0.03) * F(0.03))
         self.steps, self.errors = np.zeros(mask.shape, int), np.zeros(mask.shape, int)
         self.coder, self.model = Coder(data), Adaptive()
@@ -166,7 +168,7 @@ class Ranges:
         second = [self.upward(v - 2, u + d) for d in range(-1, 2)]
         return [*left, *[None] * (3 - len(left)), *above, *second, self.upward(v - 3, u)]
 
-    def measured(self, v: int, u: int) -> int:
+    def valid(self, v: int, u: int) -> int:
         height, width = self.mask.shape
         return int(self.mask[v, u % width]) if 0 <= v < height else 0
 
@@ -184,10 +186,11 @@ class Ranges:
         gaps = (u - left[1] if left else 0, v - up[0] if up else 0)
         inputs += [strict("log", F(gap) + F(1))[0] * F(0.5) for gap in gaps]
         inputs += [
-            self.measured(v + rows, u + columns)
-            for rows, columns in ((0, 1), (0, 2), (1, 0), (-1, 0))
+            self.valid(v + rows, u + columns) for rows, columns in ((0, 1), (0, 2), (1, 0), (-1, 0))
         ]
-        mean, sharp, weight = self.mixture(x, evaluate(self.prior.ranges.strict, inputs), scale)
+        mean, sharp, weight = self.mixture(
+            x, evaluate(self.entropy_model.ranges.strict, inputs), scale
+        )
         a, b = (0 if one is None else int(self.errors[one]) for one in (left, up))
         contexts = (place // 1024, a, b)
         error, middle = self.error(mean, sharp, weight, contexts)
@@ -214,7 +217,7 @@ class Ranges:
         for k in range(10):
             total = centre[k] + F(2) * o[k]
             for j in range(14):
-                total = total + near[j] * self.prior.linear[k, j]
+                total = total + near[j] * self.entropy_model.linear[k, j]
             mean.append(total / scale)
         weight = strict("exp", w - w.max())
         total = F(0)
@@ -281,15 +284,15 @@ class Ranges:
 
 
 @pytest.mark.parametrize(("shape", "step"), [((7, 23), 0.0390625), ((20, 3), 2.0), ((1, 40), 1e-3)])
-def test_a_second_decoder_reads_the_same(small_prior, shape, step):
+def test_a_second_decoder_reads_the_same(small_model, shape, step):
     random = np.random.default_rng(shape[0])
     mask = (random.random(shape) < 0.75).astype(np.uint8)
     steps = (300 + np.cumsum(random.integers(-4, 5, shape), 1)).astype(np.int32)
     steps[random.random(shape) < 0.1] *= 30
     steps[-1, -1], mask[-1, -1] = 2**30, 1
-    field = small_prior.ranges.strict
-    data = _native.encode_mask(small_prior.mask.strict, mask, "baseline")
-    np.testing.assert_array_equal(read_mask(data, shape, small_prior), mask)
-    coded = _native.encode_ranges(field, small_prior.linear, mask, step, steps, "baseline")
-    found = Ranges(coded, mask, small_prior, step).read()
+    field = small_model.ranges.strict
+    data = _native.encode_mask(small_model.mask.strict, mask, "baseline")
+    np.testing.assert_array_equal(read_mask(data, shape, small_model), mask)
+    coded = _native.encode_ranges(field, small_model.linear, mask, step, steps, "baseline")
+    found = Ranges(coded, mask, small_model, step).read()
     np.testing.assert_array_equal(found[mask == 1], steps[mask == 1])

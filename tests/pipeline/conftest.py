@@ -9,7 +9,7 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.datasets import encode_velodyne, read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.entropy.models import Prior, built_in_priors, pack_prior
+from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
@@ -31,13 +31,13 @@ def quinr(monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def own_prior() -> Prior:
+def own_model() -> EntropyModel:
     """One that is not built in: the built-in one, rounded to coarser steps."""
-    built_in = built_in_priors()["hdl64"]
+    built_in = built_in_models()["hdl64"]
     layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    prior = pack_prior(*layers, bits=built_in.data[5] - 1)
-    assert prior.name != built_in.name
-    return prior
+    entropy_model = pack_model(*layers, bits=built_in.data[5] - 1)
+    assert entropy_model.name != built_in.name
+    return entropy_model
 
 
 @pytest.fixture
@@ -59,5 +59,5 @@ def image(scan) -> RangeImage:
 def file(quinr, scan, tmp_path) -> Path:
     """The scan in three layers, within 5 cm."""
     path = tmp_path / "a.quinr"
-    assert quinr("encode", scan, "-o", path, "--bound", 0.05, *TINY, *SMALL)[0] == 0
+    assert quinr("encode", scan, "-o", path, "--max-error", 0.05, *TINY, *SMALL)[0] == 0
     return path

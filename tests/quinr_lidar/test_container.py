@@ -24,16 +24,16 @@ projections = st.builds(
 
 @given(
     projection=projections,
-    fill=st.floats(2**-10, 300, width=32),
+    no_return=st.floats(2**-10, 300, width=32),
     payload=st.binary(max_size=300),
     mask=st.one_of(st.none(), st.binary(max_size=40)),
 )
-def test_round_trip(projection, fill, payload, mask):
+def test_round_trip(projection, no_return, payload, mask):
     sections = [Section("preview", payload)]
     if mask is not None:
         sections.append(Section("mask", mask))
-    container = unpack(pack(Header(projection, fill), sections))
-    assert container.header == Header(projection, fill)
+    container = unpack(pack(Header(projection, no_return), sections))
+    assert container.header == Header(projection, no_return)
     assert [(s.layer, s.payload) for s in container.sections] == [
         (s.layer, s.payload) for s in sections
     ]
@@ -70,7 +70,7 @@ def test_other_sensors_cost_at_most_ten_bytes(projection):
         (b"QINR\x02\x01" + bytes(20), "format version 2"),
         (b"QINR\x01\x81" + bytes(20), "unknown flags"),
         (b"QINR\x01\x02" + bytes(20), "no preview"),
-        (b"QINR\x01\x01" + struct.pack("<f", float("nan")), "fill"),
+        (b"QINR\x01\x01" + struct.pack("<f", float("nan")), "no_return"),
         (b"QINR\x01\x09\x01" + bytes(20), "unknown projection"),
         (b"QINR\x01\x09\x00\x00\x01" + bytes(20), "height"),
         (b"QINR\x01\x09\x00\xff\xff\xff\xff\xff\xff", "longer than 5 bytes"),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.realdata
 
 
 @pytest.mark.parametrize(
-    ("scan", "points", "measured"),
+    ("scan", "points", "valid"),
     [
         ("odometry/sequences/00/velodyne/000000.bin", 124_668, 51_770),
         ("object/training/velodyne/000000.bin", 115_384, 47_722),
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.realdata
         ("other/scan_a.bin", 120_610, 50_797),
     ],
 )
-def test_measured_pixels(data_root, scan, points, measured):
+def test_measured_pixels(data_root, scan, points, valid):
     projection = SphericalProjection()
     image = projection.project(read_velodyne(data_root / "kitti" / scan))
     assert image.stats is not None
-    assert (image.stats.points, image.stats.measured) == (points, measured)
+    assert (image.stats.points, image.stats.valid) == (points, valid)
     again = projection.project(projection.back_project(image))
-    np.testing.assert_array_equal(again.measured, image.measured)
+    np.testing.assert_array_equal(again.valid, image.valid)
     np.testing.assert_allclose(again.ranges, image.ranges, atol=1e-4)
 
 

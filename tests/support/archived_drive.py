@@ -16,14 +16,14 @@ from pipeline.archive.mcap.records import records_of
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import encode_velodyne, open_dataset
-from pipeline.models.files import keep_prior
+from pipeline.models.files import keep_model
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import frame_path, read_record, write_record
 from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, locate
 from quinr_lidar import SphericalProjection
-from quinr_lidar.entropy.models import Prior
+from quinr_lidar.entropy.models import EntropyModel
 
 TINY = {
     "qubits": 2,
@@ -31,7 +31,7 @@ TINY = {
     "blocks": 1,
     "steps": 3,
     "warm_steps": 2,
-    "run_length": 3,
+    "keyframe_interval": 3,
     "batch_size": 64,
     "refit_groups": 1,
 }
@@ -64,7 +64,7 @@ def _archive(root: Path, out: str, profile: str, settings: dict) -> None:
 @pytest.fixture
 def folder(drive, tmp_path) -> Path:
     """A sequence's folder that a test may damage."""
-    return shutil.copytree(drive / "archive" / "00", tmp_path / "night" / "00")
+    return shutil.copytree(drive / "archive" / "00", tmp_path / "nightly" / "00")
 
 
 @pytest.fixture
@@ -92,12 +92,12 @@ def many(folder) -> Callable[[int], Path]:
 
 
 @pytest.fixture(scope="session")
-def own_drive(drive, own_prior: Prior, tmp_path_factory) -> Path:
-    """A sequence's folder that carries the prior of its frames."""
+def own_drive(drive, own_model: EntropyModel, tmp_path_factory) -> Path:
+    """A sequence's folder that carries the entropy model of its frames."""
     root = tmp_path_factory.mktemp("own")
-    keep_prior(root / "archive" / "00", own_prior)
+    keep_model(root / "archive" / "00", own_model)
     shutil.copytree(drive / "scans", root / "scans")
-    _archive(root, "archive", "bounded", TINY | {"prior": own_prior.name})
+    _archive(root, "archive", "bounded", TINY | {"entropy_model": own_model.name})
     return root / "archive" / "00"
 
 
@@ -129,6 +129,6 @@ def store(packed: Path, out: Path) -> Path:
     frames = [(row, archive.read(row.frame_id)) for row in archive.rows]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writer, "min", lambda paths, key: paths[0], raising=False)
-        writer.write_archive(locate(out), archive.description, archive.priors, frames)
+        writer.write_archive(locate(out), archive.description, archive.entropy_models, frames)
     assert not next(iter(PackedSequence.open(out).index.chunks.values())).compression
     return out

@@ -1,6 +1,6 @@
 """Who takes part, and with which fields at which sizes.
 
-All fields go through one trainer, quantiser and container. A contestant may enter several fields
+All fields go through one trainer, quantiser and container. A baseline may enter several fields
 at a size; the one of the best mean PSNR counts, so that nobody loses by a bad choice of depth.
 """
 
@@ -38,7 +38,7 @@ class Entry:
     Attributes:
         field: Of the image's channels.
         settings: Of the profile; ``target_bytes`` is added unless ``bits`` are given.
-        label: Which of a contestant's fields it is.
+        label: Which of a baseline's fields it is.
     """
 
     field: Field
@@ -47,14 +47,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Baseline:
     """Someone who takes part.
 
     Attributes:
         name: Its key.
         title: For people.
         enter: From a size in bytes and channels to its entries; none where it cannot.
-        mask: Where unmeasured pixels come from: "value", the field's own values; "field", another
+        mask: Where invalid pixels come from: "value", the field's own values; "field", another
             field (scans only); or "given", for nothing, as a layer of its own will (scans only).
     """
 
@@ -220,21 +220,21 @@ def _label(made: Field) -> str:
     return type(made).__name__
 
 
-CONTESTANTS = {
+BASELINES = {
     one.name: one
     for one in (
-        Contestant("quinr", "quINR", _quinr),
-        Contestant("quinr-1", "quINR, one sine layer", _single_layer),
-        Contestant("siren", "SIREN, tuned", _siren),
-        Contestant("coin", "COIN as published", _coin),
-        Contestant("fourier-relu", "Fourier features, ReLU", _fourier("relu")),
-        Contestant("fourier-tanh", "Fourier features, tanh", _fourier("tanh")),
-        Contestant("qiren", "QIREN", _qiren),
-        Contestant("quinr-split", "quINR, mask + depth", _quinr, mask="field"),
-        Contestant("siren-split", "SIREN, mask + depth", _siren, mask="field"),
-        Contestant("quinr-depth", "quINR, the mask given", _quinr, mask="given"),
-        Contestant("siren-depth", "SIREN, the mask given", _siren, mask="given"),
-        Contestant("quinr-literal", "quINR, the paper's letter", _literal(_literal_quinr)),
-        Contestant("coin-literal", "COIN, the paper's letter", _literal(_literal_coin)),
+        Baseline("quinr", "quINR", _quinr),
+        Baseline("quinr-1", "quINR, one sine layer", _single_layer),
+        Baseline("siren", "SIREN, tuned", _siren),
+        Baseline("coin", "COIN as published", _coin),
+        Baseline("fourier-relu", "Fourier features, ReLU", _fourier("relu")),
+        Baseline("fourier-tanh", "Fourier features, tanh", _fourier("tanh")),
+        Baseline("qiren", "QIREN", _qiren),
+        Baseline("quinr-split", "quINR, mask + depth", _quinr, mask="field"),
+        Baseline("siren-split", "SIREN, mask + depth", _siren, mask="field"),
+        Baseline("quinr-depth", "quINR, the mask given", _quinr, mask="given"),
+        Baseline("siren-depth", "SIREN, the mask given", _siren, mask="given"),
+        Baseline("quinr-literal", "quINR, the paper's letter", _literal(_literal_quinr)),
+        Baseline("coin-literal", "COIN, the paper's letter", _literal(_literal_coin)),
     )
 }

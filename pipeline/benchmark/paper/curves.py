@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from pipeline.benchmark.paper.baselines import CONTESTANTS
+from pipeline.benchmark.paper.baselines import BASELINES
 from pipeline.benchmark.paper.points import Point
 from quinr_lidar.errors import GeometryError
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A contestant at a size.
+    """A baseline at a size.
 
     Attributes:
         size: Bytes asked for.
@@ -44,7 +44,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Curve:
-    """A contestant on one source."""
+    """A baseline on one source."""
 
     source: str
     name: str
@@ -67,12 +67,12 @@ class Curve:
 
 
 def make_curves(points: Sequence[Point]) -> list[Curve]:
-    """A curve for every source and contestant, in the order of the contestants."""
+    """A curve for every source and baseline, in the order of the baselines."""
     grouped: dict[tuple[str, str], list[Point]] = defaultdict(list)
     for point in points:
         if point.psnr_db is not None:
             grouped[point.source, point.name].append(point)
-    order = {name: rank for rank, name in enumerate(CONTESTANTS)}
+    order = {name: rank for rank, name in enumerate(BASELINES)}
     curves = [
         Curve(source, name, title_of(name), tuple(_points(some)))
         for (source, name), some in grouped.items()
@@ -81,9 +81,9 @@ def make_curves(points: Sequence[Point]) -> list[Curve]:
 
 
 def title_of(name: str) -> str:
-    """A contestant's or codec's name for people."""
-    if name in CONTESTANTS:
-        return CONTESTANTS[name].title
+    """A baseline's or codec's name for people."""
+    if name in BASELINES:
+        return BASELINES[name].title
     titles = {
         "codec:jpeg2000-8": "JPEG 2000, 8 bits",
         "codec:jpeg2000-16": "JPEG 2000, 16 bits",
@@ -121,7 +121,7 @@ def mean_gain(curves: Sequence[Curve], name: str, other: str, size: int) -> floa
 
 
 def delta(curves: Sequence[Curve], source: str, name: str, other: str) -> float | None:
-    """Bjontegaard's mean PSNR difference of a contestant against another, dB."""
+    """Bjontegaard's mean PSNR difference of a baseline against another, dB."""
     from pipeline.benchmark.rate_distortion import bjontegaard_deltas
 
     first, second = _find(curves, source, other), _find(curves, source, name)

@@ -13,8 +13,8 @@ HEAD = """# Results
 
 Rate and distortion of quINR and of all it is compared with, as `quinr bench paper` measures them.
 Bytes are whole files, header and checksum included; PSNR is of what a file decodes to, over all
-pixels (unmeasured pixels of a scan hold the maximum range, as in the paper). Fields share one
-trainer, quantiser and container; of several fields that a contestant enters at a size the best
+pixels (invalid pixels of a scan hold the maximum range, as in the paper). Fields share one
+trainer, quantiser and container; of several fields that a baseline enters at a size the best
 mean counts. JPEG 2000 and the other codecs search all their settings for the best PSNR that fits,
 and bytes a decoder does without (comments, boxes) do not count.
 
@@ -85,6 +85,6 @@ def _details(curves: Sequence[Curve]) -> str:
     lines = [f"| {' | '.join(str(value) for value in row.values())} |\n" for row in rows]
     return (
         "\n<details><summary>Fields, loss by quantisation, training time</summary>\n\n"
-        "| contestant | bytes | field | lost by quantisation, dB | core-seconds |\n"
+        "| baseline | bytes | field | lost by quantisation, dB | core-seconds |\n"
         "| --- | ---: | --- | ---: | ---: |\n" + "".join(lines) + "\n</details>\n"
     )

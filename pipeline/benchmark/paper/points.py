@@ -1,4 +1,4 @@
-"""One point of a curve: a contestant's file of one image, or a codec's."""
+"""One point of a curve: a baseline's file of one image, or a codec's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.paper.baselines import CONTESTANTS, Entry, Mask
+from pipeline.benchmark.paper.baselines import BASELINES, Entry, Mask
 from pipeline.datasets.sources import read_source
 from quinr_lidar import Profile, RangeImage
 from quinr_lidar.codec.encoding import framing_bytes
@@ -33,9 +33,9 @@ class PointJob:
 
     Attributes:
         source: A scan or a picture.
-        name: Of a contestant or, behind "codec:", of a codec.
+        name: Of a baseline or, behind "codec:", of a codec.
         size: Bytes of the file.
-        entry: Which of the contestant's fields.
+        entry: Which of the baseline's fields.
         seed: Of the training.
         share: Of the steps; less than 1 for a quick look.
     """
@@ -59,7 +59,7 @@ class PointJob:
         described: list[Any] = [self.label, *list(asdict(self).values())[1:]]
         if not self.name.startswith("codec:"):
             channels = 1 if self.source.suffix == ".bin" else 3
-            entered = CONTESTANTS[self.name].enter(self.size, channels)[self.entry]
+            entered = BASELINES[self.name].enter(self.size, channels)[self.entry]
             described += [repr(entered.field), sorted(entered.settings.items())]
         return hashlib.sha256(json.dumps(described, default=str).encode()).hexdigest()[:16]
 
@@ -71,7 +71,7 @@ class Point:
     Attributes:
         key: Of the job.
         source: See :attr:`PointJob.label`.
-        name: Of the contestant.
+        name: Of the baseline.
         label: Of its field.
         size: Bytes asked for.
         seed: Of the training.
@@ -114,11 +114,11 @@ def run_point(job: PointJob) -> Point:
     if job.name.startswith("codec:"):
         found: dict[str, Any] = {"label": ""} | _codec_point(job, values)
     else:
-        contestant = CONTESTANTS[job.name]
-        entered = contestant.enter(job.size, values.shape[-1])[job.entry]
+        baseline = BASELINES[job.name]
+        entered = baseline.enter(job.size, values.shape[-1])[job.entry]
         found = {"label": entered.label}
         try:
-            found |= _ENCODERS[contestant.mask](content, values, entered, job)
+            found |= _ENCODERS[baseline.mask](content, values, entered, job)
         except QuinrError as error:
             found["error"] = str(error)
     if found.get("bytes"):
@@ -154,13 +154,13 @@ def _encode_split(
     entered: Entry,  # noqa: ARG001 (of the whole size; the parts have smaller ones)
     job: PointJob,
 ) -> Any:
-    """A field for the mask, and one for the ranges of measured pixels only."""
-    header = Header(content.projection, content.fill)
+    """A field for the mask, and one for the ranges of valid pixels only."""
+    header = Header(content.projection, content.no_return)
     mask_size = round(MASK_SHARE * job.size)
     # The second section needs no file of its own: its framing counts, the header does not.
     framing = framing_bytes(header, job.size)
     shared = len(pack(header, []))
-    mask = content.measured[..., None].astype(np.float32)
+    mask = content.valid[..., None].astype(np.float32)
     fields = [_smaller(job, size) for size in (mask_size, job.size - mask_size)]
     fitted_mask = fit_values(
         mask, fields[0].field, settings_of(fields[0], job, mask_size), framing, masked=False
@@ -172,7 +172,7 @@ def _encode_split(
         settings_of(fields[1], job, depth_size),
         framing,
         masked=False,
-        counted=content.measured,
+        counted=content.valid,
     )
     decoded = np.where(fitted_mask.values > 0.5, fitted.values, 1.0)
     size = len(_file(header, fitted_mask)) + len(_file(header, fitted)) - shared
@@ -183,17 +183,17 @@ def _encode_split(
 def _encode_depth(
     content: RangeImage, values: NDArray[np.float32], entered: Entry, job: PointJob
 ) -> Any:
-    """A field of the measured pixels only; the mask costs nothing here."""
-    header = Header(content.projection, content.fill)
+    """A field of the valid pixels only; the mask costs nothing here."""
+    header = Header(content.projection, content.no_return)
     fitted = fit_values(
         values,
         entered.field,
         settings_of(entered, job, job.size),
         framing_bytes(header, job.size),
         masked=True,
-        counted=content.measured,
+        counted=content.valid,
     )
-    decoded = np.where(content.measured[..., None], fitted.values, 1.0)
+    decoded = np.where(content.valid[..., None], fitted.values, 1.0)
     quality = psnr(values, decoded, max_value=1.0)
     return _figures(len(_file(header, fitted)), quality, None, fitted.fit.seconds)
 
@@ -206,9 +206,9 @@ _ENCODERS: dict[Mask, Callable[[Any, NDArray[np.float32], Entry, PointJob], Any]
 
 
 def _smaller(job: PointJob, size: int) -> Entry:
-    """A contestant's field for a part of the bytes."""
+    """A baseline's field for a part of the bytes."""
     known = [one for one in (100, 200, 350, 650, 1300) if one <= max(100, size)]
-    return CONTESTANTS[job.name].enter(known[-1], 1)[job.entry]
+    return BASELINES[job.name].enter(known[-1], 1)[job.entry]
 
 
 def _file(header: Header | ImageHeader, fitted: FittedValues) -> bytes:
@@ -238,13 +238,13 @@ def _codec_point(job: PointJob, values: NDArray[np.float32]) -> dict[str, Any]:
 
 def _header(content: Any) -> Header | ImageHeader:
     if isinstance(content, RangeImage):
-        return Header(content.projection, content.fill)
+        return Header(content.projection, content.no_return)
     return ImageHeader(*content.shape[:2])
 
 
 def _values(content: Any) -> NDArray[np.float32]:
     if isinstance(content, RangeImage):
-        return (content.filled() / np.float32(content.fill))[..., None]
+        return (content.filled() / np.float32(content.no_return))[..., None]
     return as_values(content)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.benchmark.paper.baselines import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
+from pipeline.benchmark.paper.baselines import BASELINES, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
 from pipeline.datasets.sources import is_picture
 from pipeline.jobs.workers import new_pool
@@ -32,7 +32,7 @@ class Plan:
         seeds: Of each field.
         share: Of the trainings' steps.
         sizes: Only these; all by default.
-        names: Only these contestants; all by default.
+        names: Only these baselines; all by default.
         codecs: Only these; all by default.
     """
 
@@ -47,12 +47,12 @@ class Plan:
         """Every point, the quick ones first.
 
         Raises:
-            DatasetError: a contestant is unknown.
+            DatasetError: a baseline is unknown.
         """
-        unknown = set(self.names or ()) - set(CONTESTANTS)
+        unknown = set(self.names or ()) - set(BASELINES)
         if unknown:
-            known = ", ".join(CONTESTANTS)
-            raise DatasetError(f"contestants: expected some of {known}, got {', '.join(unknown)}")
+            known = ", ".join(BASELINES)
+            raise DatasetError(f"baselines: expected some of {known}, got {', '.join(unknown)}")
         found = [job for source in self.sources for job in self._of(source)]
         return sorted(found, key=lambda job: (job.size, job.seed))
 
@@ -64,15 +64,15 @@ class Plan:
         picture = is_picture(source)
         sizes = PICTURE_SIZES if picture else SCAN_SIZES
         for size in sizes if self.sizes is None else self.sizes:
-            for name, contestant in CONTESTANTS.items():
+            for name, baseline in BASELINES.items():
                 if (self.names is not None and name not in self.names) or (
-                    contestant.mask != "value" and picture
+                    baseline.mask != "value" and picture
                 ):
                     continue
                 if name not in MAIN and source in self._further_pictures:
                     continue
                 seeds = self.seeds if name in MAIN else 1
-                entries = contestant.enter(size, 3 if picture else 1)
+                entries = baseline.enter(size, 3 if picture else 1)
                 for entry in range(len(entries)):
                     for seed in range(seeds):
                         yield PointJob(source, name, size, entry, seed, self.share)
@@ -100,7 +100,7 @@ def run_plan(
         only_known: Run nothing.
 
     Raises:
-        DatasetError: a contestant is unknown.
+        DatasetError: a baseline is unknown.
         QuinrError: a source cannot be read, or the journal not be written.
     """
     say = progress or (lambda _: None)

@@ -1,7 +1,7 @@
 """Who takes part in the comparison at a guaranteed error, and what each returns.
 
-A contestant codes a range image, or the points re-created at its pixels' centres. What every
-decoder is told for nothing, and so costs no contestant a bit: the projection, the maximum range
+A baseline codes a range image, or the points re-created at its pixels' centres. What every
+decoder is told for nothing, and so costs no baseline a bit: the projection, the maximum range
 (:class:`Known`).
 """
 
@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.training_sets import Lessons
+from pipeline.benchmark.rate.training_sets import TrainingSet
 from quinr_lidar import RangeImage, SphericalProjection
 
-Goal = Literal["bound", "rate", "lossless"]
-"""What a contestant is asked for: a maximum error in metres, bits a pixel, or everything."""
+Goal = Literal["max_error", "rate", "lossless"]
+"""What a baseline is asked for: a maximum error in metres, bits a pixel, or everything."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class Known:
 
     Attributes:
         projection: Of the range image.
-        fill: Maximum measured range, metres.
+        no_return: Maximum measured range, metres.
         setting: The bound in metres, or the bits a pixel asked for.
     """
 
     projection: SphericalProjection
-    fill: float
+    no_return: float
     setting: float
 
 
@@ -42,13 +42,13 @@ class Decoded:
 
     Attributes:
         ranges: float [H, W], metres.
-        measured: bool [H, W]; ``None`` where a codec knows no mask: then ``ranges`` is the whole
+        valid: bool [H, W]; ``None`` where a codec knows no mask: then ``ranges`` is the whole
             image, and only its PSNR is defined.
         points: float [N, 3], metres.
     """
 
     ranges: NDArray[np.floating] | None = None
-    measured: NDArray[np.bool_] | None = None
+    valid: NDArray[np.bool_] | None = None
     points: NDArray[np.floating] | None = None
 
 
@@ -86,7 +86,7 @@ Decode = Callable[[bytes, Known], Decoded]
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Baseline:
     """Someone who takes part.
 
     Attributes:
@@ -95,12 +95,12 @@ class Contestant:
         goal: What the setting is that it is run with.
         ways: Encoders by label, from an image and a setting; all are tried, the smallest file
             counts.
-        decode: From a file; ``None`` for a contestant that only states a length.
+        decode: From a file; ``None`` for a baseline that only states a length.
         version: Of the software behind it: results of another version are not reused.
         settings: That it is run with, instead of those of its goal.
         optional: Takes part only where it is asked for by name.
         repeats: Of decoding; the median of the seconds counts.
-        taught: Of a contestant that learns from scans: itself, with ``ways`` and ``decode``.
+        taught: Of a baseline that learns from scans: itself, with ``ways`` and ``decode``.
     """
 
     name: str
@@ -112,4 +112,4 @@ class Contestant:
     settings: tuple[float, ...] = ()
     optional: bool = False
     repeats: int = 1
-    taught: Callable[[Lessons], Contestant] | None = None
+    taught: Callable[[TrainingSet], Baseline] | None = None

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.benchmark.rate.baselines import Contestant, Encoded
-from pipeline.benchmark.rate.ours import library_version, prior_for
-from pipeline.benchmark.rate.training_sets import PRIOR, Lessons
+from pipeline.benchmark.rate.baselines import Baseline, Encoded
+from pipeline.benchmark.rate.ours import library_version, model_for
+from pipeline.benchmark.rate.training_sets import ENTROPY_MODEL, TrainingSet
 from pipeline.models.training import BOUNDS, train_range_field
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import Prior, choose_prior
+from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.entropy.samples import RangeSamples
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
@@ -92,38 +92,38 @@ def mlp_like(field: ConditionalField) -> MlpField:
 
 def train_ranges(
     field: RangeField,
-    lessons: Lessons,
+    training_set: TrainingSet,
     learning_rate: float,
-    bounds: tuple[float, float] = BOUNDS,
+    max_errors: tuple[float, float] = BOUNDS,
 ) -> Parameters:
-    """Train a ranges field as the priors' are, ``linear`` among its parameters.
+    """Train a ranges field as the entropy models' are, ``linear`` among its parameters.
 
     Args:
         field: What is trained.
-        lessons: What it learns from.
+        training_set: What it learns from.
         learning_rate: At its peak.
-        bounds: Each sample is seen at a bound between them, metres.
+        max_errors: Each sample is seen at a bound between them, metres.
 
     Raises:
         QuinrError: a scan cannot be read, or training diverged.
     """
-    settings = replace(lessons.settings, range_rate=learning_rate)
+    settings = replace(training_set.settings, range_rate=learning_rate)
     generator = torch.Generator().manual_seed(settings.seed)
-    return train_range_field(field, lessons.images(), settings, generator, bounds)
+    return train_range_field(field, training_set.images(), settings, generator, max_errors)
 
 
 def ideal_bytes(
-    field: RangeField, parameters: Parameters, image: RangeImage, bound: float
+    field: RangeField, parameters: Parameters, image: RangeImage, max_error: float
 ) -> float:
     """Bytes that the ranges of an image take by a field's probabilities.
 
     Args:
         field: Of ranges.
         parameters: Its parameters, ``linear`` among them.
-        image: With measured pixels.
-        bound: Largest error, metres.
+        image: With valid pixels.
+        max_error: Largest error, metres.
     """
-    step = choose_steps(bound, 0.0, float(image.ranges[image.measured].max())).step
+    step = choose_steps(max_error, 0.0, float(image.ranges[image.valid].max())).step
     batch = _samples(image).everything(step / 2)
     with torch.no_grad():
         bits = batch.bits(parameters, field.evaluate(parameters, batch.inputs))
@@ -135,9 +135,9 @@ def _samples(image: RangeImage) -> RangeSamples:
     return RangeSamples([image])
 
 
-def with_mask(image: RangeImage, prior: Prior, ranges: float) -> Encoded:
+def with_mask(image: RangeImage, entropy_model: EntropyModel, ranges: float) -> Encoded:
     """A code length of the ranges and the bytes of quINR's mask layer."""
-    parts = {"mask": float(len(pack_mask(image.measured, prior))), "ranges": ranges}
+    parts = {"mask": float(len(pack_mask(image.valid, entropy_model))), "ranges": ranges}
     return Encoded(sum(parts.values()), parts=parts)
 
 
@@ -155,47 +155,49 @@ def unpack_parameters(data: bytes) -> Parameters:
         return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
 
-def _taught_field(lessons: Lessons) -> Contestant:
-    prior = prior_for(lessons)
-    layer = prior.ranges
+def _taught_field(training_set: TrainingSet) -> Baseline:
+    entropy_model = model_for(training_set)
+    layer = entropy_model.ranges
 
-    def encode(image: RangeImage, bound: float) -> Encoded:
-        return with_mask(image, prior, ideal_bytes(layer.field, layer.parameters, image, bound))
+    def encode(image: RangeImage, max_error: float) -> Encoded:
+        return with_mask(
+            image, entropy_model, ideal_bytes(layer.field, layer.parameters, image, max_error)
+        )
 
     return replace(FIELD, ways={"": encode})
 
 
-def _taught_mlp(lessons: Lessons) -> Contestant:
-    field = mlp_like(choose_prior(PRIOR).ranges.field)
-    parameters = lessons.model(
+def _taught_mlp(training_set: TrainingSet) -> Baseline:
+    field = mlp_like(choose_model(ENTROPY_MODEL).ranges.field)
+    parameters = training_set.model(
         "mlp",
         [vars(field), MLP_RATE],
-        lambda: train_ranges(field, lessons, MLP_RATE),
+        lambda: train_ranges(field, training_set, MLP_RATE),
         pack_parameters,
         unpack_parameters,
     )
-    prior = prior_for(lessons)
+    entropy_model = model_for(training_set)
 
-    def encode(image: RangeImage, bound: float) -> Encoded:
-        return with_mask(image, prior, ideal_bytes(field, parameters, image, bound))
+    def encode(image: RangeImage, max_error: float) -> Encoded:
+        return with_mask(image, entropy_model, ideal_bytes(field, parameters, image, max_error))
 
     return replace(MLP, ways={"": encode})
 
 
-FIELD = Contestant(
+FIELD = Baseline(
     "quinr-field",
     "quINR's field alone, code length",
-    "bound",
+    "max_error",
     {},
     None,
     library_version,
     optional=True,
     taught=_taught_field,
 )
-MLP = Contestant(
+MLP = Baseline(
     "mlp",
     "MLP instead of quINR's field, code length",
-    "bound",
+    "max_error",
     {},
     None,
     library_version,

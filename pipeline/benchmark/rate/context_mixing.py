@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.baselines import Contestant, Encoded
+from pipeline.benchmark.rate.baselines import Baseline, Encoded
 from pipeline.benchmark.rate.code_length import with_mask
 from pipeline.benchmark.rate.ours import library_version
-from pipeline.benchmark.rate.training_sets import PRIOR
+from pipeline.benchmark.rate.training_sets import ENTROPY_MODEL
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import choose_prior
+from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.layers.range_steps import choose_steps
 
 CONTEXTS = 10
@@ -118,7 +118,7 @@ class _Neighbourhood:
         self.errors = [0] * mask.size
 
     def _at(self, row: int, column: int) -> int | None:
-        """A measured pixel's place; rows above wrap round in yaw."""
+        """A valid pixel's place; rows above wrap round in yaw."""
         if row < 0:
             return None
         place = row * self._width + column % self._width
@@ -131,7 +131,7 @@ class _Neighbourhood:
         return [*found, None, None][:2]
 
     def _above(self, row: int, column: int, farthest: int) -> tuple[int | None, int]:
-        """The nearest measured pixel above and its distance, 0 if there is none."""
+        """The nearest valid pixel above and its distance, 0 if there is none."""
         for distance in range(1, farthest + 1):
             if (place := self._at(row - distance, column)) is not None:
                 return place, distance
@@ -195,7 +195,7 @@ def coarse(value: int) -> int:
 
 
 def mixed_bits(steps: NDArray[np.integer], mask: NDArray[np.bool_]) -> float:
-    """Bits of all measured pixels, row by row.
+    """Bits of all valid pixels, row by row.
 
     Args:
         steps: int [H, W].
@@ -233,16 +233,16 @@ def _error_bits(mixer: BitMixer, pixel: _Pixel, error: int) -> float:
     return bits
 
 
-def _encode(image: RangeImage, bound: float) -> Encoded:
-    grid = choose_steps(bound, 0.0, float(image.ranges[image.measured].max()))
+def _encode(image: RangeImage, max_error: float) -> Encoded:
+    grid = choose_steps(max_error, 0.0, float(image.ranges[image.valid].max()))
     steps = grid.to_steps(image.ranges)
-    return with_mask(image, choose_prior(PRIOR), mixed_bits(steps, image.measured) / 8)
+    return with_mask(image, choose_model(ENTROPY_MODEL), mixed_bits(steps, image.valid) / 8)
 
 
-CONTEXT_MIXING = Contestant(
+CONTEXT_MIXING = Baseline(
     "context-mixing",
     "hand-made context mixing, code length",
-    "bound",
+    "max_error",
     {"": _encode},
     None,
     library_version,

@@ -1,4 +1,4 @@
-"""Bits a measured point against the bound, one line a contestant."""
+"""Bits a measured point against the bound, one line a baseline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.measure import Row
 from pipeline.benchmark.rate.summary import mean_rows
 
@@ -31,25 +31,25 @@ _STYLES = {
 _OTHERS = ("#17202a", ".:")
 
 
-def draw_bits(rows: Sequence[Row], contestants: Sequence[Contestant], kind: str = "svg") -> bytes:
+def draw_bits(rows: Sequence[Row], baselines: Sequence[Baseline], kind: str = "svg") -> bytes:
     """The figure as a file of this kind: means over scans of those that keep a bound."""
-    means = [row for row in mean_rows(rows) if row.goal == "bound" and row.bits_per_point]
+    means = [row for row in mean_rows(rows) if row.goal == "max_error" and row.bits_per_point]
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for one in contestants:
+    for one in baselines:
         some = sorted((row for row in means if row.codec == one.name), key=lambda row: row.setting)
         if some:
             colour, style = _STYLES.get(one.name, _OTHERS)
-            bounds, bits = zip(*((r.setting, r.bits_per_point) for r in some), strict=True)
+            max_errors, bits = zip(*((r.setting, r.bits_per_point) for r in some), strict=True)
             axes.plot(
-                bounds, bits, style, color=colour, label=one.title, ms=5, lw=1.3, gid=one.name
+                max_errors, bits, style, color=colour, label=one.title, ms=5, lw=1.3, gid=one.name
             )
-    bounds = sorted({row.setting for row in means})
+    max_errors = sorted({row.setting for row in means})
     axes.set_xscale("log")
-    axes.set_xticks(bounds)
+    axes.set_xticks(max_errors)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda bound, _: f"{100 * bound:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda max_error, _: f"{100 * max_error:g}"))
     axes.set_xlabel("guaranteed maximum error, cm")
     axes.set_ylabel("bits a measured point (whole file)")
     axes.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""Lossless image codecs on quantised ranges, unmeasured pixels being 0.
+"""Lossless image codecs on quantised ranges, invalid pixels being 0.
 
 Several settings are tried, the image's transpose among them: its shape tells a decoder.
 """
@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encode, Encoded, Known
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encode, Encoded, Known
 from pipeline.benchmark.rate.quantiser import integers_of, ranges_of
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError
@@ -83,9 +83,9 @@ def codestream_of(file: bytes) -> bytes:
 
 
 def _encode(
-    compress: Callable[[Integers], Any], image: RangeImage, bound: float, *, turned: bool
+    compress: Callable[[Integers], Any], image: RangeImage, max_error: float, *, turned: bool
 ) -> Encoded:
-    integers = integers_of(image, bound)
+    integers = integers_of(image, max_error)
     # The shape of a square image would not tell that it was turned.
     if turned and image.shape[0] != image.shape[1]:
         integers = np.ascontiguousarray(integers.T)
@@ -151,42 +151,42 @@ def _imagecodecs() -> str:
 
 
 IMAGE_CODECS = (
-    Contestant(
+    Baseline(
         "jpeg-xl",
         "JPEG XL lossless, effort 9",
-        "bound",
+        "max_error",
         _jpeg_xl(9),
         partial(_decode, imagecodecs.jpegxl_decode),
         _imagecodecs,
     ),
-    Contestant(
+    Baseline(
         "jpeg-xl-10",
         "JPEG XL lossless, effort 10",
-        "bound",
+        "max_error",
         _jpeg_xl(10),
         partial(_decode, imagecodecs.jpegxl_decode),
         _imagecodecs,
     ),
-    Contestant(
+    Baseline(
         "png",
         "PNG, level 9",
-        "bound",
+        "max_error",
         _png(),
         partial(_decode, imagecodecs.png_decode),
         _imagecodecs,
     ),
-    Contestant(
+    Baseline(
         "jpeg-ls",
         "JPEG-LS lossless",
-        "bound",
+        "max_error",
         _ways({"rows": imagecodecs.jpegls_encode}),
         partial(_decode, imagecodecs.jpegls_decode),
         _imagecodecs,
     ),
-    Contestant(
+    Baseline(
         "zstd",
         "zstd, level 19, byte planes",
-        "bound",
+        "max_error",
         {"": partial(_encode, _compress_planes, turned=False)},
         _decode_planes,
         lambda: version("zstandard"),

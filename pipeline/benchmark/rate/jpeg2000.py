@@ -1,6 +1,6 @@
 """JPEG 2000 at given rates: it has no bound on the error, but a curve of PSNR.
 
-Twice: on the paper's image, whose unmeasured pixels hold the maximum range, and on one whose holes
+Twice: on the paper's image, whose invalid pixels hold the maximum range, and on one whose holes
 are filled smoothly, the mask being sent apart.
 """
 
@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.linalg import spsolve
 
 from pipeline.benchmark.baselines import PEERS, PeerPoint, encode_to_fit
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encoded
 from pipeline.benchmark.rate.mask import decode_mask, encode_mask
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError
@@ -24,21 +24,21 @@ PEER = "jpeg2000-16"
 
 def _encode_paper(image: RangeImage, bpp: float) -> Encoded:
     budget = int(bpp * image.ranges.size / 8)
-    found = _best(image.filled(), image.fill, budget)
-    return Encoded(found.bytes, decoded=Decoded(found.decoded[..., 0] * image.fill))
+    found = _best(image.filled(), image.no_return, budget)
+    return Encoded(found.bytes, decoded=Decoded(found.decoded[..., 0] * image.no_return))
 
 
 def _encode_inpainted(image: RangeImage, bpp: float) -> Encoded:
-    mask = encode_mask(image.measured)
+    mask = encode_mask(image.valid)
     budget = int(bpp * image.ranges.size / 8) - len(mask)
-    found = _best(fill_holes(image.ranges, image.measured), image.fill, budget)
-    decoded = Decoded(found.decoded[..., 0] * image.fill, decode_mask(mask, image.shape))
+    found = _best(fill_holes(image.ranges, image.valid), image.no_return, budget)
+    decoded = Decoded(found.decoded[..., 0] * image.no_return, decode_mask(mask, image.shape))
     parts = {"mask": len(mask), "ranges": found.bytes}
     return Encoded(len(mask) + found.bytes, parts=parts, decoded=decoded)
 
 
-def _best(ranges: NDArray[np.floating], fill: float, budget: int) -> PeerPoint:
-    values = np.clip(ranges.astype(np.float64) / fill, 0, 1)[..., None]
+def _best(ranges: NDArray[np.floating], no_return: float, budget: int) -> PeerPoint:
+    values = np.clip(ranges.astype(np.float64) / no_return, 0, 1)[..., None]
     found = encode_to_fit(PEERS[PEER], values, budget) if budget > 0 else None
     if found is None:
         raise GeometryError(f"JPEG 2000: cannot write {max(budget, 0)} bytes")
@@ -89,15 +89,15 @@ def _versions() -> str:
 
 
 JPEG_2000 = (
-    Contestant(
+    Baseline(
         "jpeg-2000",
-        "JPEG 2000, 16 bits, unmeasured = maximum",
+        "JPEG 2000, 16 bits, invalid = maximum",
         "rate",
         {"": _encode_paper},
         None,
         _versions,
     ),
-    Contestant(
+    Baseline(
         "jpeg-2000-inpainted",
         "JPEG 2000, 16 bits, holes filled, mask apart",
         "rate",

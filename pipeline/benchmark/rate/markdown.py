@@ -18,6 +18,6 @@ def number(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
 
 
-def centimetres(bound: float) -> str:
+def centimetres(max_error: float) -> str:
     """A bound for people."""
-    return f"{100 * bound:g} cm"
+    return f"{100 * max_error:g} cm"

@@ -1,4 +1,4 @@
-"""The mask of measured pixels on its own, for codecs that have no way to say "unmeasured".
+"""The mask of valid pixels on its own, for codecs that have no way to say "invalid".
 
 Stands in for quINR's mask layer: of the bilevel coders at hand JPEG XL makes the smallest files
 (KITTI odometry 00/000000: 1,131 bytes; zstd on packed bits 1,479, Group 4 1,784, PNG 1,879).

@@ -1,4 +1,4 @@
-"""What one prior for all bounds loses, and what the rounding of its parameters costs."""
+"""What one entropy model for all bounds loses, and what the rounding of its parameters costs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pipeline.benchmark.rate.code_length import (
     unpack_parameters,
 )
 from pipeline.benchmark.rate.training_sets import (
-    PRIOR,
+    ENTROPY_MODEL,
     QUICK,
     QUICK_COPIES,
-    Lessons,
+    TrainingSet,
     provenance,
     scans_to_learn,
 )
-from pipeline.models.training import BOUNDS, measure_prior
+from pipeline.models.training import BOUNDS, measure_model
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import choose_prior, pack_prior
+from quinr_lidar.entropy.models import choose_model, pack_model
 from quinr_lidar.fields.field import Parameters
 
 ONE_BOUND = 0.02
@@ -35,12 +35,12 @@ BITS = (16, 10, 8, 6)
 
 
 @dataclass(frozen=True)
-class PriorRow:
-    """A prior and what it costs on scans it has not seen.
+class ModelRow:
+    """An entropy model and what it costs on scans it has not seen.
 
     Attributes:
         name: For people.
-        bytes: Of the prior; ``None`` where its parameters are not rounded.
+        bytes: Of the entropy model; ``None`` where its parameters are not rounded.
         code_length: Bits a point by bound in metres, by the field's probabilities alone.
         file: Bits a point of the ranges layer, which adapts as well; empty if not rounded.
     """
@@ -55,36 +55,38 @@ class PriorRow:
         return asdict(self)
 
 
-def prior_rows(
+def model_rows(
     scans: Mapping[str, Path], images: Sequence[RangeImage], models: Path
-) -> list[PriorRow]:
-    """Priors for all bounds and for one, with ever fewer bits.
+) -> list[ModelRow]:
+    """Entropy models for all bounds and for one, with ever fewer bits.
 
     Args:
         scans: All scans at hand, by SHA-256.
-        images: To measure on, at least one; none of a scan the built-in prior has seen.
+        images: To measure on, at least one; none of a scan the built-in entropy model has seen.
         models: Folder of what is trained.
 
     Raises:
-        DatasetError: a scan of the built-in prior is not at hand.
+        DatasetError: a scan of the built-in entropy model is not at hand.
         QuinrError: training fails.
     """
-    lessons = Lessons(models, scans_to_learn(scans), False, QUICK, QUICK_COPIES)
-    field = choose_prior(PRIOR).ranges.field
+    training_set = TrainingSet(models, scans_to_learn(scans), False, QUICK, QUICK_COPIES)
+    field = choose_model(ENTROPY_MODEL).ranges.field
     rows = []
-    for name, bounds, widths in (
+    for name, max_errors, widths in (
         ("all bounds", BOUNDS, BITS),
         (f"{100 * ONE_BOUND:g} cm alone", (ONE_BOUND, ONE_BOUND), BITS[1:2]),
     ):
-        shown = SHOWN_BOUNDS if bounds == BOUNDS else (ONE_BOUND,)
-        parameters = lessons.model(
+        shown = SHOWN_BOUNDS if max_errors == BOUNDS else (ONE_BOUND,)
+        parameters = training_set.model(
             "ranges",
-            [repr(field), bounds],
-            partial(train_ranges, field, lessons, provenance().settings.range_rate, bounds),
+            [repr(field), max_errors],
+            partial(
+                train_ranges, field, training_set, provenance().settings.range_rate, max_errors
+            ),
             pack_parameters,
             unpack_parameters,
         )
-        rows.append(PriorRow(f"{name}, float", None, _lengths(parameters, images, shown), {}))
+        rows.append(ModelRow(f"{name}, float", None, _lengths(parameters, images, shown), {}))
         rows += [_rounded(name, parameters, bits, images, shown) for bits in widths]
     return rows
 
@@ -94,22 +96,25 @@ def _rounded(
     parameters: Parameters,
     bits: int,
     images: Sequence[RangeImage],
-    bounds: Sequence[float],
-) -> PriorRow:
-    built_in = choose_prior(PRIOR)
+    max_errors: Sequence[float],
+) -> ModelRow:
+    built_in = choose_model(ENTROPY_MODEL)
     mask, ranges = built_in.mask, built_in.ranges.field
-    prior = pack_prior((mask.field, mask.parameters), (ranges, parameters), bits)
-    lengths = _lengths(prior.ranges.parameters, images, bounds)
-    file = measure_prior(prior, images, bounds).bits_per_point
-    return PriorRow(f"{name}, {bits} bits", len(prior.data), lengths, file)
+    entropy_model = pack_model((mask.field, mask.parameters), (ranges, parameters), bits)
+    lengths = _lengths(entropy_model.ranges.parameters, images, max_errors)
+    file = measure_model(entropy_model, images, max_errors).bits_per_point
+    return ModelRow(f"{name}, {bits} bits", len(entropy_model.data), lengths, file)
 
 
 def _lengths(
-    parameters: Parameters, images: Sequence[RangeImage], bounds: Sequence[float]
+    parameters: Parameters, images: Sequence[RangeImage], max_errors: Sequence[float]
 ) -> dict[float, float]:
-    field = choose_prior(PRIOR).ranges.field
+    field = choose_model(ENTROPY_MODEL).ranges.field
 
-    def bits(image: RangeImage, bound: float) -> float:
-        return 8 * ideal_bytes(field, parameters, image, bound) / image.measured_count
+    def bits(image: RangeImage, max_error: float) -> float:
+        return 8 * ideal_bytes(field, parameters, image, max_error) / image.valid_count
 
-    return {bound: float(np.mean([bits(image, bound) for image in images])) for bound in bounds}
+    return {
+        max_error: float(np.mean([bits(image, max_error) for image in images]))
+        for max_error in max_errors
+    }

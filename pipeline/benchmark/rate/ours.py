@@ -1,8 +1,8 @@
 """QuINR with a guaranteed bound: profile ``bounded``, layer by layer.
 
 The preview is trained once a scan, as no bound changes it; files are those of
-:func:`quinr_lidar.codec.encoding.encode`, byte by byte. Seconds are of the layers that do depend on the
-bound, mask and ranges.
+:func:`quinr_lidar.codec.encoding.encode`, byte by byte. Seconds are of the layers that do depend
+on the bound, mask and ranges.
 """
 
 from __future__ import annotations
@@ -14,33 +14,35 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 
 import quinr_lidar
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded, Known
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encoded, Known
 from pipeline.benchmark.rate.measure import median_seconds
-from pipeline.benchmark.rate.training_sets import PRIOR, Lessons
-from pipeline.models.training import train_prior
+from pipeline.benchmark.rate.training_sets import ENTROPY_MODEL, TrainingSet
+from pipeline.models.training import train_model
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.container import Container, Section, pack, unpack
-from quinr_lidar.entropy.models import Prior, choose_prior, unpack_prior
+from quinr_lidar.entropy.models import EntropyModel, choose_model, unpack_model
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 
 PROFILE = "bounded"
 REPEATS = 5
 CODING = (
-    *("bitstream", "fields", "native", "presets", "priors", "quantum", "training"),
+    *("bitstream", "fields", "native", "presets", "entropy_models", "quantum", "training"),
     *("codec.py", "decoding.py", "field_codec.py", "profiles.py"),
     *("geometry/projection.py", "geometry/range_image.py"),
 )
 """Folders and files of the library that decide what a file is."""
 
 
-def _encode(image: RangeImage, bound: float, *, prior: Prior | None = None) -> Encoded:
+def _encode(
+    image: RangeImage, max_error: float, *, entropy_model: EntropyModel | None = None
+) -> Encoded:
     container, training_seconds = _trained_preview(image)
-    chosen = prior or choose_prior(PRIOR)
+    chosen = entropy_model or choose_model(ENTROPY_MODEL)
 
     def code() -> bytes:
-        mask = pack_mask(image.measured, chosen)
-        ranges = pack_ranges(image.ranges, image.measured, chosen, bound)
+        mask = pack_mask(image.valid, chosen)
+        ranges = pack_ranges(image.ranges, image.valid, chosen, max_error)
         sections = [Section("mask", mask), Section("ranges", ranges)]
         return pack(container.header, [container.require("preview"), *sections])
 
@@ -61,14 +63,14 @@ def _trained_preview(image: RangeImage) -> tuple[Container, float]:
     return unpack(data), time.perf_counter() - began
 
 
-def _decode(data: bytes, known: Known, *, prior: Prior | None = None) -> Decoded:  # noqa: ARG001
-    image = codec.decode(data, priors=() if prior is None else (prior,))
-    return Decoded(image.ranges, image.measured)
+def _decode(data: bytes, known: Known, *, entropy_model: EntropyModel | None = None) -> Decoded:  # noqa: ARG001
+    image = codec.decode(data, entropy_models=() if entropy_model is None else (entropy_model,))
+    return Decoded(image.ranges, image.valid)
 
 
 @cache
 def library_version() -> str:
-    """Of all that decides a file: priors and presets change results without a new version."""
+    """Digest of all that decides a file: models and presets change without a new version."""
     root = Path(quinr_lidar.__file__).parent
     entries = [root / name for name in CODING]
     files = {file for entry in entries for file in (entry, *entry.rglob("*")) if file.is_file()}
@@ -80,42 +82,42 @@ def library_version() -> str:
     return digest.hexdigest()
 
 
-def prior_for(lessons: Lessons) -> Prior:
-    """The built-in prior; for a scan that it has seen, one trained on the others.
+def model_for(training_set: TrainingSet) -> EntropyModel:
+    """The built-in entropy model; for a scan that it has seen, one trained on the others.
 
     Raises:
         QuinrError: training fails, or its folder cannot be written.
     """
-    if not lessons.seen:
-        return choose_prior(PRIOR)
-    return lessons.model(
-        "prior",
+    if not training_set.seen:
+        return choose_model(ENTROPY_MODEL)
+    return training_set.model(
+        "entropy_model",
         [],
-        lambda: train_prior(lessons.images(), lessons.settings),
-        lambda prior: prior.data,
-        unpack_prior,
+        lambda: train_model(training_set.images(), training_set.settings),
+        lambda entropy_model: entropy_model.data,
+        unpack_model,
     )
 
 
-def _unseen(lessons: Lessons) -> Contestant:
-    prior = prior_for(lessons)
-    ways = dict.fromkeys(QUINR.ways, partial(_encode, prior=prior))
-    return replace(UNSEEN, ways=ways, decode=partial(_decode, prior=prior))
+def _unseen(training_set: TrainingSet) -> Baseline:
+    entropy_model = model_for(training_set)
+    ways = dict.fromkeys(QUINR.ways, partial(_encode, entropy_model=entropy_model))
+    return replace(UNSEEN, ways=ways, decode=partial(_decode, entropy_model=entropy_model))
 
 
-QUINR = Contestant(
+QUINR = Baseline(
     "quinr",
     "quINR, bounded",
-    "bound",
+    "max_error",
     {PROFILE: _encode},
     _decode,
     library_version,
     repeats=REPEATS,
 )
-UNSEEN = Contestant(
+UNSEEN = Baseline(
     "quinr-unseen",
-    "quINR, bounded, no prior has seen the scan",
-    "bound",
+    "quINR, bounded, no entropy model has seen the scan",
+    "max_error",
     {},
     None,
     library_version,

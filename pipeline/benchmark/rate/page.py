@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
-from pipeline.benchmark.rate.model_table import PriorRow
+from pipeline.benchmark.rate.model_table import ModelRow
 from pipeline.benchmark.rate.sections import (
     against_section,
     equal_rate_section,
-    priors_section,
+    models_section,
     ranges_section,
     timing_section,
 )
@@ -30,7 +30,7 @@ codec pays for projection and maximum range, which every decoder is told. Severa
 are tried, the smallest file counts. Every file is decoded, and every error is that of the decoded
 scan: one above the bound would be no row but a failure.
 
-- *Image codecs* store `round(range / (2 bound)) + 1` without loss, 0 for unmeasured pixels; bytes
+- *Image codecs* store `round(range / (2 max_error)) + 1` without loss, 0 for invalid pixels; bytes
   of containers do not count. Bounds that need more than 16 bits have no row.
 - *Point codecs* store the points re-created at the pixels' centres, on a grid of cells whose half
   diagonal is the bound; their maximum error is the distance of a point from its decoded self.
@@ -40,11 +40,13 @@ scan: one above the bound would be no row but a failure.
 - *JPEG 2000* knows no bound: it is given rates, and the best PSNR of all its settings counts.
 - D1 RMSE is the root mean squared distance to the nearest point, of the worse direction; Chamfer is
   the mean distance, mean of both directions, not squared. PSNR is the paper's: whole image,
-  unmeasured pixels at the maximum range, which is the peak.
+  invalid pixels at the maximum range, which is the peak.
 - Seconds are of the winning setting on one thread; the search for it is not counted. Those of
   quINR are of mask and ranges: its preview does not depend on the bound and is trained apart.
-- quINR's built-in prior was made from some scans. Where such a scan is measured, it is named below,
-  and "no prior has seen the scan" is quINR with a prior that was trained on the other ones only.
+- quINR's built-in entropy model was made from some scans. Where such a scan is measured, it is
+named below,
+  and "no entropy model has seen the scan" is quINR with an entropy model that was trained on the
+  other ones only.
 
 """
 
@@ -57,7 +59,7 @@ _COLUMNS = {
     "bytes": ("bytes", "{:.0f}"),
     "bits_per_point": ("bits a point", "{:.3f}"),
     "bpp": ("bpp", "{:.3f}"),
-    "max_error_m": ("max error, m", "{:.4f}"),
+    "largest_error_m": ("max error, m", "{:.4f}"),
     "d1_rmse_m": ("D1 RMSE, m", "{:.4f}"),
     "chamfer_m": ("Chamfer, m", "{:.4f}"),
     "psnr_db": ("PSNR, dB", "{:.2f}"),
@@ -68,58 +70,62 @@ _COLUMNS = {
 
 def write_page(
     rows: Sequence[Row],
-    contestants: Sequence[Contestant],
+    baselines: Sequence[Baseline],
     figure: str,
     command: str,
     seen: Collection[str] = (),
-    priors: Sequence[PriorRow] = (),
+    entropy_models: Sequence[ModelRow] = (),
 ) -> str:
     """The page.
 
     Args:
         rows: All of them.
-        contestants: In the order of the tables.
+        baselines: In the order of the tables.
         figure: The plot, relative to the page.
         command: That made all this.
-        seen: Scans from which quINR's built-in prior was made.
-        priors: Of the table of priors, if it was asked for.
+        seen: Scans from which quINR's built-in entropy model was made.
+        entropy_models: Of the table of entropy models, if it was asked for.
     """
     scans = list(dict.fromkeys(row.scan for row in rows))
     parts = [HEAD, f"Made by `{command}`.\n\n![Bits a point against the bound]({figure})\n\n"]
     if seen:
-        parts.append(f"The built-in prior was made from {', '.join(sorted(seen))}.\n")
-    parts += [against_section(rows, contestants, seen), timing_section(rows)]
-    parts += [ranges_section(rows, contestants), _rates(rows, contestants, scans)]
-    parts += [equal_rate_section(rows, contestants, EQUAL_RATE), priors_section(priors)]
+        parts.append(f"The built-in entropy model was made from {', '.join(sorted(seen))}.\n")
+    parts += [against_section(rows, baselines, seen), timing_section(rows)]
+    parts += [ranges_section(rows, baselines), _rates(rows, baselines, scans)]
+    parts += [equal_rate_section(rows, baselines, EQUAL_RATE), models_section(entropy_models)]
     if len(scans) > 1:
         means = mean_rows(rows)
         parts.append(f"\n## Mean of {len(scans)} scans\n\n{OF_MEANS}")
-        parts += [_overview(means, contestants), "\n", _table(means, contestants)]
+        parts += [_overview(means, baselines), "\n", _table(means, baselines)]
     for scan in scans:
         some = [row for row in rows if row.scan == scan]
-        parts += [f"\n## {scan}\n\n", _overview(some, contestants)]
+        parts += [f"\n## {scan}\n\n", _overview(some, baselines)]
     if len(scans) == 1:
-        parts += ["\n", _table(rows, contestants)]
+        parts += ["\n", _table(rows, baselines)]
     parts.append(_failures(rows))
     return "".join(parts)
 
 
-def _overview(rows: Sequence[Row], contestants: Sequence[Contestant]) -> str:
+def _overview(rows: Sequence[Row], baselines: Sequence[Baseline]) -> str:
     """Bits a point by codec and bound."""
-    bounds = sorted({row.setting for row in rows if row.goal == "bound"})
-    if not bounds:
+    max_errors = sorted({row.setting for row in rows if row.goal == "max_error"})
+    if not max_errors:
         return ""
     bits = {(row.codec, row.setting): row.bits_per_point for row in rows}
-    head = ["bits a point", *map(centimetres, bounds)]
+    head = ["bits a point", *map(centimetres, max_errors)]
     body = [
-        [one.title, *(number(bits.get((one.name, bound)), "{:.3f}") for bound in bounds)]
-        for one in contestants
-        if one.goal == "bound" and any((one.name, bound) in bits for bound in bounds)
+        [
+            one.title,
+            *(number(bits.get((one.name, max_error)), "{:.3f}") for max_error in max_errors),
+        ]
+        for one in baselines
+        if one.goal == "max_error"
+        and any((one.name, max_error) in bits for max_error in max_errors)
     ]
     return markdown_table(head, body)
 
 
-def _table(rows: Sequence[Row], contestants: Sequence[Contestant]) -> str:
+def _table(rows: Sequence[Row], baselines: Sequence[Baseline]) -> str:
     head = ["codec", "asked for", *(title for title, _ in _COLUMNS.values()), "setting, layers"]
     body = [
         [
@@ -128,16 +134,16 @@ def _table(rows: Sequence[Row], contestants: Sequence[Contestant]) -> str:
             *(number(getattr(row, name), form) for name, (_, form) in _COLUMNS.items()),
             "; ".join(filter(None, [row.way, layers_of(row)])),
         ]
-        for one in contestants
+        for one in baselines
         for row in sorted(rows, key=lambda row: row.setting)
         if row.codec == one.name and row.error is None
     ]
     return markdown_table(head, body, left=(0, len(head) - 1))
 
 
-def _rates(rows: Sequence[Row], contestants: Sequence[Contestant], scans: Sequence[str]) -> str:
+def _rates(rows: Sequence[Row], baselines: Sequence[Baseline], scans: Sequence[str]) -> str:
     body = []
-    for one in contestants:
+    for one in baselines:
         found = [
             psnr_at([r for r in rows if r.scan == scan], one.name, RATE_SHOWN) for scan in scans
         ]
@@ -159,7 +165,7 @@ def _failures(rows: Sequence[Row]) -> str:
 
 def asked_for(row: Row) -> str:
     """A row's setting for people."""
-    forms = {"bound": centimetres(row.setting), "rate": f"{row.setting:g} bpp"}
+    forms = {"max_error": centimetres(row.setting), "rate": f"{row.setting:g} bpp"}
     return forms.get(row.goal, row.goal)
 
 

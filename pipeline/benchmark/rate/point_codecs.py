@@ -17,7 +17,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encode, Encoded, Known
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encode, Encoded, Known
 from pipeline.benchmark.rate.image_codecs import ZSTD_LEVEL
 from pipeline.benchmark.rate.quantiser import point_step
 from quinr_lidar import RangeImage
@@ -31,20 +31,20 @@ LAS_FORMATS = {0: "1.2", 6: "1.4"}
 """Point formats with the version of LAS that has them; those of fewest other fields."""
 
 
-def _grid_points(image: RangeImage, bound: float) -> NDArray[np.float64]:
+def _grid_points(image: RangeImage, max_error: float) -> NDArray[np.float64]:
     """Points [N, 3] in units of the grid."""
-    return image.projection.back_project(image).astype(np.float64) / point_step(bound)
+    return image.projection.back_project(image).astype(np.float64) / point_step(max_error)
 
 
-def _encode_draco(image: RangeImage, bound: float, *, level: int) -> Encoded:
-    points = _grid_points(image, bound)
+def _encode_draco(image: RangeImage, max_error: float, *, level: int) -> Encoded:
+    points = _grid_points(image, max_error)
     cells = np.rint(points)
     origin = cells.min(axis=0)
     bits = max(1, int((cells.max(axis=0) - origin).max()).bit_length())
     if max(bits, int(np.abs(cells).max()).bit_length()) > DRACO_BITS:
         raise GeometryError(
-            f"bound {bound:g} m: expected {DRACO_BITS} bits a coordinate at most, as Draco takes "
-            f"float32, got {bits}"
+            f"bound {max_error:g} m: expected {DRACO_BITS} bits a coordinate at most, as Draco "
+            f"takes float32, got {bits}"
         )
     data = DracoPy.encode(
         # Draco drops equal points, so those of a cell stay apart; half way to its centre no
@@ -69,12 +69,12 @@ def _lexical_order(cells: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.lexsort(cells.T)
 
 
-def _encode_laszip(image: RangeImage, bound: float, *, point_format: int) -> Encoded:
-    cells = np.rint(_grid_points(image, bound))
+def _encode_laszip(image: RangeImage, max_error: float, *, point_format: int) -> Encoded:
+    cells = np.rint(_grid_points(image, max_error))
     if np.abs(cells).max() > np.iinfo(np.int32).max:
-        raise GeometryError(f"bound {bound:g} m: LAS takes 32 bits a coordinate")
+        raise GeometryError(f"bound {max_error:g} m: LAS takes 32 bits a coordinate")
     header = laspy.LasHeader(point_format=point_format, version=LAS_FORMATS[point_format])
-    header.scales = np.full(3, point_step(bound))
+    header.scales = np.full(3, point_step(max_error))
     header.offsets = np.zeros(3)
     scan = laspy.LasData(header)
     for name, column in zip("XYZ", cells.T, strict=True):
@@ -113,9 +113,9 @@ _LASZIP: dict[str, Encode] = {
 }
 
 POINT_CODECS = (
-    Contestant("draco", "Draco", "bound", _DRACO, _decode_draco, _versions("DracoPy")),
-    Contestant("laszip", "LASzip", "bound", _LASZIP, _decode_laszip, _versions("laspy", "lazrs")),
-    Contestant(
+    Baseline("draco", "Draco", "max_error", _DRACO, _decode_draco, _versions("DracoPy")),
+    Baseline("laszip", "LASzip", "max_error", _LASZIP, _decode_laszip, _versions("laspy", "lazrs")),
+    Baseline(
         "zstd-points",
         "zstd, level 19, float32 points, byte planes",
         "lossless",

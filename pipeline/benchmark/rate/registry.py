@@ -1,8 +1,8 @@
-"""All contestants by name. Needs the packages of the ``bench`` extra."""
+"""All baselines by name. Needs the packages of the ``bench`` extra."""
 
 from __future__ import annotations
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.code_length import FIELD, MLP
 from pipeline.benchmark.rate.context_mixing import CONTEXT_MIXING
 from pipeline.benchmark.rate.image_codecs import IMAGE_CODECS
@@ -14,7 +14,7 @@ from pipeline.benchmark.rate.whole_image import WHOLE_IMAGE
 _OURS = (QUINR, UNSEEN)
 _MODELS = (FIELD, MLP, CONTEXT_MIXING)
 
-CONTESTANTS: dict[str, Contestant] = {
+BASELINES: dict[str, Baseline] = {
     one.name: one
     for one in (*_OURS, *_MODELS, *IMAGE_CODECS, *POINT_CODECS, *WHOLE_IMAGE, *JPEG_2000)
 }

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.measure import Row, measure
-from pipeline.benchmark.rate.registry import CONTESTANTS
-from pipeline.benchmark.rate.training_sets import Lessons, lessons_for
+from pipeline.benchmark.rate.registry import BASELINES
+from pipeline.benchmark.rate.training_sets import TrainingSet, training_set_for
 from pipeline.benchmark.timing import torch_threads
 from pipeline.datasets.sources import is_picture, read_source
 from pipeline.jobs.workers import new_pool
@@ -40,9 +40,9 @@ class Job:
         path: A scan.
         scan: Its label.
         digest: SHA-256 of the scan.
-        codec: A contestant's name.
-        setting: Of the contestant.
-        lessons: For a contestant that learns.
+        codec: A baseline's name.
+        setting: Of the baseline.
+        training_set: For a baseline that learns.
     """
 
     path: Path
@@ -50,47 +50,47 @@ class Job:
     digest: str
     codec: str
     setting: float
-    lessons: Lessons | None = None
+    training_set: TrainingSet | None = None
 
     @property
     def key(self) -> str:
-        """The same in every run, unless scan, contestant or its software change: 16 digits."""
-        one = CONTESTANTS[self.codec]
+        """The same in every run, unless scan, baseline or its software change: 16 digits."""
+        one = BASELINES[self.codec]
         described = [EDITION, self.digest, self.codec, self.setting]
         described += [sorted(one.ways), one.version()]
-        described += [self.lessons.described()] if self.lessons else []
+        described += [self.training_set.described()] if self.training_set else []
         return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
 
 
 def plan(
     scans: Sequence[Path],
     codecs: Sequence[str],
-    bounds: Sequence[float],
+    max_errors: Sequence[float],
     models: Path = Path("models"),
 ) -> list[Job]:
     """Every job, scan by scan.
 
     Args:
         scans: Velodyne scans (.bin).
-        codecs: Names of contestants; all but the optional ones where there is none.
-        bounds: Largest errors allowed, metres.
+        codecs: Names of baselines; all but the optional ones where there is none.
+        max_errors: Largest errors allowed, metres.
         models: Folder for those that learn.
 
     Raises:
         DatasetError: an unknown name, a picture, a bound that is not positive, or nothing to learn
-            from for a contestant that learns.
+            from for a baseline that learns.
         StorageError: a scan cannot be read.
     """
-    unknown = [name for name in codecs if name not in CONTESTANTS]
+    unknown = [name for name in codecs if name not in BASELINES]
     if unknown:
         raise DatasetError(
-            f"codecs: expected some of {', '.join(CONTESTANTS)}, got {', '.join(unknown)}"
+            f"codecs: expected some of {', '.join(BASELINES)}, got {', '.join(unknown)}"
         )
-    wrong = [bound for bound in bounds if not 0 < bound < float("inf")]
+    wrong = [max_error for max_error in max_errors if not 0 < max_error < float("inf")]
     if wrong:
         raise DatasetError(f"bounds: expected metres above 0, got {wrong[0]:g}")
     chosen = [
-        one for name, one in CONTESTANTS.items() if name in codecs or not (codecs or one.optional)
+        one for name, one in BASELINES.items() if name in codecs or not (codecs or one.optional)
     ]
     digests = {path: sha256_of(_scan_bytes(path)) for path in scans}
     known = {digest: path for path, digest in digests.items()}
@@ -98,10 +98,10 @@ def plan(
     for path, label in _labelled(list(digests)):
         digest = digests[path]
         for one in chosen:
-            lessons = lessons_for(digest, known, models) if one.taught else None
+            training_set = training_set_for(digest, known, models) if one.taught else None
             jobs += [
-                Job(path, label, digest, one.name, setting, lessons)
-                for setting in _settings(one, bounds)
+                Job(path, label, digest, one.name, setting, training_set)
+                for setting in _settings(one, max_errors)
             ]
     return jobs
 
@@ -155,19 +155,19 @@ def run_jobs(
 
 
 def run_job(job: Job) -> Row:
-    """Measure one job; what a contestant cannot do, or fails at, is a row with an error.
+    """Measure one job; what a baseline cannot do, or fails at, is a row with an error.
 
     Raises:
         QuinrError: the scan cannot be read.
     """
     image = read_image(job.path)
-    contestant = CONTESTANTS[job.codec]
+    baseline = BASELINES[job.codec]
     row: dict[str, Any] = {"key": job.key, "scan": job.scan, "codec": job.codec}
-    row |= {"goal": contestant.goal, "setting": job.setting, "points": image.measured_count}
+    row |= {"goal": baseline.goal, "setting": job.setting, "points": image.valid_count}
     try:
-        if contestant.taught and job.lessons:
-            contestant = contestant.taught(job.lessons)
-        return Row(**row, **measure(image, contestant, job.setting))
+        if baseline.taught and job.training_set:
+            baseline = baseline.taught(job.training_set)
+        return Row(**row, **measure(image, baseline, job.setting))
     except QuinrError as error:
         return Row(**row, error=str(error))
     except Exception as error:  # each codec has exceptions of its own
@@ -184,9 +184,10 @@ def _measured(jobs: Sequence[Job], workers: int) -> Iterator[Row]:
             yield future.result()
 
 
-def _settings(one: Contestant, bounds: Sequence[float]) -> Sequence[float]:
+def _settings(one: Baseline, max_errors: Sequence[float]) -> Sequence[float]:
     return (
-        one.settings or {"bound": sorted(set(bounds)), "rate": RATES, "lossless": (0.0,)}[one.goal]
+        one.settings
+        or {"max_error": sorted(set(max_errors)), "rate": RATES, "lossless": (0.0,)}[one.goal]
     )
 
 

@@ -5,57 +5,60 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from statistics import fmean
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
-from pipeline.benchmark.rate.model_table import PriorRow
+from pipeline.benchmark.rate.model_table import ModelRow
 from pipeline.benchmark.rate.summary import OURS, PEERS, fair_rows, mean_rows, savings
 
 SEEN = " *"
 
 
 def against_section(
-    rows: Sequence[Row], contestants: Sequence[Contestant], seen: Collection[str]
+    rows: Sequence[Row], baselines: Sequence[Baseline], seen: Collection[str]
 ) -> str:
     """Our bits against each peer's, scan by scan."""
     fair = fair_rows(rows, seen)
-    titles = {one.name: one.title for one in contestants}
+    titles = {one.name: one.title for one in baselines}
     parts = []
     for peer in PEERS:
         total = savings(fair, OURS, peer)
         if not total:
             continue
-        bounds = [one.bound for one in total]
+        max_errors = [one.max_error for one in total]
         body = []
         for scan in dict.fromkeys(row.scan for row in rows):
             found = savings([row for row in fair if row.scan == scan], OURS, peer)
-            percent = {one.bound: one.mean for one in found}
+            percent = {one.max_error: one.mean for one in found}
             if not percent:
                 continue
-            cells = [number(percent.get(bound), "{:+.1f}") for bound in bounds]
+            cells = [number(percent.get(max_error), "{:+.1f}") for max_error in max_errors]
             body.append([scan + SEEN * (scan in seen), *cells])
         body.append(["mean", *(f"{one.mean:+.1f}" for one in total)])
         body.append(["worst", *(f"{one.worst:+.1f}" for one in total)])
-        parts.append(markdown_table([titles[peer], *map(centimetres, bounds)], body))
+        parts.append(markdown_table([titles[peer], *map(centimetres, max_errors)], body))
     if not parts:
         return ""
     text = (
         "Bits of quINR's files less those of the other's, percent of the latter. Of scans marked "
-        "with a star, from which the built-in prior was made, the figures are those of priors "
-        "that were trained on the other ones; where there are none, the scan has no row.\n\n"
+        "with a star, from which the built-in entropy model was made, the figures are those of entropy "
+        "models that were trained on the other ones; where there are none, the scan has no row.\n\n"
     )
     return "\n## quINR against JPEG XL\n\n" + text + "\n".join(parts)
 
 
-def ranges_section(rows: Sequence[Row], contestants: Sequence[Contestant]) -> str:
+def ranges_section(rows: Sequence[Row], baselines: Sequence[Baseline]) -> str:
     """Bits of the ranges alone: files and code lengths by models, all on the same pixels."""
-    means = [row for row in mean_rows(rows) if row.goal == "bound" and "ranges" in row.parts]
-    bounds = sorted({row.setting for row in means})
+    means = [row for row in mean_rows(rows) if row.goal == "max_error" and "ranges" in row.parts]
+    max_errors = sorted({row.setting for row in means})
     bits = {(row.codec, row.setting): 8 * row.parts["ranges"] / row.points for row in means}
     body = [
-        [one.title, *(number(bits.get((one.name, bound)), "{:.3f}") for bound in bounds)]
-        for one in contestants
-        if any((one.name, bound) in bits for bound in bounds)
+        [
+            one.title,
+            *(number(bits.get((one.name, max_error)), "{:.3f}") for max_error in max_errors),
+        ]
+        for one in baselines
+        if any((one.name, max_error) in bits for max_error in max_errors)
     ]
     if len(body) < 2:
         return ""
@@ -66,7 +69,7 @@ def ranges_section(rows: Sequence[Row], contestants: Sequence[Contestant]) -> st
         "field and the same inputs, mixture, scans and training; both without the adaptation "
         "that quINR's files have on top. Neither has seen the scan it codes.\n\n"
     )
-    head = ["bits a point", *map(centimetres, bounds)]
+    head = ["bits a point", *map(centimetres, max_errors)]
     return "\n## The ranges layer alone\n\n" + text + markdown_table(head, body)
 
 
@@ -87,12 +90,12 @@ def timing_section(rows: Sequence[Row]) -> str:
     return f"\n## quINR's seconds\n\n{text}\n\n" + markdown_table(head, body)
 
 
-def equal_rate_section(rows: Sequence[Row], contestants: Sequence[Contestant], bpp: float) -> str:
+def equal_rate_section(rows: Sequence[Row], baselines: Sequence[Baseline], bpp: float) -> str:
     """PSNR of all that were asked for the same rate."""
     scans = list(dict.fromkeys(row.scan for row in rows))
     quality = {(row.codec, row.scan): row.psnr_db for row in rows if _asked(row, bpp)}
     body = []
-    for one in contestants:
+    for one in baselines:
         found = [quality.get((one.name, scan)) for scan in scans]
         known = [value for value in found if value is not None]
         if known:
@@ -113,26 +116,26 @@ def _milliseconds(row: Row) -> list[float | None]:
     return [None if one is None else 1e3 * one for one in (row.encode_seconds, row.decode_seconds)]
 
 
-def priors_section(priors: Sequence[PriorRow]) -> str:
-    """What one prior for all bounds loses, and what its rounding costs."""
-    if not priors:
+def models_section(entropy_models: Sequence[ModelRow]) -> str:
+    """What one entropy model for all bounds loses, and what its rounding costs."""
+    if not entropy_models:
         return ""
-    bounds = sorted({bound for row in priors for bound in row.code_length})
+    max_errors = sorted({max_error for row in entropy_models for max_error in row.code_length})
     body = [
         [
             row.name,
             number(row.bytes, "{:d}"),
-            *(number(row.code_length.get(bound), "{:.4f}") for bound in bounds),
-            *(number(row.file.get(bound), "{:.4f}") for bound in bounds),
+            *(number(row.code_length.get(max_error), "{:.4f}") for max_error in max_errors),
+            *(number(row.file.get(max_error), "{:.4f}") for max_error in max_errors),
         ]
-        for row in priors
+        for row in entropy_models
     ]
-    head = ["prior", "bytes"]
-    head += [f"field, {centimetres(bound)}" for bound in bounds]
-    head += [f"layer, {centimetres(bound)}" for bound in bounds]
+    head = ["entropy_model", "bytes"]
+    head += [f"field, {centimetres(max_error)}" for max_error in max_errors]
+    head += [f"layer, {centimetres(max_error)}" for max_error in max_errors]
     text = (
-        "Bits a point on the scans that the built-in prior has not seen: by the field's "
+        "Bits a point on the scans that the built-in entropy model has not seen: by the field's "
         "probabilities alone, and of the ranges layer, which adapts to the scan as well. These "
-        "priors learnt from the scans of the built-in one, in fewer steps.\n\n"
+        "entropy models learnt from the scans of the built-in one, in fewer steps.\n\n"
     )
-    return "\n## Priors\n\n" + text + markdown_table(head, body)
+    return "\n## Entropy models\n\n" + text + markdown_table(head, body)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from pipeline.benchmark.rate.baselines import Contestant
+from pipeline.benchmark.rate.baselines import Baseline
 from pipeline.benchmark.rate.measure import Row
 
 MEAN = "mean"
@@ -15,7 +15,7 @@ MEANT = (
     "bytes",
     "bits_per_point",
     "bpp",
-    "max_error_m",
+    "largest_error_m",
     "d1_rmse_m",
     "chamfer_m",
     "psnr_db",
@@ -30,16 +30,16 @@ PEERS = ("jpeg-xl", "jpeg-xl-10")
 
 @dataclass(frozen=True)
 class Saving:
-    """Bits of a contestant against another's at one bound, percent; negative is fewer.
+    """Bits of a baseline against another's at one bound, percent; negative is fewer.
 
     Attributes:
-        bound: Metres.
+        max_error: Metres.
         mean: Over scans.
-        worst: Of the scan that is worst for the contestant.
+        worst: Of the scan that is worst for the baseline.
         scans: That have both.
     """
 
-    bound: float
+    max_error: float
     mean: float
     worst: float
     scans: int
@@ -51,7 +51,7 @@ def measured_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def mean_rows(rows: Sequence[Row]) -> list[Row]:
-    """A row for each contestant and setting: the mean over scans, and the largest maximum error.
+    """A row for each baseline and setting: the mean over scans, and the largest maximum error.
 
     Only settings that succeeded on every scan of ``rows`` count: a mean over fewer would be of
     other, perhaps easier, scans.
@@ -64,35 +64,35 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def savings(rows: Sequence[Row], name: str, other: str) -> list[Saving]:
-    """How a contestant's bits compare with another's, by rising bound.
+    """How a baseline's bits compare with another's, by rising bound.
 
     Args:
         rows: Of any scans; those that failed do not count.
-        name: The contestant.
+        name: The baseline.
         other: Whom it is held against.
     """
     sizes = {
         (row.codec, row.setting, row.scan): row.bits_per_point
         for row in measured_rows(rows)
-        if row.goal == "bound" and row.bits_per_point is not None
+        if row.goal == "max_error" and row.bits_per_point is not None
     }
     found = []
-    for bound in sorted({setting for codec, setting, _ in sizes if codec == name}):
+    for max_error in sorted({setting for codec, setting, _ in sizes if codec == name}):
         percents = [
-            100 * (bits / sizes[other, bound, scan] - 1)
+            100 * (bits / sizes[other, max_error, scan] - 1)
             for (codec, setting, scan), bits in sizes.items()
-            if (codec, setting) == (name, bound) and (other, bound, scan) in sizes
+            if (codec, setting) == (name, max_error) and (other, max_error, scan) in sizes
         ]
         if percents:
-            found.append(Saving(bound, fmean(percents), max(percents), len(percents)))
+            found.append(Saving(max_error, fmean(percents), max(percents), len(percents)))
     return found
 
 
 def fair_rows(rows: Sequence[Row], seen: Collection[str]) -> list[Row]:
-    """Our rows that count: of a scan that the built-in prior has seen, those of another prior.
+    """Our rows that count: of a scan that the built-in model has seen, those of another model.
 
     Args:
-        rows: Of any contestants.
+        rows: Of any baselines.
         seen: Names of those scans.
 
     Returns:
@@ -111,18 +111,18 @@ def fair_rows(rows: Sequence[Row], seen: Collection[str]) -> list[Row]:
 def saving_line(rows: Sequence[Row], name: str, other: str) -> str:
     """:func:`savings` in words."""
     parts = [
-        f"{100 * one.bound:g} cm {one.mean:+.1f} % (worst {one.worst:+.1f} %)"
+        f"{100 * one.max_error:g} cm {one.mean:+.1f} % (worst {one.worst:+.1f} %)"
         for one in savings(rows, name, other)
     ]
-    return f"bits of {name} against {other}: {', '.join(parts) or 'not measured'}"
+    return f"bits of {name} against {other}: {', '.join(parts) or 'not valid'}"
 
 
 def psnr_at(rows: Sequence[Row], codec: str, bpp: float) -> float | None:
-    """PSNR of a contestant at a rate, linear in log bits between its rows on one scan.
+    """PSNR of a baseline at a rate, linear in log bits between its rows on one scan.
 
     Args:
         rows: Of one scan, or means.
-        codec: The contestant's name.
+        codec: The baseline's name.
         bpp: Bits a pixel, > 0.
 
     Returns:
@@ -144,16 +144,16 @@ def psnr_at(rows: Sequence[Row], codec: str, bpp: float) -> float | None:
     return interpolated_psnr(rising, bpp) if rising else None
 
 
-def curves(rows: Sequence[Row], contestants: Sequence[Contestant]) -> list[dict[str, Any]]:
+def curves(rows: Sequence[Row], baselines: Sequence[Baseline]) -> list[dict[str, Any]]:
     """Rows in the form that plotters of rate-distortion results read.
 
-    A curve for each contestant and scan; where there are several scans, also of their mean.
+    A curve for each baseline and scan; where there are several scans, also of their mean.
     """
     scans = list(dict.fromkeys(row.scan for row in rows))
     means = mean_rows(rows) if len(scans) > 1 else []
     found = []
     for scan in [*scans, *([MEAN] if means else [])]:
-        for one in contestants:
+        for one in baselines:
             some = [r for r in (*rows, *means) if (r.scan, r.codec) == (scan, one.name)]
             done = sorted(measured_rows(some), key=lambda row: row.setting)
             if not some:
@@ -176,7 +176,9 @@ def _mean(rows: Sequence[Row]) -> Row:
     for name in MEANT:
         values = [value for row in rows if (value := getattr(row, name)) is not None]
         whole = len(values) == len(rows)
-        figures[name] = (max(values) if name == "max_error_m" else fmean(values)) if whole else None
+        figures[name] = (
+            (max(values) if name == "largest_error_m" else fmean(values)) if whole else None
+        )
     layers = dict.fromkeys(name for row in rows for name in row.parts)
     parts = {name: fmean(row.parts.get(name, 0) for row in rows) for name in layers}
     points = round(fmean(row.points for row in rows))

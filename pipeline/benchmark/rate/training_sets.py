@@ -1,7 +1,7 @@
-"""What contestants may learn from: the scans behind quINR's built-in prior, but the one coded.
+"""What baselines may learn from: the scans behind the built-in model, but the one coded.
 
-A scan that the prior has seen says little of scans it has not. So for each such scan models are
-trained on the others, and kept on disk.
+A scan that the entropy model has seen says little of scans it has not. So for each such scan
+models are trained on the others, and kept on disk.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.models.scans import read_variants
-from pipeline.models.training import PriorSettings
+from pipeline.models.training import ModelSettings
 from pipeline.storage.files import read_bytes, write_atomically
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import DatasetError
 
-PRIOR = "hdl64"
+ENTROPY_MODEL = "hdl64"
 
-QUICK, QUICK_COPIES = PriorSettings(mask_steps=2000, range_steps=6000), 6
-"""Of trainings without one of the scans: shorter than the built-in prior's."""
+QUICK, QUICK_COPIES = ModelSettings(mask_steps=2000, range_steps=6000), 6
+"""Of trainings without one of the scans: shorter than the built-in entropy model's."""
 
 Model = TypeVar("Model")
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the built-in prior was made.
+    """How the built-in entropy model was made.
 
     Attributes:
         learnt: Names of the scans it learnt from, by SHA-256.
@@ -40,29 +40,31 @@ class Provenance:
     """
 
     learnt: Mapping[str, str]
-    settings: PriorSettings
+    settings: ModelSettings
     copies: int
 
 
 @cache
 def provenance() -> Provenance:
-    """Of the built-in prior, as ``quinr train-prior`` wrote it down."""
-    text = (resources.files("quinr_lidar.entropy") / "built_in" / f"{PRIOR}.json").read_text()
+    """Of the built-in entropy model, as ``quinr train-model`` wrote it down."""
+    text = (
+        resources.files("quinr_lidar.entropy") / "built_in" / f"{ENTROPY_MODEL}.json"
+    ).read_text()
     about = json.loads(text)
-    known = {field.name for field in fields(PriorSettings)}
+    known = {field.name for field in fields(ModelSettings)}
     settings = {name: value for name, value in about["settings"].items() if name in known}
     learnt = {scan["sha256"]: scan["file"] for scan in about["learnt"]}
-    return Provenance(learnt, PriorSettings(**settings), about["settings"]["copies"])
+    return Provenance(learnt, ModelSettings(**settings), about["settings"]["copies"])
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingSet:
     """What is learnt from before a scan is coded.
 
     Attributes:
         folder: Of models.
         scans: Paths by SHA-256, without the scan that is coded.
-        seen: Whether the built-in prior learnt from the scan that is coded.
+        seen: Whether the built-in entropy model learnt from the scan that is coded.
         settings: Of training.
         copies: Images a scan.
     """
@@ -70,7 +72,7 @@ class Lessons:
     folder: Path
     scans: tuple[tuple[str, Path], ...]
     seen: bool
-    settings: PriorSettings
+    settings: ModelSettings
     copies: int
 
     def images(self) -> list[RangeImage]:
@@ -113,7 +115,7 @@ class Lessons:
         return unpack(read_bytes(path))
 
 
-def lessons_for(digest: str, scans: Mapping[str, Path], folder: Path) -> Lessons:
+def training_set_for(digest: str, scans: Mapping[str, Path], folder: Path) -> TrainingSet:
     """Lessons before a scan is coded.
 
     Args:
@@ -122,11 +124,11 @@ def lessons_for(digest: str, scans: Mapping[str, Path], folder: Path) -> Lessons
         folder: Of models.
 
     Raises:
-        DatasetError: a scan of the built-in prior is not at hand.
+        DatasetError: a scan of the built-in entropy model is not at hand.
     """
     made = provenance()
     seen = digest in made.learnt
-    return Lessons(
+    return TrainingSet(
         folder,
         tuple((one, path) for one, path in scans_to_learn(scans) if one != digest),
         seen,
@@ -136,7 +138,7 @@ def lessons_for(digest: str, scans: Mapping[str, Path], folder: Path) -> Lessons
 
 
 def scans_to_learn(scans: Mapping[str, Path]) -> tuple[tuple[str, Path], ...]:
-    """Those of the built-in prior, paths by SHA-256.
+    """Those of the built-in entropy model, paths by SHA-256.
 
     Args:
         scans: All scans at hand, by SHA-256.
@@ -148,7 +150,7 @@ def scans_to_learn(scans: Mapping[str, Path]) -> tuple[tuple[str, Path], ...]:
     missing = [name for digest, name in learnt.items() if digest not in scans]
     if missing:
         raise DatasetError(
-            "what learns does so from the scans of the built-in prior; "
+            "what learns does so from the scans of the built-in entropy model; "
             f"give these as well: {', '.join(missing)}"
         )
     return tuple((digest, scans[digest]) for digest in learnt)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded, Known
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encoded, Known
 from pipeline.benchmark.rate.ours import library_version
-from pipeline.benchmark.rate.training_sets import PRIOR
+from pipeline.benchmark.rate.training_sets import ENTROPY_MODEL
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.codec.profiles import PROFILES, Profile, get_profile
 from quinr_lidar.container import Header, Section, pack
-from quinr_lidar.entropy.models import choose_prior
+from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.mask import pack_mask
 
@@ -43,8 +43,8 @@ def _encode_paper(image: RangeImage, bpp: float) -> Encoded:
 
 def _encode_preview(image: RangeImage, bpp: float) -> Encoded:
     # The budget of a profile is of the preview: the mask has to be taken off it.
-    header = Header(image.projection, image.fill)
-    mask = Section("mask", pack_mask(image.measured, choose_prior(PRIOR)))
+    header = Header(image.projection, image.no_return)
+    mask = Section("mask", pack_mask(image.valid, choose_model(ENTROPY_MODEL)))
     preview = Section("preview", b"")
     further = len(pack(header, [preview, mask])) - len(pack(header, [preview]))
     size = _budget(image, bpp) - further
@@ -70,11 +70,11 @@ def _decode_whole(data: bytes, known: Known) -> Decoded:  # noqa: ARG001
 
 def _decode_points(data: bytes, known: Known) -> Decoded:  # noqa: ARG001
     image = codec.decode(data)
-    return Decoded(image.ranges, image.measured)
+    return Decoded(image.ranges, image.valid)
 
 
 WHOLE_IMAGE = (
-    Contestant(
+    Baseline(
         "quinr-paper",
         "quINR, whole image as in the paper",
         "rate",
@@ -84,7 +84,7 @@ WHOLE_IMAGE = (
         settings=RATES,
         optional=True,
     ),
-    Contestant(
+    Baseline(
         "quinr-preview",
         "quINR, preview and mask",
         "rate",

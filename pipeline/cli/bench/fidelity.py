@@ -33,7 +33,7 @@ def fidelity(
         str | None, typer.Option(help="Sequence of a data set that has several.")
     ] = None,
     frames: Annotated[int, typer.Option(min=2, help="How many, from the first.")] = 40,
-    bound: Annotated[
+    max_error: Annotated[
         list[float], typer.Option(help="Metres; repeatable. 0.5 to 0.01 by default.")
     ] = [],  # noqa: B006 (typer copies it)
     preview: Annotated[
@@ -58,14 +58,14 @@ def fidelity(
         else:
             drive = source
         chosen = _frames(drive, sequence, frames)
-        document = _run(chosen, bound, preview or None, repeats, quiet=json)
+        document = _run(chosen, max_error, preview or None, repeats, quiet=json)
     document["source"] = str(source or "synthetic drive")
     command = " ".join(
         [
             "quinr bench fidelity",
             *([] if source is None else ["SOURCE"]),
             f"--frames {len(chosen)} --repeats {repeats} --preview '{preview}'",
-            *(f"--bound {one:g}" for one in bound),
+            *(f"--max-error {one:g}" for one in max_error),
         ]
     )
     from pipeline.benchmark.fidelity_page import page
@@ -83,14 +83,14 @@ def fidelity(
 
 def _run(
     frames: Sequence[BenchFrame],
-    bounds: Sequence[float],
+    max_errors: Sequence[float],
     preview: str | None,
     repeats: int,
     *,
     quiet: bool,
 ) -> dict[str, Any]:
     # torch takes seconds to import, and every command imports this module.
-    from pipeline.benchmark.fidelity import BOUNDS, FidelityBench, contestants
+    from pipeline.benchmark.fidelity import BOUNDS, FidelityBench, baselines
     from pipeline.benchmark.fidelity_page import drift_verdict
 
     with tqdm(total=len(frames), desc="bench fidelity", unit="frame", disable=quiet) as bar:
@@ -98,7 +98,7 @@ def _run(
         def advance() -> None:
             bar.update()
 
-        chosen = contestants(bounds or BOUNDS, preview)
+        chosen = baselines(max_errors or BOUNDS, preview)
         result = FidelityBench(frames, chosen, repeats, progress=advance).run()
     document = {
         "name": NAME,

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pipeline.benchmark.kernel import bench_kernel
 from pipeline.benchmark.training import FitBench
 from pipeline.cli.bench.fidelity import fidelity
-from pipeline.cli.bench.nightly import night
+from pipeline.cli.bench.nightly import nightly
 from pipeline.cli.bench.paper import paper
 from pipeline.cli.bench.rate import rate
 from pipeline.cli.bench.shots import shots
@@ -39,7 +39,7 @@ app.command()(shots)
 app.command()(paper)
 app.command()(rate)
 app.command()(fidelity)
-app.command()(night)
+app.command()(nightly)
 app.command(name="small-images")(small_images)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")]

@@ -1,4 +1,4 @@
-"""``quinr bench night``: the command."""
+"""``quinr bench nightly``: the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from quinr_lidar.errors import BackendError
 _PARTS = 5
 
 
-def night(
+def nightly(
     frames: Annotated[int, typer.Option(min=16, help="Of the drive; KITTI 00 has 4541.")] = 4541,
     points: Annotated[int, typer.Option(min=1, help="Of a scan.")] = 300,
     jobs: Annotated[
@@ -29,14 +29,14 @@ def night(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Measure what a night costs beside its encoding: Prefect's time, memory, database.
+    """Measure what a nightly run costs beside its encoding: Prefect's time, memory, database.
 
     Copies of a few small scans are archived with a field of one step, by the flow and by the same
     workers without Prefect; needs the extra bench, and about a quarter of an hour for 4,541 frames.
-    Example: `quinr bench night --frames 800 --jobs 2`
+    Example: `quinr bench nightly --frames 800 --jobs 2`
     """
     try:
-        from pipeline.benchmark.nightly import bench_night
+        from pipeline.benchmark.nightly import bench_nightly
     except ModuleNotFoundError as error:
         raise BackendError(
             f"{error.name} is not installed: pip install 'quinr-lidar[bench]'"
@@ -44,21 +44,25 @@ def night(
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        tqdm(total=_PARTS, desc="bench night", unit="part", disable=json) as bar,
+        tqdm(total=_PARTS, desc="bench nightly", unit="part", disable=json) as bar,
     ):
 
         def begin(name: str) -> None:
             bar.set_postfix_str(name)
             bar.update()
 
-        result = bench_night(
+        result = bench_nightly(
             Path(folder),
             frames=frames,
             points=points,
             jobs=jobs or available_cores(),
             progress=begin,
         )
-    document = {"name": "night", "description": "What a night costs beside its encoding", **result}
+    document = {
+        "name": "nightly",
+        "description": "What a nightly run costs beside its encoding",
+        **result,
+    }
     if out:
         write_json_atomically(out, document)
     if json:

@@ -48,7 +48,7 @@ def paper(
     ] = Path("data/results"),
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of every field.")] = 3,
     sizes: Annotated[str | None, typer.Option(help="Only these bytes, e.g. 100,200.")] = None,
-    contestants: Annotated[str | None, typer.Option(help="Only these, e.g. quinr,siren.")] = None,
+    baselines: Annotated[str | None, typer.Option(help="Only these, e.g. quinr,siren.")] = None,
     codecs: Annotated[bool, typer.Option(help="JPEG 2000 and the like as well.")] = True,
     quick: Annotated[
         bool, typer.Option("--quick", help="A look: two sources, small sizes, short trainings.")
@@ -67,7 +67,7 @@ def paper(
     every point is kept in points.jsonl beside the results.
     Example: `quinr bench paper --quick -o data/quick`
     """
-    plan = _plan(sources, seeds, sizes, contestants, codecs=codecs, quick=quick)
+    plan = _plan(sources, seeds, sizes, baselines, codecs=codecs, quick=quick)
     total = len(plan.jobs())
     with tqdm(total=total, desc="bench paper", unit="point", disable=json) as bar:
 
@@ -94,14 +94,14 @@ def _plan(
     sources: list[Path] | None,
     seeds: int,
     sizes: str | None,
-    contestants: str | None,
+    baselines: str | None,
     *,
     codecs: bool,
     quick: bool,
 ) -> Plan:
     found = tuple(sources or _papers_sources())
     chosen = None if sizes is None else tuple(int(size) for size in sizes.split(","))
-    names = None if contestants is None else tuple(contestants.split(","))
+    names = None if baselines is None else tuple(baselines.split(","))
     if quick:
         first = [p for p in found if p.suffix == ".bin"][:1] + [
             p for p in found if p.suffix != ".bin"
@@ -157,7 +157,7 @@ def _rows(curves: list[Curve]) -> list[dict[str, Any]]:
     return [
         {
             "source": curve.source,
-            "contestant": curve.title,
+            "baseline": curve.title,
             "bytes": round(point.bytes),
             "bpp": point.bpp,
             "psnr_db": point.psnr_db,

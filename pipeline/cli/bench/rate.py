@@ -16,7 +16,7 @@ from quinr_lidar.errors import BackendError, DatasetError
 
 if TYPE_CHECKING:
     from pipeline.benchmark.rate.measure import Row
-    from pipeline.benchmark.rate.model_table import PriorRow
+    from pipeline.benchmark.rate.model_table import ModelRow
     from pipeline.benchmark.rate.run import Job
 
 NAME, DESCRIPTION = "rate", "Bits for a guaranteed maximum error"
@@ -29,15 +29,15 @@ def rate(
         Path,
         typer.Option("--out", "-o", help="Folder of rows, JSON and figure; OUT.md is the page."),
     ],
-    bound: Annotated[
+    max_error: Annotated[
         list[float],
         typer.Option(help="Largest error allowed, metres; repeatable. 0.005 to 0.5 by default."),
     ] = [],  # noqa: B006 (typer copies it)
     codec: Annotated[
         list[str], typer.Option(help="Only this one, for instance jpeg-xl; repeatable.")
     ] = [],  # noqa: B006
-    priors: Annotated[
-        bool, typer.Option(help="Also what one prior for all bounds and its rounding cost.")
+    entropy_models: Annotated[
+        bool, typer.Option(help="Also what one entropy model for all bounds and its rounding cost.")
     ] = False,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes; more than one disturbs the seconds.")
@@ -50,13 +50,13 @@ def rate(
     again to go on where it stopped: every row is kept beside the results. Exit code 1 if a row
     could not be measured.
 
-    By name alone: quinr-unseen (with priors that have not seen the scan), quinr-field, mlp and
-    context-mixing (code lengths of models), quinr-paper and quinr-preview (PSNR at equal bytes).
-    Those that learn take minutes once, and the scans of the built-in prior.
-    Example: `quinr bench rate 000000.bin 000001.bin -o data/rate --bound 0.02 --bound 0.1`
+    By name alone: quinr-unseen (with entropy models that have not seen the scan), quinr-field, mlp
+    and context-mixing (code lengths of models), quinr-paper and quinr-preview (PSNR at equal
+    bytes). Those that learn take minutes once, and the scans of the built-in entropy model.
+    Example: `quinr bench rate 000000.bin 000001.bin -o data/rate --max-error 0.02 --max-error 0.1`
     """
     run = _import_run()
-    jobs = run.plan(scans, codec, bound or run.BOUNDS, out / MODELS)
+    jobs = run.plan(scans, codec, max_error or run.BOUNDS, out / MODELS)
     with tqdm(total=len(jobs), desc="bench rate", unit="row", disable=json) as bar:
 
         def advance(row: Row) -> None:
@@ -64,9 +64,12 @@ def rate(
             bar.update()
 
         rows = run.run_jobs(jobs, out / JOURNAL, workers, advance)
-    table = _prior_rows(jobs, out / MODELS) if priors else []
+    table = _model_rows(jobs, out / MODELS) if entropy_models else []
     command = ["quinr bench rate ... -o", out.name, *(f"--codec {name}" for name in codec)]
-    command += [*(f"--bound {one:g}" for one in bound), *(["--priors"] if priors else [])]
+    command += [
+        *(f"--max-error {one:g}" for one in max_error),
+        *(["--entropy-models"] if entropy_models else []),
+    ]
     document = _write(out, rows, table, _seen(jobs), " ".join(command))
     if json:
         print_json(document)
@@ -92,14 +95,14 @@ def _import_run() -> Any:
 
 
 def _seen(jobs: Sequence[Job]) -> set[str]:
-    """Scans from which the built-in prior was made."""
+    """Scans from which the built-in entropy model was made."""
     from pipeline.benchmark.rate.training_sets import provenance
 
     return {job.scan for job in jobs if job.digest in provenance().learnt}
 
 
-def _prior_rows(jobs: Sequence[Job], models: Path) -> list[PriorRow]:
-    from pipeline.benchmark.rate.model_table import prior_rows
+def _model_rows(jobs: Sequence[Job], models: Path) -> list[ModelRow]:
+    from pipeline.benchmark.rate.model_table import model_rows
     from pipeline.benchmark.rate.run import read_image
     from pipeline.benchmark.timing import torch_threads
 
@@ -107,37 +110,43 @@ def _prior_rows(jobs: Sequence[Job], models: Path) -> list[PriorRow]:
     seen = _seen(jobs)
     unseen = dict.fromkeys(job.path for job in jobs if job.scan not in seen)
     if not unseen:
-        raise DatasetError("--priors needs a scan that the built-in prior was not made from")
+        raise DatasetError(
+            "--entropy-models needs a scan that the built-in entropy model was not made from"
+        )
     with torch_threads(1):
-        return prior_rows(paths, [read_image(path) for path in unseen], models)
+        return model_rows(paths, [read_image(path) for path in unseen], models)
 
 
 def _write(
-    out: Path, rows: Sequence[Row], priors: Sequence[PriorRow], seen: Collection[str], command: str
+    out: Path,
+    rows: Sequence[Row],
+    entropy_models: Sequence[ModelRow],
+    seen: Collection[str],
+    command: str,
 ) -> dict[str, Any]:
     # matplotlib takes a while to import.
     from pipeline.benchmark.rate.figure import draw_bits
     from pipeline.benchmark.rate.page import write_page
-    from pipeline.benchmark.rate.registry import CONTESTANTS
+    from pipeline.benchmark.rate.registry import BASELINES
     from pipeline.benchmark.rate.summary import OURS, PEERS, curves, fair_rows, savings
 
-    contestants = list(CONTESTANTS.values())
+    baselines = list(BASELINES.values())
     fair = fair_rows(rows, seen)
     document = {
         "name": NAME,
         "description": DESCRIPTION,
-        "curves": curves(rows, contestants),
+        "curves": curves(rows, baselines),
         "savings_percent": {
             peer: [vars(one) for one in savings(fair, OURS, peer)] for peer in PEERS
         },
-        "scans_of_the_prior": sorted(seen),
-        "priors": [row.as_dict() for row in priors],
+        "scans_of_the_model": sorted(seen),
+        "entropy_models": [row.as_dict() for row in entropy_models],
         "failures": [row.as_dict() for row in rows if row.error is not None],
         "machine": describe_machine(),
     }
     figure = str(Path(out.name) / FIGURE)
-    page = write_page(rows, contestants, figure, command, seen, priors)
-    write_atomically(out / FIGURE, draw_bits(rows, contestants))
+    page = write_page(rows, baselines, figure, command, seen, entropy_models)
+    write_atomically(out / FIGURE, draw_bits(rows, baselines))
     write_atomically(_page_of(out), page.encode())
     write_json_atomically(out / RESULTS, document)
     return document

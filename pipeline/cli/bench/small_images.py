@@ -12,8 +12,8 @@ import typer
 from tqdm import tqdm
 
 from pipeline.benchmark.small_images import (
+    Baseline,
     Configuration,
-    Contestant,
     SmallImagesBench,
     load_pictures,
 )
@@ -28,7 +28,7 @@ from quinr_lidar.training import Optimizer
 QUICK_STEPS = 100
 
 TOLERANCE = 0.05
-"""Share of the wanted number of parameters by which a contestant's may differ from it."""
+"""Share of the wanted number of parameters by which a baseline's may differ from it."""
 
 CLAIMS = {"fit": 34.8, "super_resolution": 24.0}
 """QIREN's reductions of the best classical network's error, percent (Zhao et al. 2024)."""
@@ -41,7 +41,7 @@ Rates = dict[Optimizer, tuple[float, ...]]
 def small_images(
     parameters: Annotated[int, typer.Option(min=100, help="Of a picture, to within 5 %.")] = 680,
     steps: Annotated[int, typer.Option(min=1, help="Of the final trainings.")] = 4000,
-    seeds: Annotated[int, typer.Option(min=1, help="Final trainings of a contestant.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Final trainings of a baseline.")] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="Short trainings, one seed.")] = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the JSON document here.")
@@ -55,7 +55,7 @@ def small_images(
     """
     bench = SmallImagesBench(
         load_pictures(),
-        contestants(parameters),
+        baselines(parameters),
         steps=min(steps, QUICK_STEPS) if quick else steps,
         seeds=1 if quick else seeds,
     )
@@ -68,7 +68,7 @@ def small_images(
         result = bench.run(advance)
     result["target_parameters"] = parameters
     result["claims_percent"] = CLAIMS
-    result["reductions"] = reductions(result["contestants"])
+    result["reductions"] = reductions(result["baselines"])
     result["judgement"] = [judgement(row) for row in result["reductions"]]
     if out:
         write_json_atomically(out, result)
@@ -78,7 +78,7 @@ def small_images(
         _print(result)
 
 
-def contestants(target: int) -> list[Contestant]:
+def baselines(target: int) -> list[Baseline]:
     """All of them with about so many parameters.
 
     Raises:
@@ -108,14 +108,14 @@ def contestants(target: int) -> list[Contestant]:
     # Second-order looks through autograd are slow, and gained nothing at four qubits.
     with_axes: Rates = {"gn-adam": (3e-2, 1e-1)}
     return [
-        Contestant("SIREN", "classical", _grid(target, siren, sines)),
-        Contestant("Fourier relu", "classical", _grid(target, _fourier("relu"), adam_or_axes)),
-        Contestant("Fourier tanh", "classical", _grid(target, _fourier("tanh"), adam_or_axes)),
-        Contestant(
+        Baseline("SIREN", "classical", _grid(target, siren, sines)),
+        Baseline("Fourier relu", "classical", _grid(target, _fourier("relu"), adam_or_axes)),
+        Baseline("Fourier tanh", "classical", _grid(target, _fourier("tanh"), adam_or_axes)),
+        Baseline(
             "QIREN", "qiren", _grid(target, qiren, quantum) + _grid(target, qiren[1:2], with_axes)
         ),
-        Contestant("quINR, one sine layer", "quinr", _grid(target, published, adam_or_axes)),
-        Contestant("quINR, 3-4 sine layers", "quinr", _grid(target, deep, sines)),
+        Baseline("quINR, one sine layer", "quinr", _grid(target, published, adam_or_axes)),
+        Baseline("quINR, 3-4 sine layers", "quinr", _grid(target, deep, sines)),
     ]
 
 
@@ -159,13 +159,13 @@ def _grid(
 
 
 def reductions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By how much errors lie below those of the best classical contestant.
+    """By how much errors lie below those of the best classical baseline.
 
     Args:
-        entries: ``contestants`` of :meth:`~pipeline.benchmark.small_images.SmallImagesBench.run`.
+        entries: ``baselines`` of :meth:`~pipeline.benchmark.small_images.SmallImagesBench.run`.
 
     Returns:
-        A row for each task and each contestant that is not classical: for every picture the
+        A row for each task and each baseline that is not classical: for every picture the
         reduction in percent (negative where the error is larger) and who is best, which may be
         another one for each picture and task, as by QIREN's authors; and the mean over pictures.
     """
@@ -207,7 +207,7 @@ def _print(result: dict[str, Any]) -> None:
         print_table(
             [
                 {
-                    "contestant": entry["name"],
+                    "baseline": entry["name"],
                     "parameters": entry["parameters"],
                     "optimizer": entry["optimizer"],
                     "rate": entry["learning_rate"],
@@ -217,12 +217,12 @@ def _print(result: dict[str, Any]) -> None:
                     },
                     "seconds": round(entry["seconds"], 1),
                 }
-                for entry in result["contestants"]
+                for entry in result["baselines"]
             ],
             f"{title}: mean squared error, half the range of {result['seeds']} seeds",
         )
     rows = [
-        {"task": row["task"], "contestant": row["name"]}
+        {"task": row["task"], "baseline": row["name"]}
         | {image: round(own["percent"], 1) for image, own in row["images"].items()}
         | {"mean": round(row["mean_percent"], 1)}
         for row in result["reductions"]

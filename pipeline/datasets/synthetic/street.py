@@ -180,11 +180,11 @@ def _park(road: Road, rng: np.random.Generator, start: float, side: float) -> li
 def _kerbside(road: Road, rng: np.random.Generator, start: float, side: float) -> list[Mesh]:
     """Parked cars, lamp posts, signs and street trees between carriageway and facades."""
     parts = []
-    for slot in np.arange(start + 3, start + BLOCK - 2, 6.0):
+    for executor in np.arange(start + 3, start + BLOCK - 2, 6.0):
         if rng.uniform() < 0.3:
             parked = car(rng.uniform(0.9, 1.05), rng.uniform(0.9, 1.3))
             turn = 0.0 if side < 0 else np.pi
-            place = slot + rng.uniform(-0.5, 0.5)
+            place = executor + rng.uniform(-0.5, 0.5)
             lateral = side * rng.uniform(5.55, 5.75)
             parts.append(_stand(road, parked, place, lateral, turn=turn))
     lamp = merge(

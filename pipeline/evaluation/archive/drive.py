@@ -203,24 +203,24 @@ def frame_figures(
         decoded: What the file decodes to.
 
     Returns:
-        Those of :func:`~pipeline.evaluation.image_figures`, and ``bound_kept``: whether the file
-        keeps what it promises, at every range; NaN for one that promises no bound.
+        Those of :func:`~pipeline.evaluation.image_figures`, and ``max_error_kept``: whether the
+        file keeps what it promises, at every range; NaN for one that promises no bound.
 
     Raises:
         GeometryError: the scan has no point to measure.
     """
     promise = promise_of_file(codec.inspect(data))
     figures = image_figures(
-        image, decoded, encoded_bytes=len(data), raw_bytes=raw_bytes, bound=promise.bound
+        image, decoded, encoded_bytes=len(data), raw_bytes=raw_bytes, max_error=promise.max_error
     )
     kept = math.nan
-    if promise.bound is not None:
+    if promise.max_error is not None:
         try:
             check_promise(promise, image, decoded)
             kept = True
         except GeometryError:
             kept = False
-    return figures | {"bound_kept": kept}
+    return figures | {"max_error_kept": kept}
 
 
 def _cloud(image: RangeImage) -> Points:

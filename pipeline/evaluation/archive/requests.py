@@ -98,7 +98,7 @@ def frame_outcomes(evaluation: ArchiveEvaluation) -> list[JobRecord]:
     for record in evaluation.records:
         if record.error is not None:
             outcomes.append(JobRecord(record.frame, "failed", record.error))
-        elif record.figures.get("bound_kept") is False:
+        elif record.figures.get("max_error_kept") is False:
             broken = "its bound is broken or its mask is not exact; do not delete the original"
             outcomes.append(JobRecord(record.frame, "failed", f"frame {record.frame}: {broken}"))
         elif record.figures:

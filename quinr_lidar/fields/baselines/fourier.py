@@ -22,7 +22,7 @@ from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.baselines.mlp import (
     MAX_LAYERS,
     MAX_WIDTH,
-    default_bound,
+    default_max_error,
     layer_shapes,
     require,
     run_layers,
@@ -103,7 +103,9 @@ class FourierField(FieldDefaults):
             inputs = shape[1] if len(shape) == 2 else self._inputs_of(name)
             # As many again, for the half of all units that ReLU switches off (He et al. 2015).
             gain = math.sqrt(6.0) if name.startswith("weight") else 1.0
-            parameters[name] = uniform((frames, *shape), gain * default_bound(inputs), generator)
+            parameters[name] = uniform(
+                (frames, *shape), gain * default_max_error(inputs), generator
+            )
         return parameters
 
     def _inputs_of(self, bias: str) -> int:

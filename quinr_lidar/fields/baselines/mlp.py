@@ -40,9 +40,9 @@ def linear(parameters: Parameters, weight: str, bias: str, values: Tensor) -> Te
     return values @ parameters[weight].transpose(1, 2) + parameters[bias][:, None]
 
 
-def uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+def uniform(shape: tuple[int, ...], max_error: float, generator: torch.Generator) -> Tensor:
     """Float32 values in [-bound, bound)."""
-    return (2 * torch.rand(shape, generator=generator) - 1) * bound
+    return (2 * torch.rand(shape, generator=generator) - 1) * max_error
 
 
 def run_layers(
@@ -58,6 +58,6 @@ def run_layers(
     return linear(parameters, f"weight{last}", "output_offset", values)
 
 
-def default_bound(inputs: int) -> float:
+def default_max_error(inputs: int) -> float:
     """Bound of a linear layer's weights and biases as PyTorch draws them."""
     return 1 / math.sqrt(inputs)

@@ -84,8 +84,8 @@ class SirenField(FieldDefaults):
         parameters: Parameters = {}
         for name, shape in self.shapes.items():
             if name == "weight0":
-                bounds = torch.tensor(self.frequencies) / self.w0
-                parameters[name] = uniform((frames, *shape), 1.0, generator) * bounds
+                max_errors = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform((frames, *shape), 1.0, generator) * max_errors
             elif name.startswith("bias"):
                 parameters[name] = uniform((frames, *shape), math.pi / self.w0, generator)
             elif name == "output_offset":

@@ -10,7 +10,7 @@ namespace quinr::strict {
 namespace range_model {
 // Inputs: for each neighbour, in units of `unit` metres from the base, sign log(1 + |x|) / 4,
 // x / (8 + |x|) and whether it is known; then the rest. Differences shrink to the noise of a
-// sensor where steps are finer than that, so that one prior serves all bounds.
+// sensor where steps are finer than that, so that one entropy model serves all bounds.
 constexpr int row = 3 * range_context::neighbours, distance = row + 1, unit = row + 2,
               left_gap = row + 3, up_gap = row + 4, flags = row + 5,
               inputs = flags + range_context::flag_count;

@@ -30,7 +30,6 @@ from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
 from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import ArchiveError, QuinrError
-
 from tests.support.archived_drive import digests, flip, store
 
 
@@ -107,8 +106,8 @@ def test_a_manifest_of_another_mcap_is_found_out(many, packed, tmp_path):
         ({"frame_id": "else"}, "the manifest's row says otherwise"),
         ({"source_sha256": "0" * 64}, "the manifest's row says otherwise"),
         ({"status": "failed", "error": "x"}, "the manifest has no such frame"),
-        ({"figures": {"bound_m": 0.001}}, "the file promises 0.0199"),
-        ({"figures": {"max_error_m": 0.0}}, "the manifest's row says otherwise"),
+        ({"figures": {"max_error_m": 0.001}}, "the file promises 0.0199"),
+        ({"figures": {"largest_error_m": 0.0}}, "the manifest's row says otherwise"),
     ],
 )
 @pytest.mark.parametrize("compressed", [True, False])
@@ -210,31 +209,31 @@ def _mutations() -> st.SearchStrategy[list[tuple[int, int]]]:
     max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damage_never_ends_in_anything_but_our_errors(packed, tmp_path, changes, cut, which):
-    wreck, out = tmp_path / "wreck", tmp_path / "out"
-    for path in (wreck, out):
+    damaged, out = tmp_path / "damaged", tmp_path / "out"
+    for path in (damaged, out):
         shutil.rmtree(path, ignore_errors=True)
-    shutil.copytree(packed, wreck)
+    shutil.copytree(packed, damaged)
     data = bytearray((packed / which).read_bytes())
     if cut % 3 == 0:
         data = data[: cut % len(data)]
     for position, mask in changes:
         if data:
             data[position % len(data)] ^= mask
-    (wreck / which).write_bytes(data)
-    before = digests(wreck)
+    (damaged / which).write_bytes(data)
+    before = digests(damaged)
     originals = {row.file_sha256 for row in PackedSequence.open(packed).rows}
     try:
-        verify_archive(wreck)
+        verify_archive(damaged)
     except QuinrError as error:
-        assert str(wreck) in str(error)  # noqa: PT017
+        assert str(damaged) in str(error)  # noqa: PT017
     try:
-        repair_archive(wreck, out)
+        repair_archive(damaged, out)
         mended = PackedSequence.open(out)
         for frame_id in mended.frame_ids:
             assert sha256_of(mended.read(frame_id)) in originals
     except QuinrError as error:
-        assert str(wreck) in str(error) or str(out) in str(error)  # noqa: PT017
-    assert digests(wreck) == before
+        assert str(damaged) in str(error) or str(out) in str(error)  # noqa: PT017
+    assert digests(damaged) == before
 
 
 @given(data=st.binary(max_size=400))

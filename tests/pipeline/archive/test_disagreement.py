@@ -22,7 +22,6 @@ from pipeline.storage.locations import Location, locate
 from quinr_lidar import container
 from quinr_lidar.codec.encoding import inspect
 from quinr_lidar.errors import ArchiveError, StorageError
-
 from tests.support.archived_drive import FRAMES, TINY, digests
 
 
@@ -157,6 +156,6 @@ def test_a_manifest_of_another_mcap_is_no_proof_that_a_drive_is_archived(drive, 
     assert not is_archived(dataset, place, profile)
     # The MCAP says itself what settings it was made with.
     assert check_settings(place, profile) == ()
-    other, _ = archive_settings(folder, "bounded", TINY, bound=0.5)
+    other, _ = archive_settings(folder, "bounded", TINY, max_error=0.5)
     with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
         check_settings(place, other)

@@ -23,9 +23,8 @@ from pipeline.archive.writer import pack_sequence
 from pipeline.sequence.records import FrameRecord, frame_path, read_record, write_record
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Location
-from quinr_lidar.entropy.models import unpack_prior
+from quinr_lidar.entropy.models import unpack_model
 from quinr_lidar.errors import ArchiveError
-
 from tests.support.archived_drive import FRAMES, digests, flip
 
 
@@ -75,25 +74,25 @@ def test_the_mcap_librarys_own_reader_finds_a_valid_indexed_file(folder, packed)
     assert metadata["quinr"]["format"] == "1"
     assert metadata["quinr"]["software"] == quinr_lidar.__version__
     (settings,) = json.loads(metadata["quinr"]["profiles"]).values()
-    assert (settings["bound"], settings["steps"]) == (0.02, 3)
+    assert (settings["max_error"], settings["steps"]) == (0.02, 3)
     assert json.loads(metadata["quinr"]["projection"])["height"] == 8
-    prior = unpack_prior(attachment.data)
-    assert json.loads(metadata["quinr"]["priors"]) == [prior.name]
-    assert settings["prior"] == prior.name
+    entropy_model = unpack_model(attachment.data)
+    assert json.loads(metadata["quinr"]["entropy_models"]) == [entropy_model.name]
+    assert settings["entropy_model"] == entropy_model.name
 
 
-def test_frames_of_an_own_prior_decode_from_the_archive_alone(own_drive, own_prior, tmp_path):
+def test_frames_of_an_own_prior_decode_from_the_archive_alone(own_drive, own_model, tmp_path):
     pack_sequence(own_drive, tmp_path / "packed")
     archive = PackedSequence.open(tmp_path / "packed")
-    assert [prior.name for prior in archive.priors] == [own_prior.name]
-    assert archive.decode("000000").measured.any()
+    assert [entropy_model.name for entropy_model in archive.entropy_models] == [own_model.name]
+    assert archive.decode("000000").valid.any()
     assert verify_archive(tmp_path / "packed").ok
 
 
 def test_a_prior_that_is_nowhere_fails_its_frames(own_drive, tmp_path):
     folder = shutil.copytree(own_drive, tmp_path / "00")
-    for prior in folder.glob("*.qprior"):
-        prior.unlink()
+    for entropy_model in folder.glob("*.qmodel"):
+        entropy_model.unlink()
     packed = pack_sequence(folder)
     assert (packed.frames, packed.failed) == (FRAMES, FRAMES)
     row = PackedSequence.open(folder).rows[0]
@@ -178,7 +177,7 @@ def test_frames_without_repetition_are_stored(tmp_path, folder):
 
 def _bounded(image: quinr_lidar.RangeImage, seed: int) -> bytes:
     small = {"qubits": 2, "features": 4, "blocks": 1, "steps": 1, "batch_size": 64}
-    return quinr_lidar.encode(image, "bounded", seed=seed, refit_groups=1, bound=0.001, **small)
+    return quinr_lidar.encode(image, "bounded", seed=seed, refit_groups=1, max_error=0.001, **small)
 
 
 def test_what_is_not_in_order_is_a_failed_row(folder, tmp_path):
@@ -291,7 +290,7 @@ _names = st.text("abcXYZ019_-é ", min_size=1, max_size=8)
 _figures = st.fixed_dictionaries(
     {
         "psnr_db": st.none() | st.floats(0, 200),
-        "max_error_m": st.floats(0, 1e3),
+        "largest_error_m": st.floats(0, 1e3),
         "points": st.integers(0, 1 << 40),
         "mask_exact": st.booleans(),
         "a_figure_of_later_versions": st.just(1.0),

@@ -11,7 +11,6 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import ArchiveError
-
 from tests.support.archived_drive import FRAMES, digests
 
 

@@ -21,7 +21,6 @@ from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
 from pipeline.sequence.records import frame_path
 from quinr_lidar.errors import ArchiveError
-
 from tests.support.archived_drive import FRAMES, digests, flip, record_places, store
 
 LONG = 3 * CHUNK_FRAMES + 5
@@ -104,7 +103,7 @@ def test_a_lost_manifest_is_made_again_with_its_figures(packed):
     repair_archive(packed)
     assert (packed / MCAP).read_bytes() == mcap
     for old, new in zip(before, PackedSequence.open(packed).rows, strict=True):
-        for name in ("psnr_db", "chamfer_m", "max_error_m", "bound_m", "bpp", "ratio_raw"):
+        for name in ("psnr_db", "chamfer_m", "largest_error_m", "max_error_m", "bpp", "ratio_raw"):
             assert new.figures[name] == old.figures[name], name
         assert new.source_sha256 == old.source_sha256
         assert replace(new, figures={}) == replace(
@@ -146,7 +145,7 @@ def test_a_frame_whose_note_is_lost_is_kept_under_another_name(packed, tmp_path)
     assert done.frames == FRAMES
     mended = PackedSequence.open(tmp_path / "mended")
     assert mended.frame_ids[2] == "unnamed-000002"
-    assert mended.decode("unnamed-000002").measured.any()
+    assert mended.decode("unnamed-000002").valid.any()
 
 
 def test_repair_does_not_take_the_place_of_another_archive(many, packed, tmp_path):

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from pipeline.benchmark.fidelity import (
     BOUNDS,
     SENSOR_NOISE,
+    Baseline,
     BenchFrame,
-    Contestant,
     FidelityBench,
-    contestants,
+    baselines,
     noisy_cloud,
 )
 from pipeline.benchmark.fidelity_page import conclusion, drift_verdict, page
@@ -49,25 +49,25 @@ def frames() -> list[BenchFrame]:
 @pytest.fixture(scope="module")
 def document(frames) -> dict[str, Any]:
     done = []
-    entries = [Contestant("tiny", TINY), *contestants([0.5, 0.02], None)]
+    entries = [Baseline("tiny", TINY), *baselines([0.5, 0.02], None)]
     found = FidelityBench(frames, entries, 3, progress=lambda: done.append(1)).run()
     assert len(done) == FRAMES
     return {"name": "fidelity", **found, "verdict": drift_verdict(found)}
 
 
 def test_contestants_are_one_without_a_bound_and_all_bounds():
-    found = contestants(BOUNDS)
-    assert [one.bound for one in found] == [None, *BOUNDS]
+    found = baselines(BOUNDS)
+    assert [one.max_error for one in found] == [None, *BOUNDS]
     assert [one.name for one in found[:3]] == ["preview", "50 cm", "20 cm"]
     assert found[0].profile.steps > 1000
     assert all(one.profile.steps == 50 for one in found[1:])
     with pytest.raises(ProfileError):
-        contestants([1e-9])
+        baselines([1e-9])
 
 
 def test_smaller_bounds_cost_bytes_and_give_fidelity(document):
-    coarse, fine = document["contestants"][1:]
-    assert coarse["bound_m"] == 0.5
+    coarse, fine = document["baselines"][1:]
+    assert coarse["max_error_m"] == 0.5
 
     def mean(entry, name):
         return entry["figures"][name]["mean"]
@@ -77,21 +77,21 @@ def test_smaller_bounds_cost_bytes_and_give_fidelity(document):
     for name in ("codec_chamfer_m", "codec_registration_m"):
         assert mean(coarse, name) > mean(fine, name)
     for entry in (coarse, fine):
-        assert 0 < entry["figures"]["max_error_m"]["max"] <= entry["bound_m"]
+        assert 0 < entry["figures"]["largest_error_m"]["max"] <= entry["max_error_m"]
         assert entry["odometry"]["image to truth"] == coarse["odometry"]["image to truth"]
         assert entry["figures"]["projection_chamfer_m"] == coarse["figures"]["projection_chamfer_m"]
-        assert entry["frames"] == entry["measured"] == FRAMES
+        assert entry["frames"] == entry["valid"] == FRAMES
     json.dumps(document, allow_nan=False)
 
 
 def test_bytes_are_those_of_files(document, frames):
     points = frames[1].load()
     image = SphericalProjection().project(points)
-    profile = contestants([0.02], None)[0].profile
+    profile = baselines([0.02], None)[0].profile
     first = SphericalProjection().project(frames[0].load()[:-2])
     start = codec.read_parameters(codec.encode(first, profile))
     size = len(codec.encode_frame(image, profile, start=start).data)
-    figures = document["contestants"][2]["figures"]["encoded_bytes"]
+    figures = document["baselines"][2]["figures"]["encoded_bytes"]
     assert figures["min"] <= size <= figures["max"]
 
 
@@ -124,7 +124,7 @@ def test_the_page_has_a_row_for_everything(document):
     assert len({len(row) for row in cells}) == 1
     drift = cells[0].index("drift [%]")
     assert all(row[drift] for row in cells[2:])
-    mean = document["contestants"][2]["figures"]["encoded_bytes"]["mean"]
+    mean = document["baselines"][2]["figures"]["encoded_bytes"]["mean"]
     assert cells[-1][1] == f"{mean:,.0f}"
     assert conclusion(document["verdict"]) in text
 
@@ -141,7 +141,7 @@ def of_drift(values: dict[str, float], noise: list[float], *, image: float, trut
 
     return {
         "ground_truth": truth,
-        "contestants": [{"name": key, "odometry": odometry(one)} for key, one in values.items()],
+        "baselines": [{"name": key, "odometry": odometry(one)} for key, one in values.items()],
         "noise": {"odometry": [odometry(one) for one in noise]},
     }
 
@@ -172,18 +172,18 @@ def test_steps_between_frames_are_measured_against_truth(document, frames):
     """The sensor moves about a metre a frame, which no figure may contain as an error."""
     metres, _ = pose_difference(frames[0].pose, frames[1].pose)
     assert metres == pytest.approx(1, abs=0.05)
-    errors = document["contestants"][2]["figures"]["image_registration_error_m"]
+    errors = document["baselines"][2]["figures"]["image_registration_error_m"]
     assert 0 < errors["mean"] < 0.2
 
 
 def test_the_command_writes_a_page_and_a_document(tmp_path):
-    options = ["--frames", "2", "--bound", "0.2", "--preview", "", "--repeats", "0"]
+    options = ["--frames", "2", "--max-error", "0.2", "--preview", "", "--repeats", "0"]
     result = CliRunner().invoke(app, [*options, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "fidelity.json").read_text())
     assert document["source"] == "synthetic drive"
     assert document["ground_truth"] is True
-    assert [one["name"] for one in document["contestants"]] == ["20 cm"]
+    assert [one["name"] for one in document["baselines"]] == ["20 cm"]
     text = (tmp_path / "fidelity.md").read_text()
     assert "A synthetic drive, 2 frames." in text
     assert "| 20 cm |" in text

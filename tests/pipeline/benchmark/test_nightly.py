@@ -1,4 +1,4 @@
-"""What a night costs: its figures by hand, and a night of a handful of frames."""
+"""What a nightly run costs: its figures by hand, and a nightly run of a handful of frames."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.benchmark.nightly import DISTINCT, NightRun, _watched, costs_of, write_copies
+from pipeline.benchmark.nightly import DISTINCT, NightlyRun, _watched, costs_of, write_copies
 from pipeline.cli.bench.main import app
 from pipeline.datasets import open_dataset
 from quinr_lidar.errors import StorageError
 
 
-def run(frames: int, seconds: float, parent: int, **more: int) -> NightRun:
+def run(frames: int, seconds: float, parent: int, **more: int) -> NightlyRun:
     values = {"server_bytes": None, "database_bytes": None} | more
-    return NightRun(
+    return NightlyRun(
         frames, seconds, parent, manifest_bytes=100 + 20 * frames, mcap_bytes=1, **values
     )
 
@@ -68,9 +68,10 @@ def test_a_run_that_fails_says_why(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_night_of_a_few_frames(tmp_path):
-    out = tmp_path / "night.json"
+    out = tmp_path / "nightly.json"
     ended = CliRunner().invoke(
-        app, ["night", "--frames", "16", "--points", "200", "--jobs", "1", "-o", str(out), "--json"]
+        app,
+        ["nightly", "--frames", "16", "--points", "200", "--jobs", "1", "-o", str(out), "--json"],
     )
     assert ended.exit_code == 0, ended.output
     found = json.loads(out.read_text())

@@ -36,9 +36,9 @@ def street() -> RangeImage:
     azimuth = np.linspace(-np.pi, np.pi, PROJECTION.width)
     rows = np.arange(PROJECTION.height)[:, None]
     ranges = (20 + 6 * np.cos(2 * azimuth) - 0.5 * rows).astype(np.float32)
-    measured = np.random.default_rng(0).random(ranges.shape) < 0.9
-    ranges[~measured] = 0
-    return RangeImage(ranges, measured, PROJECTION, float(ranges.max()))
+    valid = np.random.default_rng(0).random(ranges.shape) < 0.9
+    ranges[~valid] = 0
+    return RangeImage(ranges, valid, PROJECTION, float(ranges.max()))
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +85,12 @@ def test_exact_probabilities_are_what_the_decoder_computes(sine_layers):
         (opened.coordinates.numpy() + 1) * np.array([PROJECTION.width, PROJECTION.height]) / 2 - 0.5
     ).astype(int)
     assert len(np.unique(index, axis=0)) == 600
-    theirs = decoded.ranges[index[:, 1], index[:, 0]] / image.fill
+    theirs = decoded.ranges[index[:, 1], index[:, 0]] / image.no_return
     exact = opened.run(probabilities)
     np.testing.assert_allclose(opened.read(exact)[0, :, 0].numpy(), theirs, atol=1e-6)
     expected = metrics.psnr(opened.targets, theirs, max_value=1.0)
     assert opened.psnr(exact) == pytest.approx(expected, abs=1e-4)
-    originals = image.filled()[index[:, 1], index[:, 0]] / image.fill
+    originals = image.filled()[index[:, 1], index[:, 0]] / image.no_return
     np.testing.assert_allclose(opened.targets, originals, rtol=1e-6)
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from pipeline.benchmark.small_images import (
     ROUNDS,
     SLOWER,
+    Baseline,
     Configuration,
-    Contestant,
     Picture,
     SmallImagesBench,
     load_pictures,
@@ -24,7 +24,7 @@ from pipeline.benchmark.small_images import (
 from pipeline.cli.bench import small_images as small_images_cli
 from pipeline.cli.bench.small_images import (
     TOLERANCE,
-    contestants,
+    baselines,
     judgement,
     reductions,
     small_images,
@@ -45,7 +45,7 @@ def smooth(side: int, name: str = "smooth") -> Picture:
     return Picture(name, *images)
 
 
-def tiny() -> list[Contestant]:
+def tiny() -> list[Baseline]:
     fields = {
         ("SIREN", "classical"): SIREN,
         ("Fourier", "classical"): FourierField(4, 6),
@@ -53,7 +53,7 @@ def tiny() -> list[Contestant]:
         ("quINR", "quinr"): QuinrField(2, 4, 2),
     }
     return [
-        Contestant(
+        Baseline(
             name, kind, (Configuration(field, "adamw", 1e-2), Configuration(field, "gn-adam", 1e-2))
         )
         for (name, kind), field in fields.items()
@@ -62,7 +62,7 @@ def tiny() -> list[Contestant]:
 
 @pytest.mark.parametrize("target", [400, 680, 1000])
 def test_sizes_are_nearly_equal(target):
-    rivals = contestants(target)
+    rivals = baselines(target)
     assert len({rival.name for rival in rivals}) == len(rivals) == 6
     for rival in rivals:
         counts = [parameter_count(one.field) for one in rival.configurations]
@@ -73,7 +73,7 @@ def test_sizes_are_nearly_equal(target):
 
 def test_no_field_of_the_size():
     with pytest.raises(ProfileError, match="has 20 to within 5%"):
-        contestants(20)
+        baselines(20)
 
 
 def test_pictures_agree_with_each_other():
@@ -94,9 +94,9 @@ def test_errors_by_hand():
 
 
 def test_a_smooth_picture_is_fitted():
-    rival = Contestant("SIREN", "classical", (Configuration(SIREN, "adamw", 1e-2),))
+    rival = Baseline("SIREN", "classical", (Configuration(SIREN, "adamw", 1e-2),))
     result = SmallImagesBench([smooth(8)], [rival], steps=400, seeds=2).run()
-    (image,), (entry,) = result["images"], result["contestants"]
+    (image,), (entry,) = result["images"], result["baselines"]
     assert image["variance"] == pytest.approx(smooth(8).small.var())
     assert image["bicubic_super_resolution_mse"] < 1e-2 * image["variance"]
     assert entry["fit"]["smooth"]["mse"] < 1e-3 * image["variance"]
@@ -108,12 +108,12 @@ def test_a_smooth_picture_is_fitted():
 
 def test_the_best_configuration_is_chosen():
     rates = (1e-2, 1e-7, 1e38)
-    rival = Contestant(
+    rival = Baseline(
         "SIREN", "classical", tuple(Configuration(SIREN, "adamw", rate) for rate in rates)
     )
     said = []
     bench = SmallImagesBench([smooth(8)], [rival], steps=100, seeds=1)
-    (entry,) = bench.run(said.append)["contestants"]
+    (entry,) = bench.run(said.append)["baselines"]
     assert entry["learning_rate"] == 1e-2
     assert [row["steps"] for row in entry["search"]] == [5, 5, 5, 12, 12, 100, 100]
     assert [row["mean_fit_mse"] for row in entry["search"] if row["learning_rate"] == 1e38] == [
@@ -124,7 +124,7 @@ def test_the_best_configuration_is_chosen():
     assert full["mean_fit_mse"] == pytest.approx(entry["fit"]["smooth"]["mse"])
     assert "SIREN: diverged" in said
     assert len(said) == bench.trainings
-    hopeless = Contestant("SIREN", "classical", (Configuration(SIREN, "adamw", 1e38),))
+    hopeless = Baseline("SIREN", "classical", (Configuration(SIREN, "adamw", 1e38),))
     with pytest.raises(TrainingError, match="SIREN: 1 trainings diverged"):
         SmallImagesBench([smooth(8)], [hopeless], steps=10, seeds=1).run()
 
@@ -191,7 +191,7 @@ def test_judgements(percent, verdict):
 def test_the_command(tmp_path, monkeypatch):
     pictures = [smooth(4, name) for name in ("first", "second")]
     monkeypatch.setattr(small_images_cli, "load_pictures", lambda: pictures)
-    monkeypatch.setattr(small_images_cli, "contestants", lambda target: tiny())
+    monkeypatch.setattr(small_images_cli, "baselines", lambda target: tiny())
     app = typer.Typer()
     app.command()(small_images)
     out = tmp_path / "small-images.json"
@@ -200,9 +200,9 @@ def test_the_command(tmp_path, monkeypatch):
     shown = json.loads(result.stdout)
     assert shown == json.loads(out.read_text())
     assert (shown["steps"], shown["seeds"], shown["target_parameters"]) == (20, 2, 680)
-    assert [one["name"] for one in shown["contestants"]] == ["SIREN", "Fourier", "QIREN", "quINR"]
+    assert [one["name"] for one in shown["baselines"]] == ["SIREN", "Fourier", "QIREN", "quINR"]
     assert len(shown["judgement"]) == len(shown["reductions"]) == 4
-    assert set(shown["contestants"][0]["fit"]) == {"first", "second"}
+    assert set(shown["baselines"][0]["fit"]) == {"first", "second"}
     table = CliRunner().invoke(app, ["--quick", "--steps", "5"])
     assert table.exit_code == 0, table.output
     assert "super-resolution: mean squared error" in table.stdout

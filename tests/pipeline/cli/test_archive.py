@@ -14,10 +14,9 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import read_velodyne
 from pipeline.datasets.open3d_import import import_open3d
-from pipeline.evaluation import max_error
+from pipeline.evaluation import largest_error
 from pipeline.sequence.records import FrameRecord, frame_path, write_record
 from pipeline.storage.files import sha256_of
-
 from tests.support.archived_drive import FRAMES, PROJECTION, digests, flip
 
 
@@ -56,9 +55,9 @@ def test_list_and_info(quinr, packed, tmp_path):
     assert (code, archives[0]["frames"], archives[0]["unbounded"]) == (0, FRAMES, 0)
     assert "000003" in quinr("archive", "list", packed)[1]
     code, details = parsed(quinr("archive", "info", packed, "--json"))
-    assert (details["frames"], details["bound_m"], details["clock_jumps"]) == (FRAMES, 0.02, 0)
+    assert (details["frames"], details["max_error_m"], details["clock_jumps"]) == (FRAMES, 0.02, 0)
     assert details["projection"]["height"] == 8
-    assert details["max_error_m"] <= 0.02
+    assert details["largest_error_m"] <= 0.02
     assert "clock_jumps" in quinr("archive", "info", packed)[1]
     shutil.copytree(packed, packed.parent / "01")
     (packed.parent / "01" / MANIFEST).unlink()
@@ -92,7 +91,7 @@ def test_a_deep_verify_measures_every_frame(quinr, packed, drive):
     for frame in found["frames"]:
         image = PROJECTION.project(read_velodyne(scans / f"{frame['frame_id']}.bin"))
         decoded = archive.decode(frame["frame_id"])
-        assert frame["max_error_m"] == max_error(image, decoded) <= 0.02
+        assert frame["largest_error_m"] == largest_error(image, decoded) <= 0.02
     assert "within their bounds" in quinr("archive", "verify", packed, "--deep", scans)[1]
 
 

@@ -11,7 +11,7 @@ import pytest
 from pipeline.cli import encode as encode_cli
 from pipeline.datasets import read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.entropy.models import built_in_priors
+from quinr_lidar.entropy.models import built_in_models
 
 TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
 TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
@@ -19,27 +19,27 @@ SMALL = ["--height", "16", "--width", "64"]
 PROJECTION = SphericalProjection(16, 64)
 
 
-def within(path: Path, image: RangeImage, bound: float) -> bool:
-    """Whether a decoded .npy holds exactly the measured pixels, each within the bound."""
+def within(path: Path, image: RangeImage, max_error: float) -> bool:
+    """Whether a decoded .npy holds exactly the valid pixels, each within the bound."""
     ranges = np.load(path)
-    if not np.array_equal(np.isfinite(ranges), image.measured):
+    if not np.array_equal(np.isfinite(ranges), image.valid):
         return False
-    return bool((np.abs(ranges.astype(float) - image.ranges)[image.measured] <= bound).all())
+    return bool((np.abs(ranges.astype(float) - image.ranges)[image.valid] <= max_error).all())
 
 
 @pytest.mark.parametrize("profile", [[], ["--profile", "paper"], ["--profile", "bounded"]])
 def test_a_bound_is_kept_and_reported(quinr, scan, image, tmp_path, profile):
     path = tmp_path / "a.quinr"
     code, out, _ = quinr(
-        "encode", scan, "-o", path, "--bound", 0.05, *profile, *TINY, *SMALL, "--json"
+        "encode", scan, "-o", path, "--max-error", 0.05, *profile, *TINY, *SMALL, "--json"
     )
     assert code == 0
     figures, size = json.loads(out), path.stat().st_size
     sections = codec.inspect(path.read_bytes()).sections
     assert figures["sections"] == sections
     assert list(sections) == ["preview", "mask", "ranges"]
-    assert figures["bound_m"] == 0.05 >= figures["max_error_m"] > 0.025
-    count = image.measured_count
+    assert figures["max_error_m"] == 0.05 >= figures["largest_error_m"] > 0.025
+    count = image.valid_count
     assert figures["bits_per_point"] == pytest.approx(8 * size / count, abs=1e-4)
     expected = 8 * sections["ranges"] / count
     assert figures["ranges_bits_per_point"] == pytest.approx(expected, abs=1e-4)
@@ -51,61 +51,61 @@ def test_a_bound_is_kept_and_reported(quinr, scan, image, tmp_path, profile):
 
 def test_a_bound_that_grows(quinr, scan, image, tmp_path):
     path = tmp_path / "a.quinr"
-    options = ["--bound", 0.02, "--bound-growth", 0.1]
+    options = ["--max-error", 0.02, "--relative-error", 0.1]
     code, out, _ = quinr("encode", scan, "-o", path, *options, *TINY, *SMALL, "--json")
     figures = json.loads(out)
-    assert (code, figures["bound_m"], figures["bound_growth"]) == (0, 0.02, 0.1)
-    assert figures["max_error_m"] > 0.02
+    assert (code, figures["max_error_m"], figures["relative_error"]) == (0, 0.02, 0.1)
+    assert figures["largest_error_m"] > 0.02
     decoded = codec.decode(path.read_bytes())
-    error = np.abs(decoded.ranges.astype(float) - image.ranges)[image.measured]
-    assert (error <= np.maximum(0.02, 0.1 * image.ranges[image.measured])).all()
+    error = np.abs(decoded.ranges.astype(float) - image.ranges)[image.valid]
+    assert (error <= np.maximum(0.02, 0.1 * image.ranges[image.valid])).all()
     shown = json.loads(quinr("info", path, "--json")[1])
-    assert shown["growth"] == pytest.approx(0.1, rel=1e-4)
+    assert shown["relative_error"] == pytest.approx(0.1, rel=1e-4)
 
 
 def test_the_table_shows_layers_and_bound(quinr, scan, tmp_path):
-    out = quinr("encode", scan, "-o", tmp_path / "a.quinr", "--bound", 0.05, *TINY, *SMALL)[1]
-    for name in ("preview bytes", "mask bytes", "ranges bytes", "bound_m", "max_error_m"):
+    out = quinr("encode", scan, "-o", tmp_path / "a.quinr", "--max-error", 0.05, *TINY, *SMALL)[1]
+    for name in ("preview bytes", "mask bytes", "ranges bytes", "max_error_m", "largest_error_m"):
         assert name in out
     out = quinr("encode", scan, "-o", tmp_path / "b.quinr", *TINY, *SMALL)[1]
     assert "preview bytes" in out
     assert "mask bytes" not in out
-    assert "bound_m" not in out
+    assert "max_error_m" not in out
 
 
 def test_info_tells_bound_and_prior(quinr, file):
     shown = json.loads(quinr("info", file, "--json")[1])
-    assert shown["bound"] == pytest.approx(0.05, rel=1e-6)
+    assert shown["max_error"] == pytest.approx(0.05, rel=1e-6)
     assert list(shown["sections"]) == ["preview", "mask", "ranges"]
-    built_in = built_in_priors()["hdl64"].name
-    assert (shown["prior"], shown["built_in_prior"]) == (built_in, "hdl64")
+    built_in = built_in_models()["hdl64"].name
+    assert (shown["entropy_model"], shown["built_in_model"]) == (built_in, "hdl64")
     table = quinr("info", file)[1]
-    for part in ("ranges bytes", "bound", f"{built_in} (built in: hdl64)"):
+    for part in ("ranges bytes", "max_error", f"{built_in} (built in: hdl64)"):
         assert part in table
 
 
-@pytest.mark.parametrize("options", [["--bound", "0.05"], ["--prior", "own.qprior"]])
-def test_a_picture_has_no_bound(quinr, tmp_path, own_prior, monkeypatch, options):
+@pytest.mark.parametrize("options", [["--max-error", "0.05"], ["--entropy-model", "own.qmodel"]])
+def test_a_picture_has_no_bound(quinr, tmp_path, own_model, monkeypatch, options):
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
-    Path("own.qprior").write_bytes(own_prior.data)
+    Path("own.qmodel").write_bytes(own_model.data)
     Image.new("L", (8, 8)).save("a.png")
     code, _, err = quinr("encode", "a.png", *options, *TINY)
-    assert (code, err.strip()) == (2, "quinr: a.png: a picture has neither bound nor prior")
+    assert (code, err.strip()) == (2, "quinr: a.png: a picture has neither bound nor entropy model")
     assert not Path("a.quinr").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--bound", "0"], "bound"),
-        (["--bound", "1e-9"], "bound"),
-        (["--bound-growth", "2"], "bound_growth"),
-        (["--bound", "0.1", "--set", "layers=2"], "bound has no effect without layers=3"),
-        (["--profile", "paper", "--set", "bound=0.1"], "bound has no effect without layers=3"),
-        (["--set", "layers=2", "--set", "prior=nobody"], "unknown prior 'nobody'"),
-        (["--prior", "nowhere.qprior"], "nowhere.qprior: cannot be read"),
+        (["--max-error", "0"], "max_error"),
+        (["--max-error", "1e-9"], "max_error"),
+        (["--relative-error", "2"], "relative_error"),
+        (["--max-error", "0.1", "--set", "layers=2"], "bound has no effect without layers=3"),
+        (["--profile", "paper", "--set", "max_error=0.1"], "bound has no effect without layers=3"),
+        (["--set", "layers=2", "--set", "entropy_model=nobody"], "unknown entropy model 'nobody'"),
+        (["--entropy-model", "nowhere.qmodel"], "nowhere.qmodel: cannot be read"),
     ],
 )
 def test_bad_options_end_with_code_2(quinr, scan, options, reason):
@@ -120,12 +120,12 @@ def test_a_file_that_would_break_its_bound_is_not_written(quinr, scan, tmp_path,
 
     def wrong(*arguments, **options):
         image = decode(*arguments, **options)
-        image.ranges[tuple(np.argwhere(image.measured)[3])] += np.float32(0.2)
+        image.ranges[tuple(np.argwhere(image.valid)[3])] += np.float32(0.2)
         return image
 
     monkeypatch.setattr(encode_cli.codec, "decode", wrong)
     path = tmp_path / "a.quinr"
-    code, _, err = quinr("encode", scan, "-o", path, "--bound", 0.05, *TINY, *SMALL)
+    code, _, err = quinr("encode", scan, "-o", path, "--max-error", 0.05, *TINY, *SMALL)
     assert code == 2
     assert "the bound is broken: 1 ranges" in err
     assert not path.exists()
@@ -136,8 +136,8 @@ def test_evaluate_refuses_a_broken_bound(quinr, scan, file, tmp_path):
     figures = json.loads(out)
     assert code == 0
     assert figures["mask_exact"] is True
-    assert figures["bound_m"] == pytest.approx(0.05, rel=1e-4)
-    assert 0.025 < figures["max_error_m"] <= figures["bound_m"]
+    assert figures["max_error_m"] == pytest.approx(0.05, rel=1e-4)
+    assert 0.025 < figures["largest_error_m"] <= figures["max_error_m"]
     table = quinr("evaluate", scan, file)[1]
     assert "mask_exact" in table
     assert "yes" in table
@@ -152,33 +152,45 @@ def test_evaluate_refuses_a_broken_bound(quinr, scan, file, tmp_path):
     assert file.exists()
 
 
-def test_a_prior_of_ones_own(quinr, scan, image, tmp_path, own_prior):
-    prior, file = tmp_path / "own.prior", tmp_path / "files" / "a.quinr"
-    prior.write_bytes(own_prior.data)
-    options = ["--bound", 0.05, "--prior", prior]
+def test_a_prior_of_ones_own(quinr, scan, image, tmp_path, own_model):
+    entropy_model, file = tmp_path / "own.entropy_model", tmp_path / "files" / "a.quinr"
+    entropy_model.write_bytes(own_model.data)
+    options = ["--max-error", 0.05, "--entropy-model", entropy_model]
     assert quinr("encode", scan, "-o", file, *options, *TINY, *SMALL)[0] == 0
     shown = json.loads(quinr("info", file, "--json")[1])
-    assert (shown["prior"], shown["built_in_prior"]) == (own_prior.name, None)
-    assert f"{own_prior.name} (not built in)" in quinr("info", file)[1]
+    assert (shown["entropy_model"], shown["built_in_model"]) == (own_model.name, None)
+    assert f"{own_model.name} (not built in)" in quinr("info", file)[1]
 
     out = tmp_path / "a.npy"
     code, _, err = quinr("decode", file, "-o", out)
     assert (code, out.exists()) == (2, False)
     assert f"{file}: mask at byte" in err
-    assert own_prior.name in err
-    # The preview needs no prior, so it can be saved.
+    assert own_model.name in err
+    # The preview needs no entropy model, so it can be saved.
     assert quinr("decode", file, "-o", out, "--layers", "preview")[0] == 0
     code, _, err = quinr("decode", file, "-o", out, "--salvage")
     assert code == 3
-    assert own_prior.name in err
+    assert own_model.name in err
     assert "salvaged from preview: the preview alone" in err
 
-    other = tmp_path / "other.qprior"
-    other.write_bytes(b"no prior")
-    assert quinr("decode", file, "-o", out, "--prior", other)[0] == 2
-    assert quinr("decode", file, "-o", out, "--prior", prior, "--prior", prior)[0] == 0
+    other = tmp_path / "other.qmodel"
+    other.write_bytes(b"no entropy model")
+    assert quinr("decode", file, "-o", out, "--entropy-model", other)[0] == 2
+    assert (
+        quinr(
+            "decode",
+            file,
+            "-o",
+            out,
+            "--entropy-model",
+            entropy_model,
+            "--entropy-model",
+            entropy_model,
+        )[0]
+        == 0
+    )
     assert within(out, image, 0.05)
-    (file.parent / "beside.qprior").write_bytes(own_prior.data)
+    (file.parent / "beside.qmodel").write_bytes(own_model.data)
     assert quinr("decode", file, "-o", out, "--salvage")[0] == 0
     assert within(out, image, 0.05)
 
@@ -192,9 +204,9 @@ def test_layers_by_number_or_name(quinr, file, image, tmp_path, given, count):
     code, printed, _ = quinr("decode", file, "-o", out, "--layers", given)
     assert code == 0
     decoded = codec.decode(file.read_bytes(), ("preview", "mask", "ranges")[:count])
-    expected = np.where(decoded.measured, decoded.ranges, np.nan)
+    expected = np.where(decoded.valid, decoded.ranges, np.nan)
     np.testing.assert_array_equal(np.load(out), expected)
-    assert np.array_equal(np.isfinite(np.load(out)), image.measured) == (count > 1)
+    assert np.array_equal(np.isfinite(np.load(out)), image.valid) == (count > 1)
     assert within(out, image, 0.05) == (count == 3)
     assert ("interpolated" in printed) == (count == 1)
 

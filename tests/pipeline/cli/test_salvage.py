@@ -20,12 +20,12 @@ WORTH = {
 }
 
 
-def within(path: Path, image: RangeImage, bound: float) -> bool:
-    """Whether a decoded .npy holds exactly the measured pixels, each within the bound."""
+def within(path: Path, image: RangeImage, max_error: float) -> bool:
+    """Whether a decoded .npy holds exactly the valid pixels, each within the bound."""
     ranges = np.load(path)
-    if not np.array_equal(np.isfinite(ranges), image.measured):
+    if not np.array_equal(np.isfinite(ranges), image.valid):
         return False
-    return bool((np.abs(ranges.astype(float) - image.ranges)[image.measured] <= bound).all())
+    return bool((np.abs(ranges.astype(float) - image.ranges)[image.valid] <= max_error).all())
 
 
 def salvaged(quinr, file: Path, out: Path) -> tuple[int, tuple[str, ...]]:
@@ -66,7 +66,7 @@ def test_a_damaged_layer_leaves_the_others(quinr, file, image, tmp_path, layer, 
         assert quinr("decode", file, "-o", out)[0] == 2
         assert salvaged(quinr, file, out) == (3, used)
         assert within(out, image, 0.05) == (layer == "preview")
-        assert np.array_equal(np.isfinite(np.load(out)), image.measured) == (layer != "mask")
+        assert np.array_equal(np.isfinite(np.load(out)), image.valid) == (layer != "mask")
 
 
 def test_a_file_cut_anywhere(quinr, file, tmp_path):

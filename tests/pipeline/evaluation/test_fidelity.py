@@ -18,9 +18,9 @@ POINTS = np.random.default_rng(0).normal(scale=(15, 15, 1.5, 0.2), size=(3000, 4
 def decoded_from(image: RangeImage, shift: float) -> RangeImage:
     return RangeImage(
         (image.ranges + np.float32(shift)).astype(np.float32),
-        image.measured,
+        image.valid,
         image.projection,
-        image.fill,
+        image.no_return,
     )
 
 
@@ -41,9 +41,9 @@ def test_a_perfect_codec_leaves_only_the_projection_loss():
     assert fidelity.ratio_raw == 480
     assert fidelity.ratio_points == fidelity.pixels_measured * 12 / 100
     assert fidelity.as_dict()["psnr_db"] is None
-    assert fidelity.as_dict()["bound_m"] is None
+    assert fidelity.as_dict()["max_error_m"] is None
     assert fidelity.preview_psnr_db == math.inf
-    assert (fidelity.max_error_m, fidelity.mask_exact) == (0, True)
+    assert (fidelity.largest_error_m, fidelity.mask_exact) == (0, True)
     json.dumps(fidelity.as_dict(), allow_nan=False)
 
 
@@ -54,7 +54,7 @@ def test_a_constant_error_shows_in_every_codec_figure():
     )
     assert fidelity.range_error_mean_m == pytest.approx(0.25, rel=1e-4)
     assert fidelity.range_error_p95_m == pytest.approx(0.25, rel=1e-4)
-    assert fidelity.psnr_db == pytest.approx(20 * math.log10(image.fill / 0.25), abs=1e-3)
+    assert fidelity.psnr_db == pytest.approx(20 * math.log10(image.no_return / 0.25), abs=1e-3)
     assert 0 < fidelity.chamfer_m <= 0.25 + 1e-4
 
 
@@ -66,8 +66,8 @@ def test_every_figure_by_brute_force():
     image = PROJECTION.project(POINTS)
     generator = np.random.default_rng(1)
     ranges = np.abs(image.ranges + generator.normal(size=image.shape)).astype(np.float32)
-    measured = image.measured ^ (generator.random(image.shape) < 0.1)
-    decoded = RangeImage(ranges, measured, PROJECTION, image.fill)
+    valid = image.valid ^ (generator.random(image.shape) < 0.1)
+    decoded = RangeImage(ranges, valid, PROJECTION, image.no_return)
     preview = decoded_from(image, 0.25)
     fidelity = measure_frame(
         POINTS,
@@ -76,11 +76,11 @@ def test_every_figure_by_brute_force():
         encoded_bytes=77,
         raw_bytes=POINTS.nbytes,
         preview=preview,
-        bound=0.5,
+        max_error=0.5,
     )
     original = PROJECTION.back_project(image)
     cloud, scan = PROJECTION.back_project(decoded), POINTS[:, :3]
-    both = image.measured & measured
+    both = image.valid & valid
     errors = np.abs(ranges.astype(float) - image.ranges)[both]
     expected = {
         "projection_scan_to_image_m": nearest(scan, original),
@@ -92,13 +92,13 @@ def test_every_figure_by_brute_force():
         "psnr_db": 20 * math.log10(image.ranges.max())
         - 10 * math.log10(np.mean((ranges.astype(float) - image.ranges) ** 2)),
         "preview_psnr_db": 20 * math.log10(image.ranges.max() / 0.25),
-        "max_error_m": np.abs(ranges.astype(float) - image.ranges)[image.measured].max(),
-        "bound_m": 0.5,
+        "largest_error_m": np.abs(ranges.astype(float) - image.ranges)[image.valid].max(),
+        "max_error_m": 0.5,
         "mask_exact": False,
-        "mask_precision": both.sum() / measured.sum(),
-        "mask_recall": both.sum() / image.measured.sum(),
-        "mask_f1": 2 * both.sum() / (measured.sum() + image.measured.sum()),
-        "mask_iou": both.sum() / (measured | image.measured).sum(),
+        "mask_precision": both.sum() / valid.sum(),
+        "mask_recall": both.sum() / image.valid.sum(),
+        "mask_f1": 2 * both.sum() / (valid.sum() + image.valid.sum()),
+        "mask_iou": both.sum() / (valid | image.valid).sum(),
         "range_error_mean_m": errors.mean(),
         "range_error_median_m": np.sort(errors)[len(errors) // 2],
         "range_error_p95_m": np.quantile(errors, 0.95),
@@ -130,7 +130,9 @@ def test_a_dropped_point_does_not_reach_the_distances(bad):
 
 def test_nothing_decoded_is_still_measured():
     image = PROJECTION.project(POINTS)
-    nothing = RangeImage(image.ranges, np.zeros_like(image.measured), image.projection, image.fill)
+    nothing = RangeImage(
+        image.ranges, np.zeros_like(image.valid), image.projection, image.no_return
+    )
     fidelity = measure_frame(POINTS, image, nothing, encoded_bytes=9, raw_bytes=POINTS.nbytes)
     assert math.isnan(fidelity.chamfer_m)
     assert fidelity.mask_recall == 0
@@ -154,7 +156,7 @@ def test_summary_leaves_out_what_is_not_finite():
     }
     assert "total" not in summary["psnr_db"]
     assert summary["mask_exact"]["mean"] == 1
-    assert summary["bound_m"]["max"] is None
+    assert summary["max_error_m"]["max"] is None
     assert summary["psnr_db"]["mean"] == pytest.approx(frame.psnr_db)
     assert summarise([])["bpp"]["mean"] is None
 

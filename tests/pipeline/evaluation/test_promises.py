@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.evaluation import (
     Promise,
     check_promise,
-    max_error,
+    largest_error,
     promise_of_file,
     promise_of_profile,
 )
@@ -25,11 +25,14 @@ PROJECTION = SphericalProjection(8, 48)
 
 def image_of(seed: int, nearest: float = 0.5, farthest: float = 120) -> RangeImage:
     generator = np.random.default_rng(seed)
-    measured = generator.random((8, 48)) < 0.8
+    valid = generator.random((8, 48)) < 0.8
     ranges = generator.uniform(nearest, farthest, (8, 48)).astype(np.float32)
-    fill = float(ranges[measured].max())
+    no_return = float(ranges[valid].max())
     return RangeImage(
-        np.where(measured, ranges, np.float32(fill)).astype(np.float32), measured, PROJECTION, fill
+        np.where(valid, ranges, np.float32(no_return)).astype(np.float32),
+        valid,
+        PROJECTION,
+        no_return,
     )
 
 
@@ -40,38 +43,38 @@ def moved(image: RangeImage, pixel: tuple[int, ...], by: float) -> RangeImage:
 
 
 def a_pixel(image: RangeImage) -> tuple[int, ...]:
-    return tuple(int(index) for index in np.argwhere(image.measured)[7])
+    return tuple(int(index) for index in np.argwhere(image.valid)[7])
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**16),
-    bound=st.sampled_from([0.001, 0.02, 0.3, 5.0]),
-    growth=st.sampled_from([0.0, 0.001, 0.02, 0.5]),
+    max_error=st.sampled_from([0.001, 0.02, 0.3, 5.0]),
+    relative_error=st.sampled_from([0.0, 0.001, 0.02, 0.5]),
 )
-def test_files_keep_what_profile_and_file_promise(seed, bound, growth):
+def test_files_keep_what_profile_and_file_promise(seed, max_error, relative_error):
     image = image_of(seed)
-    profile = TINY.with_overrides(bound=bound, bound_growth=growth)
+    profile = TINY.with_overrides(max_error=max_error, relative_error=relative_error)
     data = codec.encode(image, profile)
     decoded = codec.decode(data)
     asked, stated = promise_of_profile(profile), promise_of_file(codec.inspect(data))
     check_promise(asked, image, decoded)
     check_promise(stated, image, decoded)
     # What the file says of itself is what was asked for, but for float32.
-    assert stated.bound == pytest.approx(bound, rel=1e-6, abs=2e-5)
-    if growth * image.fill > bound:
-        assert stated.growth == pytest.approx(growth, abs=1e-6)
+    assert stated.max_error == pytest.approx(max_error, rel=1e-6, abs=2e-5)
+    if relative_error * image.no_return > max_error:
+        assert stated.relative_error == pytest.approx(relative_error, abs=1e-6)
     else:
-        assert stated.growth == 0
+        assert stated.relative_error == 0
 
 
-@pytest.mark.parametrize("growth", [0.0, 0.01])
-def test_one_range_beyond_the_bound_is_noticed(growth):
+@pytest.mark.parametrize("relative_error", [0.0, 0.01])
+def test_one_range_beyond_the_bound_is_noticed(relative_error):
     image = image_of(1)
-    profile = TINY.with_overrides(bound=0.02, bound_growth=growth)
+    profile = TINY.with_overrides(max_error=0.02, relative_error=relative_error)
     info = codec.inspect(codec.encode(image, profile))
     pixel = a_pixel(image)
-    allowed = max(0.02, growth * float(image.ranges[pixel]))
+    allowed = max(0.02, relative_error * float(image.ranges[pixel]))
     for promise in (promise_of_profile(profile), promise_of_file(info)):
         check_promise(promise, image, moved(image, pixel, 0.99 * allowed))
         for by in (1.01 * allowed, -1.01 * allowed, 1000 * allowed):
@@ -81,25 +84,25 @@ def test_one_range_beyond_the_bound_is_noticed(growth):
 
 def test_the_worst_error_is_named():
     image = image_of(2)
-    pixels = np.argwhere(image.measured)
+    pixels = np.argwhere(image.valid)
     worse = moved(moved(image, tuple(pixels[3]), 0.5), tuple(pixels[9]), -2)
     with pytest.raises(GeometryError, match=r"2 ranges err.*by 2 m instead of at most 0\.02 m"):
         check_promise(Promise(True, 0.02), image, worse)
-    assert max_error(image, worse) == pytest.approx(2, rel=1e-5)
+    assert largest_error(image, worse) == pytest.approx(2, rel=1e-5)
 
 
 def test_unmeasured_pixels_count_for_the_mask_only():
     image = image_of(3)
-    hole = tuple(int(index) for index in np.argwhere(~image.measured)[0])
+    hole = tuple(int(index) for index in np.argwhere(~image.valid)[0])
     promise = Promise(True, 0.02)
     check_promise(promise, image, moved(image, hole, -1))
-    assert max_error(image, moved(image, hole, -1)) == 0
-    for pixel, measured in ((hole, True), (a_pixel(image), False)):
-        mask = image.measured.copy()
-        mask[pixel] = measured
+    assert largest_error(image, moved(image, hole, -1)) == 0
+    for pixel, valid in ((hole, True), (a_pixel(image), False)):
+        mask = image.valid.copy()
+        mask[pixel] = valid
         with pytest.raises(GeometryError, match=r"mask is not exact: 1 pixels"):
-            check_promise(promise, image, replace(image, measured=mask))
-        check_promise(Promise(), image, replace(image, measured=mask))
+            check_promise(promise, image, replace(image, valid=mask))
+        check_promise(Promise(), image, replace(image, valid=mask))
 
 
 def test_fewer_layers_promise_less():

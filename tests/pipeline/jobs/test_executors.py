@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.jobs import executors as slots
+from pipeline.jobs import executors as executors
 from pipeline.jobs.executors import (
     AttemptError,
     Failure,
     GaveUpError,
     JobTimeoutError,
-    ThreadSlot,
+    ThreadExecutor,
     apply_remotely,
     result_of,
 )
@@ -99,16 +99,16 @@ def test_after_ctrl_c_nobody_waits_for_a_process_that_hangs(tmp_path):
 
 
 def test_after_ctrl_c_nobody_waits_long_for_a_thread_that_hangs(tmp_path, monkeypatch):
-    monkeypatch.setattr(slots, "_GRACE_SECONDS", 0.1)
-    interrupt(Workers(slots=threads(2)), tmp_path)
+    monkeypatch.setattr(executors, "_GRACE_SECONDS", 0.1)
+    interrupt(Workers(executors=threads(2)), tmp_path)
 
 
-def threads(count: int) -> list[ThreadSlot]:
-    return [ThreadSlot() for _ in range(count)]
+def threads(count: int) -> list[ThreadExecutor]:
+    return [ThreadExecutor() for _ in range(count)]
 
 
 def test_a_thread_that_hangs_is_left_alone_and_not_doubled(tmp_path):
-    with Workers(slots=threads(1), timeout=0.2) as workers:
+    with Workers(executors=threads(1), timeout=0.2) as workers:
         records = workers.run(hang, jobs_of(tmp_path, "never", "fine"))
     assert [record.status for record in records] == ["failed", "ok"]
     assert len(list(tmp_path.glob("never.*"))) == 1
@@ -119,7 +119,7 @@ def test_where_everything_hangs_the_rest_is_not_tried(tmp_path):
     seen: list[FrameRecord] = []
     with (
         pytest.raises(GaveUpError, match=r"3 jobs in a row gave no result within 0\.1 s"),
-        Workers(slots=threads(1), timeout=0.1, on_record=seen.append) as workers,
+        Workers(executors=threads(1), timeout=0.1, on_record=seen.append) as workers,
     ):
         workers.run(hang, jobs)
     assert [record.status for record in seen] == ["failed"] * 3
@@ -135,7 +135,7 @@ def test_jobs_that_wait_for_a_worker_meanwhile_are_not_tried_either(tmp_path):
         except GaveUpError:
             return "not tried"
 
-    with Workers(slots=threads(2), timeout=0.2) as workers, ThreadPoolExecutor(12) as chunks:
+    with Workers(executors=threads(2), timeout=0.2) as workers, ThreadPoolExecutor(12) as chunks:
         found = list(chunks.map(run, hanging))
     tried = {path.name.partition(".")[0] for path in tmp_path.iterdir()}
     # Three in a row, and what the other worker had begun by then.
@@ -145,7 +145,7 @@ def test_jobs_that_wait_for_a_worker_meanwhile_are_not_tried_either(tmp_path):
 
 def test_hanging_jobs_among_others_are_no_reason_to_give_up(tmp_path):
     names = ["never1", "never2", "a", "never3", "never4", "b"]
-    with Workers(slots=threads(1), timeout=0.1) as workers:
+    with Workers(executors=threads(1), timeout=0.1) as workers:
         records = workers.run(hang, jobs_of(tmp_path, *names))
     assert [record.status for record in records] == ["failed", "failed", "ok"] * 2
 
@@ -157,7 +157,7 @@ def fail_at_first(job: RestoreJob) -> FrameRecord:
 
 
 def test_threads_try_again_as_processes_do(tmp_path):
-    with Workers(slots=threads(2), timeout=60) as workers:
+    with Workers(executors=threads(2), timeout=60) as workers:
         records = workers.run(fail_at_first, jobs_of(tmp_path, "1", "2", "3", "4"))
     assert [record.status for record in records] == ["ok", "ok", "ok", "failed"]
     assert "TimeoutError: its own" in (records[3].error or "")
@@ -177,7 +177,7 @@ def test_jobs_run_side_by_side_with_one_thread_each(tmp_path):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        with Workers(slots=threads(3)) as workers:
+        with Workers(executors=threads(3)) as workers:
             records = workers.run(meet, jobs_of(tmp_path, "a", "b", "c"))
     finally:
         torch.set_num_threads(before)

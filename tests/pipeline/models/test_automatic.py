@@ -1,4 +1,4 @@
-"""`--prior auto`: what is at hand, or what the drive itself teaches, decided once."""
+"""`--entropy-model auto`: what is at hand, or what the drive itself teaches, decided once."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset, encode_velodyne, open_dataset
 from pipeline.models import automatic
 from pipeline.models.automatic import choose_automatically, frame_bytes
-from pipeline.models.files import keep_prior
-from pipeline.models.resolved import NOTE, PriorChoice, settled_prior, write_choice
-from pipeline.models.training import PriorSettings
+from pipeline.models.files import keep_model
+from pipeline.models.resolved import NOTE, ModelChoice, resolved_model, write_choice
+from pipeline.models.training import ModelSettings
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, archive_settings
 from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection, codec
-from quinr_lidar.entropy.models import SUFFIX, built_in_priors
-from quinr_lidar.errors import PriorError, ProfileError
+from quinr_lidar.entropy.models import SUFFIX, built_in_models
+from quinr_lidar.errors import EntropyModelError, ProfileError
 
-FEW = PriorSettings(mask_steps=60, range_steps=150, batch_size=512)
+FEW = ModelSettings(mask_steps=60, range_steps=150, batch_size=512)
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
 BOUNDED = scan_profile("bounded", {})
 
@@ -44,7 +44,7 @@ def strange_drive(folder: Path, count: int) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory) -> tuple[Dataset, Path, PriorChoice]:
+def taught(tmp_path_factory) -> tuple[Dataset, Path, ModelChoice]:
     """A drive, its folder in an archive, and the choice made for it."""
     root = tmp_path_factory.mktemp("auto")
     dataset = strange_drive(root / "scans" / "long", 40)
@@ -54,42 +54,47 @@ def taught(tmp_path_factory) -> tuple[Dataset, Path, PriorChoice]:
 
 def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
     dataset, folder, choice = taught
-    prior = settled_prior(folder)
-    assert prior is not None
-    assert prior.name == choice.prior
-    assert prior.data == (folder / f"{prior.name}{SUFFIX}").read_bytes()
-    built_in = built_in_priors()["hdl64"]
-    images = [SphericalProjection().project(dataset.points(one)) for one in choice.measured]
+    entropy_model = resolved_model(folder)
+    assert entropy_model is not None
+    assert entropy_model.name == choice.entropy_model
+    assert entropy_model.data == (folder / f"{entropy_model.name}{SUFFIX}").read_bytes()
+    built_in = built_in_models()["hdl64"]
+    images = [SphericalProjection().project(dataset.points(one)) for one in choice.valid]
     sizes = {
         name: np.mean([frame_bytes(one, image, BOUNDED) for image in images])
-        for name, one in {"trained on this drive": prior, "built in: hdl64": built_in}.items()
+        for name, one in {
+            "trained on this drive": entropy_model,
+            "built in: hdl64": built_in,
+        }.items()
     }
     assert choice.frame_bytes == pytest.approx(sizes, abs=0.1)
     saved = sizes["built in: hdl64"] - sizes["trained on this drive"]
-    assert 40 * saved > len(prior.data)
-    assert not set(choice.learnt) & set(choice.measured)
+    assert 40 * saved > len(entropy_model.data)
+    assert not set(choice.learnt) & set(choice.valid)
     assert len(choice.learnt) == automatic.LEARNT
     written = json.loads((folder / NOTE).read_text())
-    assert written["prior"] == prior.name
+    assert written["entropy_model"] == entropy_model.name
 
 
 def test_another_drive_of_the_sensor_takes_it_over(taught, tmp_path, monkeypatch):
     _, folder, choice = taught
-    monkeypatch.setattr(automatic, "train_prior", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained again"))
     again = strange_drive(tmp_path / "scans" / "next", 41)
     beside = folder.parent / "next"
     taken = choose_automatically(again, beside, BOUNDED, settings=FEW)
-    assert taken.prior == choice.prior
+    assert taken.entropy_model == choice.entropy_model
     assert taken.origin.startswith("drive long")
-    settled = settled_prior(beside)
-    assert settled is not None
-    assert settled.name == choice.prior
-    assert (beside / f"{choice.prior}{SUFFIX}").is_file(), "every archive carries its own copy"
+    resolved = resolved_model(beside)
+    assert resolved is not None
+    assert resolved.name == choice.entropy_model
+    assert (beside / f"{choice.entropy_model}{SUFFIX}").is_file(), (
+        "every archive carries its own copy"
+    )
 
 
-def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch, own_prior):
+def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch, own_model):
     dataset, _, _ = taught
-    monkeypatch.setattr(automatic, "train_prior", lambda *_, **__: own_prior)
+    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: own_model)
     choice = choose_automatically(dataset, tmp_path / "00", BOUNDED, settings=FEW)
     assert choice.origin == "built in: hdl64"
     assert "trained on this drive" in choice.frame_bytes
@@ -97,12 +102,12 @@ def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch
 
 
 def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(automatic, "train_prior", lambda *_, **__: pytest.fail("trained"))
+    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained"))
     dataset = strange_drive(tmp_path / "scans", 3)
     choice = choose_automatically(dataset, tmp_path / "archive" / "00", BOUNDED)
     assert (choice.origin, choice.learnt) == ("built in: hdl64", [])
-    settled = settled_prior(tmp_path / "archive" / "00")
-    assert settled is built_in_priors()["hdl64"]
+    resolved = resolved_model(tmp_path / "archive" / "00")
+    assert resolved is built_in_models()["hdl64"]
 
 
 def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
@@ -112,7 +117,7 @@ def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
     assert choice.origin == "built in: hdl64"
     for frame in dataset.frame_ids:
         dataset.path(frame).write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
-    with pytest.raises(PriorError, match="expected scans to choose it by"):
+    with pytest.raises(EntropyModelError, match="expected scans to choose it by"):
         choose_automatically(dataset, tmp_path / "b" / "00", BOUNDED)
     assert not (tmp_path / "b" / "00" / NOTE).exists()
 
@@ -122,36 +127,39 @@ def test_without_ranges_masks_alone_decide(tmp_path):
     dataset = strange_drive(tmp_path / "scans", 1)
     choice = choose_automatically(dataset, tmp_path / "archive" / "00", masks)
     image = SphericalProjection().project(dataset.points("000000"))
-    built_in = built_in_priors()["hdl64"]
+    built_in = built_in_models()["hdl64"]
     assert list(choice.frame_bytes.values()) == [frame_bytes(built_in, image, masks)]
     assert frame_bytes(built_in, image, masks) < frame_bytes(built_in, image, BOUNDED)
 
 
 def test_a_settled_prior_makes_the_profile(taught):
     _, folder, choice = taught
-    profile, carried = archive_settings(folder, "bounded", TINY, prior="auto")
-    assert profile.prior == choice.prior
+    profile, carried = archive_settings(folder, "bounded", TINY, entropy_model="auto")
+    assert profile.entropy_model == choice.entropy_model
     assert carried is not None
-    assert carried.name == choice.prior
+    assert carried.name == choice.entropy_model
 
 
-def test_an_archive_whose_folder_is_gone_says_which_prior_goes_on(tmp_path, own_prior):
+def test_an_archive_whose_folder_is_gone_says_which_prior_goes_on(tmp_path, own_model):
     strange_drive(tmp_path / "scans" / "00", 2)
     folder = tmp_path / "archive" / "00"
-    keep_prior(folder, own_prior)
-    profile, _ = archive_settings(folder, "bounded", TINY | {"prior": own_prior.name})
+    keep_model(folder, own_model)
+    profile, _ = archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
     for job in archive_jobs(open_dataset(tmp_path / "scans" / "00"), folder.parent, profile):
         assert archive_frame(job).status == "ok"
     pack_sequence(folder, tmp_path / "packed" / "00")
     shutil.rmtree(folder)
-    assert settled_prior(folder) is None
+    assert resolved_model(folder) is None
     again, carried = archive_settings(
-        folder, "bounded", TINY, prior="auto", archive=locate(tmp_path / "packed" / "00")
+        folder, "bounded", TINY, entropy_model="auto", archive=locate(tmp_path / "packed" / "00")
     )
     assert again.digest() == profile.digest(), "so the drive goes on as it began"
     assert carried is not None
-    assert carried.data == own_prior.data
-    assert codec.inspect(b"".join(_first_frame(tmp_path / "packed" / "00"))).prior == carried.name
+    assert carried.data == own_model.data
+    assert (
+        codec.inspect(b"".join(_first_frame(tmp_path / "packed" / "00"))).entropy_model
+        == carried.name
+    )
 
 
 def _first_frame(packed: Path) -> list[bytes]:
@@ -161,14 +169,16 @@ def _first_frame(packed: Path) -> list[bytes]:
 
 
 def test_a_lost_prior_is_named(tmp_path):
-    write_choice(tmp_path, PriorChoice("0123456789abcdef", "trained on this drive"))
-    with pytest.raises(PriorError, match=r"prior\.json: unknown prior '0123456789abcdef'"):
-        settled_prior(tmp_path)
+    write_choice(tmp_path, ModelChoice("0123456789abcdef", "trained on this drive"))
+    with pytest.raises(
+        EntropyModelError, match=r"entropy model\.json: unknown entropy model '0123456789abcdef'"
+    ):
+        resolved_model(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("profile", "settings"), [("paper", {}), ("bounded", {"prior": "hdl64"})], ids=str
+    ("profile", "settings"), [("paper", {}), ("bounded", {"entropy_model": "hdl64"})], ids=str
 )
 def test_auto_without_effect_is_refused(tmp_path, profile, settings):
-    with pytest.raises(ProfileError, match="prior: auto has no effect"):
-        archive_settings(tmp_path, profile, TINY | settings, prior="auto")
+    with pytest.raises(ProfileError, match="entropy model: auto has no effect"):
+        archive_settings(tmp_path, profile, TINY | settings, entropy_model="auto")

@@ -1,4 +1,4 @@
-"""Which scans a prior learns from, and the images that one scan gives."""
+"""Which scans an entropy model learns from, and the images that one scan gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from pipeline.datasets import encode_velodyne
 from pipeline.models.scans import choose_scans, read_variants, variants
 from quinr_lidar import SphericalProjection
-from quinr_lidar.errors import DatasetError, PriorError, ScanError
+from quinr_lidar.errors import DatasetError, EntropyModelError, ScanError
 
 PROJECTION = SphericalProjection(16, 256)
 POINTS = np.random.default_rng(0).normal(scale=(20, 20, 1, 1), size=(5000, 4)).astype(np.float32)
@@ -42,9 +42,9 @@ def test_single_scans_are_sources_too(folder):
 
 
 def test_nothing_to_learn_from_is_refused(folder, tmp_path):
-    with pytest.raises(PriorError, match="1 scans, of which 1 are held out"):
+    with pytest.raises(EntropyModelError, match="1 scans, of which 1 are held out"):
         choose_scans([folder / "000000.bin"], None, 5, 0.5)
-    with pytest.raises(PriorError, match="nothing to learn from"):
+    with pytest.raises(EntropyModelError, match="nothing to learn from"):
         choose_scans([], None, 5, 0)
     with pytest.raises(DatasetError):
         choose_scans([tmp_path / "nowhere"], None, 5, 0)
@@ -56,11 +56,11 @@ def test_variants_are_the_scene_from_other_sides():
     np.testing.assert_array_equal(images[0].ranges, plain.ranges)
     for image in images[1:]:
         assert image.projection == PROJECTION
-        assert not np.array_equal(image.measured, plain.measured)
+        assert not np.array_equal(image.valid, plain.valid)
         # A turn or a mirror moves points sideways only.
-        rows, expected = (one.measured.sum(1) for one in (image, plain))
+        rows, expected = (one.valid.sum(1) for one in (image, plain))
         np.testing.assert_allclose(rows, expected, atol=0.2 * PROJECTION.width)
-        nearest, own = (one.ranges[one.measured].min() for one in (plain, image))
+        nearest, own = (one.ranges[one.valid].min() for one in (plain, image))
         assert own == pytest.approx(nearest, rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""A prior of one's own: what it learns pays off on scans it has not seen."""
+"""An entropy model of one's own: what it learns pays off on scans it has not seen."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline.datasets import encode_velodyne
-from pipeline.models.training import PriorSettings, measure_prior, train_prior
+from pipeline.models.training import ModelSettings, measure_model, train_model
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.entropy.models import built_in_priors, unpack_prior
+from quinr_lidar.entropy.models import built_in_models, unpack_model
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 
-FEW = PriorSettings(mask_steps=25, range_steps=25, batch_size=256)
+FEW = ModelSettings(mask_steps=25, range_steps=25, batch_size=256)
 
 
 def drive(seed: int) -> RangeImage:
@@ -25,26 +25,28 @@ def drive(seed: int) -> RangeImage:
     v = np.arange(height)[:, None]
     walls = np.repeat(random.uniform(5, 40, width // 8), 8)
     ranges = np.minimum(60 / (v + 1), walls) + 3 + 0.01 * random.random((height, width))
-    measured = random.random((height, width)) < np.where(v < 3, 0.2, 0.97)
+    valid = random.random((height, width)) < np.where(v < 3, 0.2, 0.97)
     ranges = ranges.astype(np.float32)
-    fill = float(ranges[measured].max())
-    ranges[~measured] = fill
-    return RangeImage(ranges, measured, SphericalProjection(height, width), fill)
+    no_return = float(ranges[valid].max())
+    ranges[~valid] = no_return
+    return RangeImage(ranges, valid, SphericalProjection(height, width), no_return)
 
 
 @pytest.fixture(scope="module")
 def trained():
     steps = []
-    prior = train_prior([drive(seed) for seed in range(3)], FEW, lambda *step: steps.append(step))
-    return prior, steps
+    entropy_model = train_model(
+        [drive(seed) for seed in range(3)], FEW, lambda *step: steps.append(step)
+    )
+    return entropy_model, steps
 
 
 def test_learning_makes_other_scans_smaller(trained):
-    prior, _ = trained
+    entropy_model, _ = trained
     unseen = [drive(9), drive(10)]
-    once = PriorSettings(mask_steps=1, range_steps=1, batch_size=256)
-    before = measure_prior(train_prior([drive(0)], once), unseen, [0.02])
-    after = measure_prior(prior, unseen, [0.02])
+    once = ModelSettings(mask_steps=1, range_steps=1, batch_size=256)
+    before = measure_model(train_model([drive(0)], once), unseen, [0.02])
+    after = measure_model(entropy_model, unseen, [0.02])
     assert after.mask_bytes < before.mask_bytes
     assert after.bits_per_point[0.02] < before.bits_per_point[0.02] - 0.3
 
@@ -56,28 +58,28 @@ def test_progress_tells_of_both_layers(trained):
 
 
 def test_a_seed_makes_it_repeatable(trained):
-    prior, _ = trained
-    assert train_prior([drive(seed) for seed in range(3)], FEW).data == prior.data
-    assert unpack_prior(prior.data).name == prior.name
+    entropy_model, _ = trained
+    assert train_model([drive(seed) for seed in range(3)], FEW).data == entropy_model.data
+    assert unpack_model(entropy_model.data).name == entropy_model.name
 
 
 def test_figures_are_the_bytes_of_the_layers(trained):
-    prior, _ = trained
+    entropy_model, _ = trained
     images = [drive(4), drive(5)]
-    cost = measure_prior(prior, images, [0.01, 0.1])
-    masks = [len(pack_mask(image.measured, prior)) for image in images]
+    cost = measure_model(entropy_model, images, [0.01, 0.1])
+    masks = [len(pack_mask(image.valid, entropy_model)) for image in images]
     assert cost.mask_bytes == np.mean(masks)
-    for bound in (0.01, 0.1):
+    for max_error in (0.01, 0.1):
         bits = [
-            8 * len(pack_ranges(one.ranges, one.measured, prior, bound)) / one.measured.sum()
+            8 * len(pack_ranges(one.ranges, one.valid, entropy_model, max_error)) / one.valid.sum()
             for one in images
         ]
-        assert cost.bits_per_point[bound] == pytest.approx(np.mean(bits))
+        assert cost.bits_per_point[max_error] == pytest.approx(np.mean(bits))
 
 
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(GeometryError, match="at least one range image"):
-        train_prior([], FEW)
+        train_model([], FEW)
 
 
 def test_the_command_writes_a_prior_and_what_it_was_made_from(quinr, tmp_path):
@@ -87,29 +89,29 @@ def test_the_command_writes_a_prior_and_what_it_was_made_from(quinr, tmp_path):
     for number in range(4):
         points = random.normal(scale=(15, 15, 1, 0), size=(900, 4)).astype(np.float32)
         (folder / f"{number}.bin").write_bytes(encode_velodyne(points))
-    out = tmp_path / "own.qprior"
+    out = tmp_path / "own.qmodel"
     size = ("--height", 8, "--width", 64, "--copies", 2)
     steps = ("--mask-steps", 3, "--range-steps", 3, "--bits", 8)
-    code, printed, _ = quinr("train-prior", folder, "-o", out, *size, *steps, "--json")
+    code, printed, _ = quinr("train-model", folder, "-o", out, *size, *steps, "--json")
     assert code == 0
-    prior = unpack_prior(out.read_bytes())
+    entropy_model = unpack_model(out.read_bytes())
     about = json.loads(out.with_suffix(".json").read_text())
-    assert about["prior"] == prior.name
-    assert about["bytes"] == len(prior.data)
+    assert about["entropy_model"] == entropy_model.name
+    assert about["bytes"] == len(entropy_model.data)
     assert (len(about["learnt"]), len(about["held_out"])) == (3, 1)
-    rows = [row["prior"] for row in about["held_out_cost"]]
-    assert rows == ["new", *(f"built in: {name}" for name in built_in_priors())]
+    rows = [row["entropy_model"] for row in about["held_out_cost"]]
+    assert rows == ["new", *(f"built in: {name}" for name in built_in_models())]
     assert json.loads(printed)["file"] == str(out)
-    code, printed, _ = quinr("train-prior", folder, "-o", out, *size, *steps, "--held-out", 0)
+    code, printed, _ = quinr("train-model", folder, "-o", out, *size, *steps, "--held-out", 0)
     assert code == 0
-    assert unpack_prior(out.read_bytes()).name != prior.name
+    assert unpack_model(out.read_bytes()).name != entropy_model.name
 
 
 def test_the_command_refuses_what_it_cannot_do(quinr, tmp_path):
-    code, _, printed = quinr("train-prior", tmp_path, "-o", tmp_path / "own.bin")
+    code, _, printed = quinr("train-model", tmp_path, "-o", tmp_path / "own.bin")
     assert code != 0
-    assert "expected a name that ends in .qprior" in printed
-    code, _, printed = quinr("train-prior", tmp_path / "nowhere", "-o", tmp_path / "own.qprior")
+    assert "expected a name that ends in .qmodel" in printed
+    code, _, printed = quinr("train-model", tmp_path / "nowhere", "-o", tmp_path / "own.qmodel")
     assert code != 0
     assert "nowhere" in printed
-    assert not (tmp_path / "own.qprior").exists()
+    assert not (tmp_path / "own.qmodel").exists()

@@ -16,7 +16,7 @@ from pipeline.datasets import encode_velodyne, open_dataset
 from pipeline.evaluation.archive import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.nightly.inbox import Drive, check_settings, drives_in, is_archived
-from pipeline.nightly.report import DriveOutcome, night_report, night_rows, report_of
+from pipeline.nightly.report import DriveOutcome, nightly_report, nightly_rows, report_of
 from pipeline.nightly.retention import BEGUN, LIST, has_begun, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive
 from pipeline.sequence.frames import archive_frame
@@ -26,7 +26,7 @@ from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 
 TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
-TINY |= {"warm_steps": 2, "run_length": 3}
+TINY |= {"warm_steps": 2, "keyframe_interval": 3}
 SCANS = 5
 
 
@@ -39,7 +39,7 @@ def write_scan(path: Path, seed: int) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """``scans`` and, archived and packed, ``archive/scans``."""
-    root = tmp_path_factory.mktemp("night")
+    root = tmp_path_factory.mktemp("nightly")
     for index in range(SCANS):
         write_scan(root / "scans" / f"{index:06d}.bin", index)
     profile, _ = archive_settings(root / "archive" / "scans", "bounded", TINY)
@@ -51,18 +51,18 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def night(made, tmp_path) -> Path:
+def nightly(made, tmp_path) -> Path:
     """A copy that a test may damage, and whose originals it may remove."""
-    return shutil.copytree(made, tmp_path / "night")
+    return shutil.copytree(made, tmp_path / "nightly")
 
 
-def parts(night: Path):
-    folder = night / "archive" / "scans"
-    return open_dataset(night / "scans"), folder, locate(folder)
+def parts(nightly: Path):
+    folder = nightly / "archive" / "scans"
+    return open_dataset(nightly / "scans"), folder, locate(folder)
 
 
-def scans_of(night: Path) -> list[str]:
-    return sorted(path.name for path in (night / "scans").iterdir())
+def scans_of(nightly: Path) -> list[str]:
+    return sorted(path.name for path in (nightly / "scans").iterdir())
 
 
 def test_drives_are_found_in_every_layout(tmp_path):
@@ -90,24 +90,24 @@ def test_drives_are_found_in_every_layout(tmp_path):
         drives_in(tmp_path / "nowhere")
 
 
-def test_a_drive_is_archived_when_every_scan_is(night):
-    dataset, folder, archive = parts(night)
+def test_a_drive_is_archived_when_every_scan_is(nightly):
+    dataset, folder, archive = parts(nightly)
     profile, _ = archive_settings(folder, "bounded", TINY)
     assert is_archived(dataset, archive, profile)
-    assert not is_archived(dataset, locate(night / "elsewhere"), profile)
-    write_scan(night / "scans" / "000005.bin", 5)
-    assert not is_archived(open_dataset(night / "scans"), archive, profile)
-    (night / "scans" / "000005.bin").unlink()
-    (night / "scans" / "000001.bin").write_bytes(b"\0" * 16)
+    assert not is_archived(dataset, locate(nightly / "elsewhere"), profile)
+    write_scan(nightly / "scans" / "000005.bin", 5)
+    assert not is_archived(open_dataset(nightly / "scans"), archive, profile)
+    (nightly / "scans" / "000005.bin").unlink()
+    (nightly / "scans" / "000001.bin").write_bytes(b"\0" * 16)
     assert not is_archived(dataset, archive, profile)
     # Part of the originals is gone, the archive has them all the same.
-    (night / "scans" / "000001.bin").unlink()
-    assert is_archived(open_dataset(night / "scans"), archive, profile)
+    (nightly / "scans" / "000001.bin").unlink()
+    assert is_archived(open_dataset(nightly / "scans"), archive, profile)
 
 
-def test_other_settings_do_not_replace_an_archive(night):
-    dataset, folder, archive = parts(night)
-    other, _ = archive_settings(folder, "bounded", TINY, bound=0.5)
+def test_other_settings_do_not_replace_an_archive(nightly):
+    dataset, folder, archive = parts(nightly)
+    other, _ = archive_settings(folder, "bounded", TINY, max_error=0.5)
     with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
         is_archived(dataset, archive, other)
     (folder / "manifest.parquet").write_bytes(b"PAR1")
@@ -115,91 +115,91 @@ def test_other_settings_do_not_replace_an_archive(night):
         check_settings(archive, other)
 
 
-def test_an_archive_is_checked_as_a_job(night):
-    _, folder, _ = parts(night)
+def test_an_archive_is_checked_as_a_job(nightly):
+    _, folder, _ = parts(nightly)
     good = check_archive(VerifyJob(str(folder)))
     assert (good.status, good.deep, good.frames) == ("ok", False, SCANS)
-    deep = check_archive(VerifyJob(str(folder), night / "scans"))
+    deep = check_archive(VerifyJob(str(folder), nightly / "scans"))
     assert (deep.status, deep.deep) == ("ok", True)
+    assert deep.largest_error_m is not None
     assert deep.max_error_m is not None
-    assert deep.bound_m is not None
-    assert 0 < deep.max_error_m <= 0.02
+    assert 0 < deep.largest_error_m <= 0.02
     data = bytearray((folder / MCAP).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / MCAP).write_bytes(data)
     bad = check_archive(VerifyJob(str(folder)))
     assert bad.status == "failed"
     assert str(folder) in (bad.error or "")
-    assert check_archive(VerifyJob(str(night / "nowhere"))).status == "failed"
+    assert check_archive(VerifyJob(str(nightly / "nowhere"))).status == "failed"
 
 
-def test_a_dry_run_lists_and_removes_nothing(night):
-    dataset, folder, archive = parts(night)
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
-    before = scans_of(night)
+def test_a_dry_run_lists_and_removes_nothing(nightly):
+    dataset, folder, archive = parts(nightly)
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
+    before = scans_of(nightly)
     removal = remove_originals(dataset, folder, archive, check)
     assert removal.dry_run
-    assert [path.name for path in removal.removed] == before == scans_of(night)
+    assert [path.name for path in removal.removed] == before == scans_of(nightly)
     assert (folder / LIST).read_text().splitlines() == [str(path) for path in removal.removed]
     assert not (folder / BEGUN).exists()
 
 
-def test_originals_go_after_every_frame_was_verified(night):
-    dataset, folder, archive = parts(night)
-    (night / "scans" / "calib.txt").write_text("kept")
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
+def test_originals_go_after_every_frame_was_verified(nightly):
+    dataset, folder, archive = parts(nightly)
+    (nightly / "scans" / "calib.txt").write_text("kept")
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     removal = remove_originals(dataset, folder, archive, check, dry_run=False)
     assert len(removal.removed) == SCANS
-    assert scans_of(night) == ["calib.txt"]
+    assert scans_of(nightly) == ["calib.txt"]
     assert removal.bytes == SCANS * 400 * 16
 
 
-def test_nothing_goes_without_a_deep_verification_that_passed(night):
-    dataset, folder, archive = parts(night)
+def test_nothing_goes_without_a_deep_verification_that_passed(nightly):
+    dataset, folder, archive = parts(nightly)
 
     def refused(check, reason: str) -> None:
         with pytest.raises(ArchiveError, match=reason):
             remove_originals(dataset, folder, archive, check, dry_run=False)
-        assert len(scans_of(night)) == SCANS
+        assert len(scans_of(nightly)) == SCANS
 
     refused(check_archive(VerifyJob(str(folder))), "not verified against its originals")
-    deep = check_archive(VerifyJob(str(folder), night / "scans"))
+    deep = check_archive(VerifyJob(str(folder), nightly / "scans"))
     refused(replace(deep, mcap_sha256="0" * 64), "changed since it was verified")
     # One scan that is not the archived one keeps them all.
-    write_scan(night / "scans" / "000003.bin", 99)
-    refused(check_archive(VerifyJob(str(folder), night / "scans")), "did not verify")
+    write_scan(nightly / "scans" / "000003.bin", 99)
+    refused(check_archive(VerifyJob(str(folder), nightly / "scans")), "did not verify")
 
 
-def test_a_frame_beyond_its_bound_keeps_all_originals(night, monkeypatch):
-    dataset, folder, archive = parts(night)
+def test_a_frame_beyond_its_bound_keeps_all_originals(nightly, monkeypatch):
+    dataset, folder, archive = parts(nightly)
     monkeypatch.setattr("pipeline.evaluation.promises.allowed_error", lambda ranges, *_: 0 * ranges)
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     assert check.status == "failed"
     assert "the bound is broken" in (check.error or "")
     with pytest.raises(ArchiveError, match="all originals stay"):
         remove_originals(dataset, folder, archive, check, dry_run=False)
 
 
-def test_a_scan_that_changed_or_came_after_the_verification_stays(night):
-    dataset, folder, archive = parts(night)
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
-    write_scan(night / "scans" / "000002.bin", 77)
-    write_scan(night / "scans" / "000009.bin", 9)
-    elsewhere = night / "linked.bin"
-    (night / "scans" / "000004.bin").rename(elsewhere)
-    (night / "scans" / "000004.bin").symlink_to(elsewhere)
-    dataset = open_dataset(night / "scans")
+def test_a_scan_that_changed_or_came_after_the_verification_stays(nightly):
+    dataset, folder, archive = parts(nightly)
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
+    write_scan(nightly / "scans" / "000002.bin", 77)
+    write_scan(nightly / "scans" / "000009.bin", 9)
+    elsewhere = nightly / "linked.bin"
+    (nightly / "scans" / "000004.bin").rename(elsewhere)
+    (nightly / "scans" / "000004.bin").symlink_to(elsewhere)
+    dataset = open_dataset(nightly / "scans")
     removal = remove_originals(dataset, folder, archive, check, dry_run=False)
-    assert scans_of(night) == ["000002.bin", "000004.bin", "000009.bin"]
+    assert scans_of(nightly) == ["000002.bin", "000004.bin", "000009.bin"]
     assert elsewhere.exists()
     assert "not the scan that was archived" in removal.kept["000002"]
     assert "a link" in removal.kept["000004"]
     assert "does not hold it" in removal.kept["000009"]
 
 
-def test_a_removal_that_was_killed_goes_on(night, monkeypatch):
-    dataset, folder, archive = parts(night)
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
+def test_a_removal_that_was_killed_goes_on(nightly, monkeypatch):
+    dataset, folder, archive = parts(nightly)
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     unlink, gone = Path.unlink, []
 
     def third_fails(path: Path, missing_ok: bool = False) -> None:
@@ -212,28 +212,28 @@ def test_a_removal_that_was_killed_goes_on(night, monkeypatch):
         patch.setattr(Path, "unlink", third_fails)
         with pytest.raises(StorageError, match=r"000002\.bin: cannot be removed"):
             remove_originals(dataset, folder, archive, check, dry_run=False)
-    assert len(scans_of(night)) == SCANS - 2
+    assert len(scans_of(nightly)) == SCANS - 2
     assert has_begun(folder, archive)
-    rest = open_dataset(night / "scans")
+    rest = open_dataset(nightly / "scans")
     # The archive is still what it was when it was proven, and intact.
     again = check_archive(VerifyJob(str(folder)))
     assert len(remove_originals(rest, folder, archive, again, dry_run=False).removed) == SCANS - 2
-    assert scans_of(night) == []
+    assert scans_of(nightly) == []
 
 
-def test_what_was_proven_of_another_archive_counts_for_nothing(night):
-    _, folder, archive = parts(night)
+def test_what_was_proven_of_another_archive_counts_for_nothing(nightly):
+    _, folder, archive = parts(nightly)
     (folder / BEGUN).write_text(json.dumps({"mcap_sha256": "0" * 64}))
     assert not has_begun(folder, archive)
     (folder / BEGUN).write_text("{")
     assert not has_begun(folder, archive)
 
 
-def test_the_report_says_what_became_of_every_drive(night):
-    dataset, folder, archive = parts(night)
-    check = check_archive(VerifyJob(str(folder), night / "scans"))
+def test_the_report_says_what_became_of_every_drive(nightly):
+    dataset, folder, archive = parts(nightly)
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     removal = remove_originals(dataset, folder, archive, check)
-    drives = [Drive(night / "scans", "scans"), Drive(night / "b", "b")]
+    drives = [Drive(nightly / "scans", "scans"), Drive(nightly / "b", "b")]
     outcomes = [
         DriveOutcome(drives[0], "archived", "5 frames"),
         DriveOutcome(drives[1], "failed", "no | scans"),
@@ -241,10 +241,12 @@ def test_the_report_says_what_became_of_every_drive(night):
     records = (EvaluationRecord("0", {"psnr_db": 70.0}), EvaluationRecord("1"))
     records += (EvaluationRecord("2", {"psnr_db": 75.0}), EvaluationRecord("3", error="damaged"))
     found = ArchiveEvaluation(TaskSettings(), records, "scans", "0" * 64)
-    page = night / "archive" / "my scans" / "report" / "index.html"
+    page = nightly / "archive" / "my scans" / "report" / "index.html"
     reports = {"scans": report_of(page, found)}
-    rows = night_rows(outcomes, {"scans": check}, reports, {"scans": removal}, night / "archive")
-    text = night_report("Night", rows, [outcomes[1].error or ""])
+    rows = nightly_rows(
+        outcomes, {"scans": check}, reports, {"scans": removal}, nightly / "archive"
+    )
+    text = nightly_report("Night", rows, [outcomes[1].error or ""])
     assert "5 would be removed (0.0 MB)" in text
     assert "| b | failed | no \\| scans |" in text
     assert "- b: no | scans" in text

@@ -12,10 +12,11 @@ from pipeline.nightly import retention
 from pipeline.nightly.retention import LIST, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive
 from pipeline.storage.locations import locate
+from tests.support.archived_drive import FRAMES
 
 
 @pytest.fixture
-def night(drive, folder, tmp_path) -> Path:  # noqa: F811
+def night(drive, folder, tmp_path) -> Path:
     """A packed archive in ``00``, and its scans, which a test may remove."""
     scans = tmp_path / "scans" / "00"
     scans.mkdir(parents=True)
@@ -26,7 +27,7 @@ def night(drive, folder, tmp_path) -> Path:  # noqa: F811
 
 
 @pytest.mark.parametrize("how", ["written to", "replaced", "appended to"])
-def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, how):  # noqa: F811
+def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, how):
     scan = night / "000004.bin"
     new = encode_velodyne(open_dataset(night).points("000000"))
     real = retention.write_json_atomically
@@ -54,7 +55,7 @@ def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, h
     assert (folder / LIST).read_text().splitlines() == [str(path) for path in removal.removed]
 
 
-def test_a_scan_that_is_gone_before_its_turn(night, folder, monkeypatch):  # noqa: F811
+def test_a_scan_that_is_gone_before_its_turn(night, folder, monkeypatch):
     real = retention.write_json_atomically
 
     def lose(path, value):

@@ -28,7 +28,7 @@ TINY = {
     "blocks": 1,
     "steps": 3,
     "warm_steps": 2,
-    "run_length": 3,
+    "keyframe_interval": 3,
     "batch_size": 64,
     "refit_groups": 1,
 }
@@ -98,7 +98,7 @@ def repack(tmp_path) -> Repack:
         frames = rows or [(row, archive.read(row.frame_id)) for row in archive.rows]
         said = replace(archive.description, frames=len(frames), **description)
         where = tmp_path / f"repacked-{next(places)}"
-        write_archive(locate(where), said, archive.priors, frames)
+        write_archive(locate(where), said, archive.entropy_models, frames)
         return PackedSequence.open(where)
 
     return make

@@ -21,7 +21,7 @@ def test_every_chart_holds_the_figures_of_its_frames(archive):
     expected = [row.figures["psnr_db"] for row in archive.rows]
     np.testing.assert_allclose(psnr["lines"][0]["y"], expected, rtol=1e-5)
     assert psnr["unit"] == "dB"
-    error = data["chart-max_error_m"]
+    error = data["chart-largest_error_m"]
     assert error["unit"] == "cm"
     assert error["limit"]["y"] == [2.0] * FRAMES
     both = data["chart-codec-psnr"]
@@ -42,7 +42,7 @@ def test_without_an_evaluation_there_are_no_charts_of_one(archive):
     assert made.path == {}
     assert [chart.key for chart in made.charts] == [
         f"chart-{name}"
-        for name in ("bytes", "bpp", "psnr_db", "chamfer_m", "max_error_m", "encode_seconds")
+        for name in ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
     ]
     assert charts_of([], {}).charts == []
 

@@ -51,7 +51,7 @@ def test_the_best_of_every_column_is_marked(reports):
     assert found.best["psnr_db"] == found.best["chamfer_m"] == found.best["d1_psnr_db"] == bounded
     assert found.best["mean_frame_bytes"] == found.best["bpp"] == ["paper"]
     assert found.best["drift_per_m"] == [], "both drift alike"
-    assert found.best["bound_m"] == [], "no bound is better than another"
+    assert found.best["max_error_m"] == [], "no bound is better than another"
     assert found.best["registration_m"] == [], "nobody measured it"
     assert found.differences == []
 

@@ -19,9 +19,9 @@ def picture(decoded_measured: bool) -> np.ndarray:
     image = SphericalProjection(16, 64).project(POINTS)
     decoded = RangeImage(
         image.ranges,
-        image.measured & decoded_measured,
+        image.valid & decoded_measured,
         image.projection,
-        image.fill,
+        image.no_return,
     )
     png = figure_png(frame_figure(image, decoded, "a frame"), dpi=50)
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
@@ -42,14 +42,14 @@ def test_the_panels_hold_ranges_and_errors_in_metres():
     image = SphericalProjection(16, 64).project(POINTS)
     generator = np.random.default_rng(1)
     ranges = (image.ranges + generator.random(image.shape)).astype(np.float32)
-    measured = generator.random(image.shape) < 0.8
-    decoded = RangeImage(ranges, measured, image.projection, image.fill)
+    valid = generator.random(image.shape) < 0.8
+    decoded = RangeImage(ranges, valid, image.projection, image.no_return)
     figure = frame_figure(image, decoded)
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
-    both = image.measured & measured
+    both = image.valid & valid
     expected = (
-        (image.ranges, image.measured),
-        (ranges, measured),
+        (image.ranges, image.valid),
+        (ranges, valid),
         (np.abs(ranges.astype(float) - image.ranges), both),
     )
     assert len(shown) == 3

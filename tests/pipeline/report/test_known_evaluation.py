@@ -29,7 +29,7 @@ def test_a_sample_joins_the_page(quinr, packed, scans, tmp_path, registration):
     report = json.loads((tmp_path / "report.json").read_text())
     assert code == 0, "frames that nobody measured have not failed"
     assert report["summary"]["evaluated"] == 2
-    assert report["summary"]["bound_checked"] == 2
+    assert report["summary"]["max_error_checked"] == 2
     assert report["evaluation"]["settings"]["sample"] == 2
     assert report["evaluation"]["settings"]["registration"] == registration
     shift = report["evaluation"]["figures"]["codec_registration_m"]["mean"]

@@ -43,16 +43,16 @@ def colour(scale: Scale, share: float) -> np.ndarray:
     return np.round(255 * np.array(colormaps[scale.map](place)))
 
 
-def shown(points: np.ndarray, error: float = 0.0, bound: float | None = None) -> ShownFrame:
+def shown(points: np.ndarray, error: float = 0.0, max_error: float | None = None) -> ShownFrame:
     """A frame whose decoded ranges are all off by the same."""
     image = PROJECTION.project(points)
     decoded = RangeImage(
         (image.ranges + np.float32(error)).astype(np.float32),
-        image.measured,
+        image.valid,
         PROJECTION,
-        image.fill + error,
+        image.no_return + error,
     )
-    figures = {} if bound is None else {"bound_m": bound}
+    figures = {} if max_error is None else {"max_error_m": max_error}
     row = FrameRow("000000", 0, 0, False, "ok", figures=figures)
     chosen = Chosen(frame="000000", role="only", criterion="")
     return ShownFrame(chosen, row, decoded, image, points.astype(np.float32))
@@ -67,14 +67,14 @@ def test_range_pictures_hold_ranges_and_errors():
     limits = limits_of([frame])
     original, decoded, error = range_pictures(frame, limits)
     assert frame.image is not None
-    mask = frame.image.measured
+    mask = frame.image.valid
     for picture, values, limit, scale in (
         (original, frame.image.ranges, limits.range, original.legend.scale),
         (decoded, frame.decoded.ranges, limits.range, decoded.legend.scale),
         (error, np.full(mask.shape, 0.5), limits.error, ERRORS),
     ):
         found = pixels(picture)
-        assert np.array_equal(found[..., 3] > 0, mask), "only measured pixels are painted"
+        assert np.array_equal(found[..., 3] > 0, mask), "only valid pixels are painted"
         for row, column in np.argwhere(mask)[::37]:
             expected = colour(scale, min(values[row, column] / limit, 1))
             assert np.abs(found[row, column].astype(float) - expected).max() <= 9, picture.title

@@ -23,12 +23,12 @@ from tests.pipeline.report.conftest import (
 
 def test_an_evaluation_tells_whether_bounds_are_kept(archive, tmp_path):
     def figures(index: int) -> dict:
-        return {"bound_kept": index != 1}
+        return {"max_error_kept": index != 1}
 
     evaluation = evaluation_of(archive, figures)
     report = write_report(archive, tmp_path / "out", evaluation=evaluation).report
-    assert report.summary.bound_kept == "no"
-    assert report.summary.bound_checked == FRAMES
+    assert report.summary.max_error_kept == "no"
+    assert report.summary.max_error_checked == FRAMES
     assert [(one.frame, one.stage) for one in report.failures] == [("000001", "measuring")]
     assert any(one.state == "bad" and "promise" in one.text for one in report.verdicts)
 
@@ -36,15 +36,15 @@ def test_an_evaluation_tells_whether_bounds_are_kept(archive, tmp_path):
 def test_a_manifest_that_breaks_its_own_bound_is_no_promise_kept(archive, repack, tmp_path):
     frames = [(row, archive.read(row.frame_id)) for row in archive.rows]
     row, data = frames[1]
-    for figures, verdict in (({"max_error_m": 0.021}, "no"), ({"mask_exact": False}, "no")):
+    for figures, verdict in (({"largest_error_m": 0.021}, "no"), ({"mask_exact": False}, "no")):
         frames[1] = (replace(row, figures={**row.figures, **figures}), data)
         report = write_report(repack(archive, frames), tmp_path / "out").report
-        assert report.summary.bound_kept == verdict
+        assert report.summary.max_error_kept == verdict
         assert any(one.state == "bad" for one in report.verdicts)
     frames[1] = (replace(row, figures={"psnr_db": 70.0}), data)
-    assert write_report(repack(archive, frames), tmp_path / "out").report.summary.bound_kept == (
-        "unknown"
-    )
+    assert write_report(
+        repack(archive, frames), tmp_path / "out"
+    ).report.summary.max_error_kept == ("unknown")
 
 
 def test_a_file_that_does_not_hold_its_frame_is_noticed_in_the_pictures(
@@ -63,8 +63,8 @@ def test_a_file_that_does_not_hold_its_frame_is_noticed_in_the_pictures(
 
 def test_previews_promise_nothing(previews, tmp_path):
     report = write_report(PackedSequence.open(previews), tmp_path / "out").report
-    assert report.summary.bound_kept == "no promise"
-    assert report.summary.bound_m is None
+    assert report.summary.max_error_kept == "no promise"
+    assert report.summary.max_error_m is None
     assert any("do not delete originals" in one.text for one in report.verdicts)
 
 

@@ -40,7 +40,7 @@ def test_hostile_text_stays_text(archive, repack, tmp_path):
         frames,
         sequence=HOSTILE,
         profiles=profiles,
-        priors=(HOSTILE,),
+        entropy_models=(HOSTILE,),
         projection={HOSTILE: HOSTILE},
     )
     evaluation = evaluation_of(mended, originals=HOSTILE)

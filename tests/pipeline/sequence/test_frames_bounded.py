@@ -12,7 +12,7 @@ import pytest
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import encode_velodyne, open_dataset, read_velodyne
 from pipeline.evaluation.files import evaluate_archive, evaluate_file
-from pipeline.models.files import keep_prior
+from pipeline.models.files import keep_model
 from pipeline.sequence import frames
 from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
 from pipeline.sequence.records import frame_path, read_record
@@ -25,7 +25,7 @@ from pipeline.sequence.sequence import (
 )
 from pipeline.storage.files import sha256_of
 from quinr_lidar import SphericalProjection, codec
-from quinr_lidar.errors import BitstreamError, GeometryError, PriorError
+from quinr_lidar.errors import BitstreamError, EntropyModelError, GeometryError
 
 TINY = {
     "qubits": 2,
@@ -33,7 +33,7 @@ TINY = {
     "blocks": 1,
     "steps": 30,
     "warm_steps": 10,
-    "run_length": 3,
+    "keyframe_interval": 3,
     "batch_size": 64,
     "refit_groups": 1,
 }
@@ -47,9 +47,11 @@ def drive(tmp_path: Path, count: int = 4, **options) -> list[ArchiveJob]:
     for index in range(count):
         points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(2000, 3))
         (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
-    profile, prior = archive_settings(tmp_path / "archive" / "00", "bounded", TINY, **options)
-    if prior is not None:
-        keep_prior(tmp_path / "archive" / "00", prior)
+    profile, entropy_model = archive_settings(
+        tmp_path / "archive" / "00", "bounded", TINY, **options
+    )
+    if entropy_model is not None:
+        keep_model(tmp_path / "archive" / "00", entropy_model)
     jobs = archive_jobs(open_dataset(scans), tmp_path / "archive", profile)
     return [replace(job, projection=PROJECTION) for job in jobs]
 
@@ -58,27 +60,27 @@ def files(jobs: list[ArchiveJob]) -> list[bytes]:
     return [job.file.read_bytes() for job in jobs]
 
 
-@pytest.mark.parametrize(("options", "bound"), [({}, 0.02), ({"bound": 0.3}, 0.3)])
-def test_records_say_the_bound_and_the_largest_error(tmp_path, options, bound):
+@pytest.mark.parametrize(("options", "max_error"), [({}, 0.02), ({"max_error": 0.3}, 0.3)])
+def test_records_say_the_bound_and_the_largest_error(tmp_path, options, max_error):
     jobs = drive(tmp_path, **options)
     records = [archive_frame(job) for job in jobs]
     for job, record in zip(jobs, records, strict=True):
         assert (record.status, record.error) == ("ok", None)
         image = PROJECTION.project(read_velodyne(job.source))
         decoded = codec.decode(job.file.read_bytes())
-        worst = np.abs(decoded.ranges.astype(float) - image.ranges)[image.measured].max()
+        worst = np.abs(decoded.ranges.astype(float) - image.ranges)[image.valid].max()
         figures = record.fidelity or {}
-        assert figures["max_error_m"] == worst <= figures["bound_m"] == bound
-        assert worst > bound / 2, "the bound is made use of"
+        assert figures["largest_error_m"] == worst <= figures["max_error_m"] == max_error
+        assert worst > max_error / 2, "the bound is made use of"
         assert figures["mask_exact"] is True
         assert figures["preview_psnr_db"] < figures["psnr_db"]
     results = write_results(jobs[0].folder, records, {})
-    assert results["summary"]["max_error_m"]["max"] <= bound
-    assert results["results"]["bound_m"] == [bound] * len(jobs)
+    assert results["summary"]["largest_error_m"]["max"] <= max_error
+    assert results["results"]["max_error_m"] == [max_error] * len(jobs)
     assert results["results"]["mask_exact"] == [True] * len(jobs)
     assert "max_error_m,bound_m,mask_exact" in (jobs[0].folder / "metrics.csv").read_text()
     row = table_rows(records)[0]
-    assert row["bound [m]"] == bound >= row["max error [m]"] > 0
+    assert row["max error [m]"] == max_error >= row["largest error [m]"] > 0
     json.dumps(results, allow_nan=False)
 
 
@@ -93,8 +95,8 @@ def test_resuming_changes_no_byte(tmp_path):
     jobs[3].file.unlink()
     assert [archive_frame(job).file_sha256 for job in jobs] == [sha256_of(data) for data in before]
     assert files(jobs) == before
-    other = [replace(job, profile=job.profile.with_overrides(bound=0.1)) for job in jobs]
-    assert {(archive_frame(job).fidelity or {})["bound_m"] for job in other} == {0.1}
+    other = [replace(job, profile=job.profile.with_overrides(max_error=0.1)) for job in jobs]
+    assert {(archive_frame(job).fidelity or {})["max_error_m"] for job in other} == {0.1}
     assert all(len(new) < len(old) for new, old in zip(files(other), before, strict=True))
 
 
@@ -104,19 +106,19 @@ def distort(monkeypatch, change) -> None:
 
     def wrong(*arguments, **options):
         image = decode(*arguments, **options)
-        ranges, measured = image.ranges.copy(), image.measured.copy()
-        change(ranges, measured)
-        return replace(image, ranges=ranges, measured=measured)
+        ranges, valid = image.ranges.copy(), image.valid.copy()
+        change(ranges, valid)
+        return replace(image, ranges=ranges, valid=valid)
 
     monkeypatch.setattr(frames.quinr_lidar, "decode", wrong)
 
 
-def shift_one(ranges, measured):
-    ranges[tuple(np.argwhere(measured)[5])] += np.float32(0.05)
+def shift_one(ranges, valid):
+    ranges[tuple(np.argwhere(valid)[5])] += np.float32(0.05)
 
 
-def lose_one(_ranges, measured):
-    measured[tuple(np.argwhere(measured)[5])] = False
+def lose_one(_ranges, valid):
+    valid[tuple(np.argwhere(valid)[5])] = False
 
 
 @pytest.mark.parametrize(
@@ -142,52 +144,52 @@ def test_a_frame_that_breaks_its_promise_is_refused(tmp_path, monkeypatch, chang
 
 
 def test_an_error_within_the_bound_is_none(tmp_path, monkeypatch):
-    job = drive(tmp_path, 1, bound=0.2)[0]
+    job = drive(tmp_path, 1, max_error=0.2)[0]
 
-    def shrink(ranges, measured):
+    def shrink(ranges, valid):
         image = PROJECTION.project(read_velodyne(job.source))
-        ranges[:] = np.where(measured, image.ranges + np.float32(0.19), ranges)
+        ranges[:] = np.where(valid, image.ranges + np.float32(0.19), ranges)
 
     distort(monkeypatch, shrink)
     record = archive_frame(job)
     assert record.status == "ok"
-    assert (record.fidelity or {})["max_error_m"] == pytest.approx(0.19, abs=1e-5)
+    assert (record.fidelity or {})["largest_error_m"] == pytest.approx(0.19, abs=1e-5)
 
 
-def test_an_archive_carries_its_prior(tmp_path, own_prior):
-    file = tmp_path / "mine.qprior"
-    file.write_bytes(own_prior.data)
-    jobs = drive(tmp_path, prior=file)
+def test_an_archive_carries_its_prior(tmp_path, own_model):
+    file = tmp_path / "mine.qmodel"
+    file.write_bytes(own_model.data)
+    jobs = drive(tmp_path, entropy_model=file)
     file.unlink()
     assert {archive_frame(job).status for job in jobs} == {"ok"}
-    assert {codec.inspect(data).prior for data in files(jobs)} == {own_prior.name}
+    assert {codec.inspect(data).entropy_model for data in files(jobs)} == {own_model.name}
     folder = jobs[0].folder
-    # Going on takes no option but the prior's name: the folder has it.
-    again, _ = archive_settings(folder, "bounded", TINY | {"prior": own_prior.name})
+    # Going on takes no option but the entropy model's name: the folder has it.
+    again, _ = archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
     assert again == jobs[0].profile
     results, records = evaluate_archive(tmp_path / "00", folder)
     assert [record.error for record in records] == [None] * len(jobs)
-    assert results["summary"]["max_error_m"]["max"] <= 0.02
+    assert results["summary"]["largest_error_m"]["max"] <= 0.02
     work = restore_jobs(folder, tmp_path / "kitti")["00"]
     assert {restore_frame(item).status for item in work} == {"ok"}
-    carried = folder / f"{own_prior.name}.qprior"
-    carried.write_bytes(own_prior.data[:-1])
+    carried = folder / f"{own_model.name}.qmodel"
+    carried.write_bytes(own_model.data[:-1])
     damaged = restore_frame(work[0]).error or ""
     assert carried.name in damaged
-    assert "the prior is damaged" in damaged or "checksum" in damaged
+    assert "the entropy model is damaged" in damaged or "checksum" in damaged
     carried.unlink()
     for record in (restore_frame(work[0]), archive_frame(replace(jobs[0], resume=False))):
         assert record.status == "failed"
-        assert own_prior.name in (record.error or "")
-    with pytest.raises(PriorError, match=own_prior.name):
-        archive_settings(folder, "bounded", TINY | {"prior": own_prior.name})
+        assert own_model.name in (record.error or "")
+    with pytest.raises(EntropyModelError, match=own_model.name):
+        archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
 
 
-def test_a_damaged_prior_is_refused_before_anything_is_done(tmp_path, own_prior):
-    file = tmp_path / "mine.qprior"
-    file.write_bytes(own_prior.data[:50])
-    with pytest.raises(BitstreamError, match=r"mine\.qprior"):
-        drive(tmp_path, prior=file)
+def test_a_damaged_prior_is_refused_before_anything_is_done(tmp_path, own_model):
+    file = tmp_path / "mine.qmodel"
+    file.write_bytes(own_model.data[:50])
+    with pytest.raises(BitstreamError, match=r"mine\.qmodel"):
+        drive(tmp_path, entropy_model=file)
     assert not (tmp_path / "archive").exists()
 
 
@@ -198,7 +200,7 @@ def test_profiles_of_one_layer_still_archive_previews(tmp_path):
     record = archive_frame(job)
     assert codec.inspect(job.file.read_bytes()).sections.keys() == {"preview"}
     figures = record.fidelity or {}
-    assert figures["bound_m"] is None
+    assert figures["max_error_m"] is None
     assert figures["preview_psnr_db"] == figures["psnr_db"]
-    assert figures["max_error_m"] > 1
+    assert figures["largest_error_m"] > 1
     assert frame_path(job.folder, "000000") == job.file

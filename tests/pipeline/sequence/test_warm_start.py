@@ -26,7 +26,7 @@ PROFILE = Profile(
     batch_size=128,
     steps=120,
     warm_steps=15,
-    run_length=3,
+    keyframe_interval=3,
     seed=5,
 )
 
@@ -69,7 +69,7 @@ def test_runs_begin_at_multiples_of_their_length(tmp_path):
     expected = [None, "000000", "000001", None, "000003", "000004", None]
     assert [job.predecessor for job in jobs] == expected
     assert archive_jobs(dataset, tmp_path, PROFILE, limit=5) == jobs[:5]
-    cold = archive_jobs(dataset, tmp_path, PROFILE.with_overrides(run_length=1))
+    cold = archive_jobs(dataset, tmp_path, PROFILE.with_overrides(keyframe_interval=1))
     assert {job.predecessor for job in cold} == {None}
 
 
@@ -205,8 +205,8 @@ def test_warm_settings():
     assert warm.steps == 15
     assert warm.seed == PROFILE.seed
     assert Profile(steps=100).fit_settings(warm=True).steps == 100, "never more than a cold start"
-    for wrong in ({"run_length": 0}, {"warm_steps": 0}, {"cold_ratio": 0.9}):
+    for wrong in ({"keyframe_interval": 0}, {"warm_steps": 0}, {"cold_ratio": 0.9}):
         with pytest.raises(ProfileError, match=next(iter(wrong))):
             PROFILE.with_overrides(**wrong)
-    for name in ("run_length", "warm_steps", "cold_ratio"):
+    for name in ("keyframe_interval", "warm_steps", "cold_ratio"):
         assert PROFILE.with_overrides(**{name: 2}).digest() != PROFILE.digest()

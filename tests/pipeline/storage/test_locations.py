@@ -21,7 +21,6 @@ from pipeline.storage import locations as storage
 from pipeline.storage.files import TEMPORARY_SUFFIX
 from pipeline.storage.locations import PAUSES, Bytes, locate
 from quinr_lidar.errors import ArchiveError, StorageError
-
 from tests.support.archived_drive import FRAMES, digests
 
 

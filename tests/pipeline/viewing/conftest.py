@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 
-
 @pytest.fixture(autouse=True)
 def no_display(monkeypatch, tmp_path):
     """No window opens by chance, and what is saved without a name goes to a folder of its own."""

@@ -54,7 +54,7 @@ def test_scales_fit_the_frame(frame):
     every = np.concatenate([np.linalg.norm(points, axis=1) for points in clouds])
     assert ranges.high == pytest.approx(np.percentile(every, 98), rel=1e-5)
     # Of the bound, whatever the errors are; so frames compare.
-    assert (error.high, error.beyond[1]) == (frame.promise.bound, False)
+    assert (error.high, error.beyond[1]) == (frame.promise.max_error, False)
     assert "0.02 m" in error.text
 
 
@@ -190,7 +190,7 @@ def test_files_that_cannot_be_saved(tmp_path):
 def test_a_real_scan(quinr, data_root, here):
     scan = data_root / "kitti/odometry/sequences/00/velodyne/000000.bin"
     quick = ("--set", "steps=2", "--set", "restarts=1", "--set", "refit_groups=1")
-    assert quinr("encode", scan, "-o", "a.quinr", "--bound", "0.05", *quick)[0] == 0
+    assert quinr("encode", scan, "-o", "a.quinr", "--max-error", "0.05", *quick)[0] == 0
     code, out, _ = quinr("view", "a.quinr", "--original", scan, "--colour", "error")
     assert code == 0
     assert "bound 0.05 m, largest error 0.04" in out

@@ -75,7 +75,7 @@ def test_all_frames_with_their_scans(quinr, packed, scans, here):
     rows = archive.rows
     scalar = "Scalars:scalars"
     assert read.column("/figures/bytes", scalar) == [[row.bytes] for row in rows]
-    for name in ("psnr_db", "max_error_m"):
+    for name in ("psnr_db", "largest_error_m"):
         expected = [[row.figures[name]] for row in rows]
         assert np.allclose(read.column(f"/figures/{name}", scalar), expected)
     for name in ("original", "decoded", "error"):

@@ -46,7 +46,7 @@ def test_a_file_a_folder_and_archives_give_the_same_frame(folder, packed, memory
         frame = viewed(place, None if place == path else "000002")
         assert np.array_equal(frame.decoded.ranges, expected.ranges), place
         assert (frame.row.frame_id, frame.data_bytes) == ("000002", path.stat().st_size)
-        assert frame.promise.bound == pytest.approx(0.02, abs=1e-6)
+        assert frame.promise.max_error == pytest.approx(0.02, abs=1e-6)
         # From the record or the manifest: nothing was measured now.
         assert 0 < frame.largest_error <= 0.02
         assert "bound 0.02 m" in frame.headline
@@ -140,14 +140,14 @@ def test_damage_names_the_frame(folder, packed):
     assert all(str(packed) in complaint for complaint in complaints)
 
 
-def test_priors_that_the_archive_carries(own_drive, own_prior, tmp_path):
+def test_priors_that_the_archive_carries(own_drive, own_model, tmp_path):
     pack_sequence(own_drive, tmp_path / "packed")
     expected = viewed(own_drive).decoded.ranges
     assert np.array_equal(viewed(tmp_path / "packed").decoded.ranges, expected)
     alone = shutil.copy(frame_path(own_drive, "000000"), tmp_path / "alone.quinr")
-    with pytest.raises(BitstreamError, match=own_prior.name):
+    with pytest.raises(BitstreamError, match=own_model.name):
         viewed(alone)
-    assert np.array_equal(viewed(alone, priors=(own_prior,)).decoded.ranges, expected)
+    assert np.array_equal(viewed(alone, entropy_models=(own_model,)).decoded.ranges, expected)
 
 
 def test_errors_are_those_that_were_measured_when_archived(folder, packed, scans):
@@ -156,7 +156,7 @@ def test_errors_are_those_that_were_measured_when_archived(folder, packed, scans
         original = open_original(scans, frames)
         for row in frames.rows:
             frame = with_scan(view_frame(frames, row), original)
-            then = row.figures["max_error_m"]
+            then = row.figures["largest_error_m"]
             assert frame.largest_error == pytest.approx(then, abs=1e-9)
             assert np.nanmax(frame.errors) == pytest.approx(then, abs=1e-6)
             assert not np.isnan(frame.errors).any()
@@ -179,10 +179,10 @@ def test_points_where_the_original_has_none(folder, scans, tmp_path):
 
 def test_what_files_promise(drive):
     preview = viewed(drive / "previews" / "00")
-    assert preview.promise.bound is None
+    assert preview.promise.max_error is None
     assert "no bound, largest error" in preview.headline
-    growing = viewed(GOLDEN / "v1-bounded-growth.quinr")
-    assert 0 < growing.promise.growth < 1
+    growing = viewed(GOLDEN / "v1-bounded-relative_error.quinr")
+    assert 0 < growing.promise.relative_error < 1
     assert " of the range, largest error not known" in growing.headline
 
 

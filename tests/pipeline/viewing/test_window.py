@@ -156,7 +156,7 @@ def test_json_without_a_display(quinr, folder, scans):
     said = json.loads(out)
     assert said["saved"] == ["view-000000.png", "view-000000-original.ply", "view-000000.ply"]
     assert said["original_is_the_archived"] is True
-    assert 0 < said["max_error_m"] <= 0.02
+    assert 0 < said["largest_error_m"] <= 0.02
     assert "no window" in err
 
 
@@ -194,7 +194,7 @@ def test_systems_that_always_have_one(monkeypatch, system):
         (["--save", "a.bin"], "a.bin: expected a name that ends in .png or .ply"),
         (["--frame", "9"], "no frame '9': expected an id, 000000 to 000005"),
         (["--original", "nowhere"], "nowhere: no such file or folder"),
-        (["--prior", "nowhere"], "nowhere: cannot be read"),
+        (["--entropy-model", "nowhere"], "nowhere: cannot be read"),
     ],
 )
 def test_bad_input(quinr, folder, here, arguments, message):

@@ -10,13 +10,13 @@ from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.codec.field_codec import Window
 from quinr_lidar.container import LAYERS, unpack
-from quinr_lidar.entropy.models import built_in_priors
+from quinr_lidar.entropy.models import built_in_models
 from quinr_lidar.errors import (
     BitstreamError,
+    EntropyModelError,
     GeometryError,
-    PriorError,
     ProfileError,
-    UnknownPriorError,
+    UnknownEntropyModelError,
 )
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
@@ -43,10 +43,10 @@ def street(height: int = 16, width: int = 64) -> RangeImage:
     ranges = ranges + 0.02 * random.standard_normal(ranges.shape)
     ranges[height // 2 :, width // 4 : width // 3] = 3.3
     ranges = ranges.astype(np.float32)
-    measured = (rows >= height // 4) & (random.random(ranges.shape) < 0.95)
-    fill = float(ranges[measured].max())
-    ranges[~measured] = fill
-    return RangeImage(ranges, measured, SphericalProjection(height, width), fill)
+    valid = (rows >= height // 4) & (random.random(ranges.shape) < 0.95)
+    no_return = float(ranges[valid].max())
+    ranges[~valid] = no_return
+    return RangeImage(ranges, valid, SphericalProjection(height, width), no_return)
 
 
 @pytest.fixture(scope="module")
@@ -60,71 +60,71 @@ def masked() -> codec.EncodedFrame:
 
 
 def errors_of(decoded: RangeImage, image: RangeImage) -> np.ndarray:
-    assert (decoded.measured == image.measured).all()
+    assert (decoded.valid == image.valid).all()
     apart = np.abs(decoded.ranges.astype(np.float64) - image.ranges)
-    return apart[image.measured]
+    return apart[image.valid]
 
 
 def test_all_layers_keep_the_bound(bounded):
     image, decoded = street(), quinr_lidar.decode(bounded.data)
     assert decoded.projection == image.projection
-    assert decoded.fill == np.float32(image.fill)
+    assert decoded.no_return == np.float32(image.no_return)
     assert not decoded.interpolated
     assert errors_of(decoded, image).max() <= 0.02
-    assert (decoded.ranges[~decoded.measured] == decoded.fill).all()
+    assert (decoded.ranges[~decoded.valid] == decoded.no_return).all()
     assert bounded.threshold is None
 
 
-@pytest.mark.parametrize("bound", [0.001, 0.01, 0.3, 4.0])
-def test_every_bound_is_kept_and_psnr_follows_it(bound):
+@pytest.mark.parametrize("max_error", [0.001, 0.01, 0.3, 4.0])
+def test_every_bound_is_kept_and_psnr_follows_it(max_error):
     image = street()
-    encoded = codec.encode_frame(image, "bounded", bound=bound, **TINY)
+    encoded = codec.encode_frame(image, "bounded", max_error=max_error, **TINY)
     decoded = quinr_lidar.decode(encoded.data)
     worst = errors_of(decoded, image).max()
-    assert 0.8 * bound < worst <= bound
+    assert 0.8 * max_error < worst <= max_error
     # Errors are uniform in +-bound where the scene is fine, and 0 where nothing is measured.
-    share = image.measured.mean()
-    uniform = 10 * np.log10(3 * image.fill**2 / bound**2 / share)
-    assert encoded.psnr == pytest.approx(uniform, abs=0.8 if bound < 1 else 2.5)
+    share = image.valid.mean()
+    uniform = 10 * np.log10(3 * image.no_return**2 / max_error**2 / share)
+    assert encoded.psnr == pytest.approx(uniform, abs=0.8 if max_error < 1 else 2.5)
     error = np.square(decoded.ranges.astype(float) - image.ranges).mean()
-    assert encoded.psnr == pytest.approx(-10 * np.log10(error / image.fill**2), abs=1e-3)
+    assert encoded.psnr == pytest.approx(-10 * np.log10(error / image.no_return**2), abs=1e-3)
 
 
 def test_a_bound_that_grows_with_the_range():
     image = street()
-    data = quinr_lidar.encode(image, "bounded", bound=0.02, bound_growth=0.01, **TINY)
-    allowed = np.maximum(0.02, 0.01 * image.ranges[image.measured].astype(np.float64))
+    data = quinr_lidar.encode(image, "bounded", max_error=0.02, relative_error=0.01, **TINY)
+    allowed = np.maximum(0.02, 0.01 * image.ranges[image.valid].astype(np.float64))
     errors = errors_of(quinr_lidar.decode(data), image)
     assert (errors <= allowed).all()
     assert errors.max() > 0.1
     info = codec.inspect(data)
-    assert info.scan["bound"] == pytest.approx(0.02, rel=0.01)
-    assert info.scan["growth"] == pytest.approx(0.01, rel=0.01)
-    assert len(data) < len(quinr_lidar.encode(image, "bounded", bound=0.02, **TINY)) - 100
+    assert info.scan["max_error"] == pytest.approx(0.02, rel=0.01)
+    assert info.scan["relative_error"] == pytest.approx(0.01, rel=0.01)
+    assert len(data) < len(quinr_lidar.encode(image, "bounded", max_error=0.02, **TINY)) - 100
 
 
 def test_two_layers_have_the_exact_mask_and_the_previews_ranges(masked):
     image, decoded = street(), quinr_lidar.decode(masked.data)
-    np.testing.assert_array_equal(decoded.measured, image.measured)
+    np.testing.assert_array_equal(decoded.valid, image.valid)
     assert not decoded.interpolated
     assert masked.threshold is None
-    assert errors_of(decoded, image).mean() < np.abs(image.ranges - 17)[image.measured].mean()
+    assert errors_of(decoded, image).mean() < np.abs(image.ranges - 17)[image.valid].mean()
     error = np.square(decoded.ranges.astype(float) - image.ranges).mean()
-    assert masked.psnr == pytest.approx(-10 * np.log10(error / image.fill**2), abs=1e-3)
+    assert masked.psnr == pytest.approx(-10 * np.log10(error / image.no_return**2), abs=1e-3)
     assert codec.inspect(masked.data).sections.keys() == {"preview", "mask"}
-    assert codec.inspect(masked.data).scan.keys() == {"fov_up", "fov_down", "fill"}
+    assert codec.inspect(masked.data).scan.keys() == {"fov_up", "fov_down", "no_return"}
 
 
 def test_fewer_layers_of_a_file(bounded):
     image = street()
     two = quinr_lidar.decode(bounded.data, ("preview", "mask"))
-    np.testing.assert_array_equal(two.measured, image.measured)
+    np.testing.assert_array_equal(two.valid, image.valid)
     assert not two.interpolated
     assert errors_of(two, image).max() > 0.02
     one = quinr_lidar.decode(bounded.data, ("preview",))
     assert one.interpolated, "which pixels were measured is not known"
-    assert one.measured.all()
-    np.testing.assert_array_equal(one.ranges[image.measured], two.ranges[image.measured])
+    assert one.valid.all()
+    np.testing.assert_array_equal(one.ranges[image.valid], two.ranges[image.valid])
 
 
 def test_a_file_of_one_layer_has_nothing_else_to_decode():
@@ -132,7 +132,7 @@ def test_a_file_of_one_layer_has_nothing_else_to_decode():
     first = quinr_lidar.decode(data, ("preview",))
     whole = quinr_lidar.decode(data)
     np.testing.assert_array_equal(first.ranges, whole.ranges)
-    np.testing.assert_array_equal(first.measured, whole.measured)
+    np.testing.assert_array_equal(first.valid, whole.valid)
     assert not whole.interpolated
 
 
@@ -141,12 +141,12 @@ def test_another_grid_shows_the_preview_where_the_mask_is(bounded):
     dense = quinr_lidar.decode(bounded.data, height=32, width=128)
     assert dense.shape == (32, 128)
     assert dense.interpolated
-    np.testing.assert_array_equal(dense.measured[::2, ::2], image.measured)
-    np.testing.assert_array_equal(dense.measured[1::2, 1::2], image.measured)
-    assert (dense.ranges[~dense.measured] == dense.fill).all()
+    np.testing.assert_array_equal(dense.valid[::2, ::2], image.valid)
+    np.testing.assert_array_equal(dense.valid[1::2, 1::2], image.valid)
+    assert (dense.ranges[~dense.valid] == dense.no_return).all()
     sparse = quinr_lidar.decode(bounded.data, height=5, width=9)
     assert sparse.shape == (5, 9)
-    assert sparse.measured.any()
+    assert sparse.valid.any()
     # The mask's own grid, asked for: still the preview.
     same = quinr_lidar.decode(bounded.data, height=16, width=64)
     assert not same.interpolated
@@ -161,8 +161,8 @@ def test_a_window_is_a_part_of_the_image(bounded, layers):
     inside = np.zeros(whole.shape, bool)
     inside[window.slices] = True
     np.testing.assert_array_equal(part.ranges[inside], whole.ranges[inside])
-    np.testing.assert_array_equal(part.measured, whole.measured & inside)
-    assert (part.ranges[~inside] == part.fill).all()
+    np.testing.assert_array_equal(part.valid, whole.valid & inside)
+    assert (part.ranges[~inside] == part.no_return).all()
     with pytest.raises(ValueError, match="window: expected rows up to 16"):
         quinr_lidar.decode(bounded.data, layers, window=Window(0, 17, 0, 5))
 
@@ -174,63 +174,70 @@ def test_every_instruction_set_decodes_the_same(bounded, monkeypatch):
         decoded.append(quinr_lidar.decode(bounded.data))
     for other in decoded[1:]:
         np.testing.assert_array_equal(other.ranges, decoded[0].ranges)
-        np.testing.assert_array_equal(other.measured, decoded[0].measured)
+        np.testing.assert_array_equal(other.valid, decoded[0].valid)
 
 
 def test_info_tells_of_all_layers(bounded):
     info = codec.inspect(bounded.data)
-    image, prior = street(), built_in_priors()["hdl64"]
+    image, entropy_model = street(), built_in_models()["hdl64"]
     assert list(info.sections) == list(LAYERS)
-    assert info.sections["mask"] == len(pack_mask(image.measured, prior))
-    assert info.sections["ranges"] == len(pack_ranges(image.ranges, image.measured, prior, 0.02))
-    assert info.prior == prior.name
-    assert info.scan["bound"] == pytest.approx(0.02, rel=1e-2)
+    assert info.sections["mask"] == len(pack_mask(image.valid, entropy_model))
+    assert info.sections["ranges"] == len(
+        pack_ranges(image.ranges, image.valid, entropy_model, 0.02)
+    )
+    assert info.entropy_model == entropy_model.name
+    assert info.scan["max_error"] == pytest.approx(0.02, rel=1e-2)
     assert "threshold" not in info.scan
     flat = info.as_dict()
-    assert (flat["bound"], flat["prior"]) == (info.scan["bound"], prior.name)
+    assert (flat["max_error"], flat["entropy_model"]) == (
+        info.scan["max_error"],
+        entropy_model.name,
+    )
 
 
-def test_another_prior(small_prior):
+def test_another_prior(small_model):
     image = street()
     encoded = codec.encode_frame(
-        image, "bounded", priors=[small_prior], prior=small_prior.name, **TINY
+        image, "bounded", entropy_models=[small_model], entropy_model=small_model.name, **TINY
     )
-    assert codec.inspect(encoded.data).prior == small_prior.name
-    decoded = quinr_lidar.decode(encoded.data, priors=[small_prior])
+    assert codec.inspect(encoded.data).entropy_model == small_model.name
+    decoded = quinr_lidar.decode(encoded.data, entropy_models=[small_model])
     assert errors_of(decoded, image).max() <= 0.02
     for layers in (LAYERS, LAYERS[:2]):
-        with pytest.raises(UnknownPriorError, match=f"coded with the prior {small_prior.name}"):
+        with pytest.raises(
+            UnknownEntropyModelError, match=f"coded with the entropy model {small_model.name}"
+        ):
             quinr_lidar.decode(encoded.data, layers)
     assert quinr_lidar.decode(encoded.data, ("preview",)).shape == image.shape
-    with pytest.raises(PriorError, match="unknown prior"):
-        codec.encode_frame(image, "bounded", prior=small_prior.name, **TINY)
+    with pytest.raises(EntropyModelError, match="unknown entropy model"):
+        codec.encode_frame(image, "bounded", entropy_model=small_model.name, **TINY)
 
 
 def test_impossible_bounds_are_refused_before_training():
     def stop(_):
         raise AssertionError("it trained")
 
-    with pytest.raises(ProfileError, match="bound"):
-        quinr_lidar.encode(street(), "bounded", bound=0, **TINY)
+    with pytest.raises(ProfileError, match="max_error"):
+        quinr_lidar.encode(street(), "bounded", max_error=0, **TINY)
     image = street()
-    far = RangeImage(image.ranges * 1000, image.measured, image.projection, image.fill * 1000)
+    far = RangeImage(image.ranges * 1000, image.valid, image.projection, image.no_return * 1000)
     with pytest.raises(GeometryError, match="out of reach"):
-        codec.encode_frame(far, "bounded", bound=1e-4, progress=stop, **TINY)
-    empty = RangeImage(image.ranges, image.measured & False, image.projection, image.fill)
-    with pytest.raises(GeometryError, match="no measured pixel"):
+        codec.encode_frame(far, "bounded", max_error=1e-4, progress=stop, **TINY)
+    empty = RangeImage(image.ranges, image.valid & False, image.projection, image.no_return)
+    with pytest.raises(GeometryError, match="no valid pixel"):
         codec.encode_frame(empty, "bounded", progress=stop, **TINY)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 5)])
-@pytest.mark.parametrize("measured", [1, 3, 10_000])
-def test_images_of_any_size(size, measured):
+@pytest.mark.parametrize("valid", [1, 3, 10_000])
+def test_images_of_any_size(size, valid):
     random = np.random.default_rng(0)
     mask = np.zeros(size, bool)
-    mask.flat[random.permutation(mask.size)[:measured]] = True
+    mask.flat[random.permutation(mask.size)[:valid]] = True
     ranges = random.uniform(0.5, 300, size).astype(np.float32)
-    fill = float(ranges[mask].max())
+    no_return = float(ranges[mask].max())
     image = RangeImage(
-        np.where(mask, ranges, np.float32(fill)), mask, SphericalProjection(*size), fill
+        np.where(mask, ranges, np.float32(no_return)), mask, SphericalProjection(*size), no_return
     )
     decoded = quinr_lidar.decode(quinr_lidar.encode(image, "bounded", **TINY | {"steps": 2}))
     assert errors_of(decoded, image).max() <= 0.02
@@ -272,7 +279,7 @@ def test_what_is_intact_is_salvaged(bounded, harmed, left):
     if "ranges" in left:
         assert errors_of(salvaged.image, image).max() <= 0.02
     elif "mask" in left:
-        np.testing.assert_array_equal(salvaged.image.measured, image.measured)
+        np.testing.assert_array_equal(salvaged.image.valid, image.valid)
     else:
         assert salvaged.image.interpolated
 
@@ -300,7 +307,7 @@ def test_a_preview_outlives_what_is_behind_it(bounded):
         np.testing.assert_array_equal(part.ranges, whole.ranges)
     cut = bounded.data[: ranges_start - 1]
     np.testing.assert_array_equal(
-        quinr_lidar.decode(cut, ("preview", "mask")).measured, street().measured
+        quinr_lidar.decode(cut, ("preview", "mask")).valid, street().valid
     )
     with pytest.raises(BitstreamError):
         quinr_lidar.decode(bounded.data[: preview_end - 1], ("preview",))

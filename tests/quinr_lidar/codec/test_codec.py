@@ -37,15 +37,15 @@ TINY = {
 
 
 def street(height: int = 16, width: int = 64) -> RangeImage:
-    """A smooth scene with sky above: unmeasured pixels in the upper rows."""
+    """A smooth scene with sky above: invalid pixels in the upper rows."""
     projection = SphericalProjection(height, width)
     azimuth = np.linspace(-np.pi, np.pi, width)
     rows = np.arange(height)[:, None]
     ranges = (10 + 4 * np.cos(azimuth) + 20 * (1 - rows / height)).astype(np.float32)
-    measured = np.broadcast_to(rows >= height // 4, ranges.shape).copy()
-    fill = float(ranges[measured].max())
-    ranges[~measured] = fill
-    return RangeImage(ranges, measured, projection, fill)
+    valid = np.broadcast_to(rows >= height // 4, ranges.shape).copy()
+    no_return = float(ranges[valid].max())
+    ranges[~valid] = no_return
+    return RangeImage(ranges, valid, projection, no_return)
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +56,21 @@ def encoded() -> codec.EncodedFrame:
 def test_round_trip_resembles_the_original(encoded):
     image, decoded = street(), quinr_lidar.decode(encoded.data)
     assert decoded.projection == image.projection
-    assert decoded.fill == np.float32(image.fill)
+    assert decoded.no_return == np.float32(image.no_return)
     assert decoded.ranges.dtype == np.float32
-    assert decoded.measured.dtype == np.bool_
+    assert decoded.valid.dtype == np.bool_
     constant = np.full_like(image.ranges, image.ranges.mean())
     error = np.square(decoded.ranges - image.ranges).mean()
     assert error < 0.3 * np.square(constant - image.ranges).mean()
-    assert (decoded.measured == image.measured).mean() > 0.8
-    assert encoded.psnr == pytest.approx(-10 * np.log10(error / image.fill**2), abs=1e-3)
+    assert (decoded.valid == image.valid).mean() > 0.8
+    assert encoded.psnr == pytest.approx(-10 * np.log10(error / image.no_return**2), abs=1e-3)
     assert abs(encoded.psnr - encoded.float_psnr) < 0.5
 
 
 def test_decoding_repeats_bit_for_bit(encoded):
     first, second = quinr_lidar.decode(encoded.data), quinr_lidar.decode(encoded.data)
     np.testing.assert_array_equal(first.ranges, second.ranges)
-    np.testing.assert_array_equal(first.measured, second.measured)
+    np.testing.assert_array_equal(first.valid, second.valid)
 
 
 def test_decoding_does_not_depend_on_the_number_of_threads():
@@ -90,7 +90,7 @@ def test_decoding_does_not_depend_on_the_number_of_threads():
 
 def test_the_threshold_separates_what_the_file_says(encoded):
     decoded = quinr_lidar.decode(encoded.data)
-    np.testing.assert_array_equal(decoded.measured, decoded.ranges < encoded.threshold)
+    np.testing.assert_array_equal(decoded.valid, decoded.ranges < encoded.threshold)
 
 
 def test_a_seed_makes_the_file_repeatable(encoded):
@@ -112,7 +112,7 @@ def test_a_files_parameters_are_those_its_decoder_sees(encoded):
     assert {tensor.dtype for tensor in parameters.values()} == {torch.float32}
     values = field.evaluate(parameters, pixel_coordinates(16, 64)[None])[0, :, 0].clamp(0, 1)
     decoded = quinr_lidar.decode(encoded.data)
-    ranges = values.view(16, 64).numpy() * decoded.fill
+    ranges = values.view(16, 64).numpy() * decoded.no_return
     np.testing.assert_allclose(ranges, decoded.ranges, atol=1e-3)
     with pytest.raises(BitstreamError):
         codec.read_parameters(encoded.data[:-1])
@@ -182,7 +182,7 @@ def test_digest_names_settings_not_names():
 
 def test_an_empty_image_is_refused():
     empty = SphericalProjection(8, 8).project(np.full((3, 3), np.nan))
-    with pytest.raises(GeometryError, match="no measured pixel"):
+    with pytest.raises(GeometryError, match="no valid pixel"):
         quinr_lidar.encode(empty)
 
 
@@ -209,30 +209,30 @@ def test_layers_are_the_first_ones(encoded, layers):
 def test_any_image_goes_through(height, width, seed, density):
     generator = np.random.default_rng(seed)
     ranges = generator.uniform(0.5, 300, (height, width)).astype(np.float32)
-    measured = generator.random((height, width)) < density
-    measured[0, 0] = True
-    fill = float(ranges[measured].max())
+    valid = generator.random((height, width)) < density
+    valid[0, 0] = True
+    no_return = float(ranges[valid].max())
     image = RangeImage(
-        np.where(measured, ranges, np.float32(fill)),
-        measured,
+        np.where(valid, ranges, np.float32(no_return)),
+        valid,
         SphericalProjection(height, width, 10.67, -30.67),
-        fill,
+        no_return,
     )
     data = quinr_lidar.encode(image, qubits=2, features=3, blocks=1, steps=3, batch_size=8)
     decoded = quinr_lidar.decode(data)
     assert decoded.projection == image.projection
-    assert (decoded.ranges <= decoded.fill * (1 + 1e-6)).all()
+    assert (decoded.ranges <= decoded.no_return * (1 + 1e-6)).all()
 
 
 def test_best_threshold_beats_every_other():
     generator = np.random.default_rng(0)
     values = generator.random((20, 30)).round(3)
     values.flat[:40] = np.repeat((0.0, 1.0), 20)
-    measured = generator.random((20, 30)) > values
-    best = best_threshold(values, measured)
-    wrong = np.count_nonzero((values < best) != measured)
+    valid = generator.random((20, 30)) > values
+    best = best_threshold(values, valid)
+    wrong = np.count_nonzero((values < best) != valid)
     candidates = np.concatenate(([0.0], np.unique(values) + 1e-4, [1.0])).clip(0, 1)
-    assert wrong <= min(np.count_nonzero((values < t) != measured) for t in candidates)
+    assert wrong <= min(np.count_nonzero((values < t) != valid) for t in candidates)
 
 
 def test_layers_that_make_no_file_are_refused(encoded):
@@ -274,14 +274,14 @@ def test_other_grids_and_windows(encoded):
     # A pixel is about the mean of the four that share its place.
     coarse = dense.ranges.reshape(16, 2, 64, 2).mean((1, 3))
     assert np.abs(coarse - whole.ranges).mean() < 0.1
-    assert dense.measured_count > 3 * whole.measured_count
+    assert dense.valid_count > 3 * whole.valid_count
 
     window = Window(4, 9, 10, 30)
     part = quinr_lidar.decode(encoded.data, window=window)
     inside = np.zeros(whole.shape, bool)
     inside[window.slices] = True
     np.testing.assert_array_equal(part.ranges[inside], whole.ranges[inside])
-    assert not part.measured[~inside].any()
+    assert not part.valid[~inside].any()
     with pytest.raises(ValueError, match="window"):
         quinr_lidar.decode(encoded.data, window=Window(0, 17, 0, 5))
     with pytest.raises(ValueError, match="window"):

@@ -3,7 +3,7 @@
 ``golden/<name>.quinr`` is a file, ``golden/<name>.npz`` what it decoded to when it was written.
 Never regenerate the files of a released format version; add new ones
 (``python tests/quinr_lidar/test_golden_files.py NAME`` writes a pair). Files of several layers are
-coded with ``golden/v1.qprior``, which the package's own priors may come and go beside.
+coded with ``golden/v1.qmodel``, which the package's own entropy models may come and go beside.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from quinr_lidar.entropy.models import (
     LINEAR,
     MASK_OUTPUTS,
     RANGE_OUTPUTS,
-    Prior,
-    pack_prior,
-    unpack_prior,
+    EntropyModel,
+    pack_model,
+    unpack_model,
 )
 from quinr_lidar.entropy.samples import (
     MASK_INPUTS,
@@ -95,8 +95,8 @@ def test_golden_file_decodes_to_the_frozen_image(name):
     frozen = np.load(GOLDEN / f"{name}.npz")
     # Every 7th pixel is kept. The format promises 1e-4 m between machines.
     np.testing.assert_allclose(decoded.ranges.reshape(-1)[::7], frozen["ranges"], atol=1e-4)
-    assert np.mean(decoded.measured.reshape(-1)[::7] != frozen["measured"]) < 1e-3
-    assert decoded.fill == frozen["fill"]
+    assert np.mean(decoded.valid.reshape(-1)[::7] != frozen["valid"]) < 1e-3
+    assert decoded.no_return == frozen["no_return"]
     assert list(decoded.shape) == frozen["shape"].tolist()
 
 
@@ -109,15 +109,15 @@ def test_golden_picture_decodes_to_the_frozen_one():
 
 
 LAYERED = {
-    "v1-bounded": {"profile": "bounded", "bound": 0.02},
-    "v1-bounded-growth": {"profile": "bounded", "bound": 0.05, "bound_growth": 0.01},
+    "v1-bounded": {"profile": "bounded", "max_error": 0.02},
+    "v1-bounded-relative_error": {"profile": "bounded", "max_error": 0.05, "relative_error": 0.01},
     "v1-mask": {"profile": "preview"},
 }
 TINY = {"qubits": 2, "features": 5, "sine_layers": 1, "blocks": 1, "steps": 20, "restarts": 1}
 
 
-def golden_prior() -> Prior:
-    return unpack_prior((GOLDEN / "v1.qprior").read_bytes())
+def golden_model() -> EntropyModel:
+    return unpack_model((GOLDEN / "v1.qmodel").read_bytes())
 
 
 def checksum(array: np.ndarray) -> str:
@@ -129,13 +129,15 @@ def checksum(array: np.ndarray) -> str:
 @pytest.mark.parametrize("name", sorted(LAYERED))
 def test_golden_layers_decode_to_the_frozen_image(name, isa, monkeypatch):
     monkeypatch.setenv("QUINR_ISA", isa)
-    decoded = quinr_lidar.decode((GOLDEN / f"{name}.quinr").read_bytes(), priors=[golden_prior()])
+    decoded = quinr_lidar.decode(
+        (GOLDEN / f"{name}.quinr").read_bytes(), entropy_models=[golden_model()]
+    )
     frozen = np.load(GOLDEN / f"{name}.npz")
-    np.testing.assert_array_equal(decoded.measured, frozen["measured"])
-    assert decoded.fill == frozen["fill"]
+    np.testing.assert_array_equal(decoded.valid, frozen["valid"])
+    assert decoded.no_return == frozen["no_return"]
     # Even steps are exact; the logarithm and the preview may differ in the last place.
     np.testing.assert_allclose(
-        decoded.ranges[decoded.measured],
+        decoded.ranges[decoded.valid],
         frozen["ranges"],
         rtol=3e-7,
         atol=1e-4 if name == "v1-mask" else 0,
@@ -148,11 +150,11 @@ def test_golden_layers_decode_to_the_frozen_image(name, isa, monkeypatch):
 def test_golden_layers_are_written_as_they_were(isa, monkeypatch):
     """The coder's own bytes: what a reader expects of them does not change unnoticed."""
     monkeypatch.setenv("QUINR_ISA", isa)
-    prior = golden_prior()
+    entropy_model = golden_model()
     sections = unpack((GOLDEN / "v1-bounded.quinr").read_bytes())
     image = drive(quinr_lidar.SphericalProjection(24, 180, 10.67, -30.67))
-    assert pack_mask(image.measured, prior) == sections.require("mask").payload
-    payload = pack_ranges(image.ranges, image.measured, prior, bound=0.02)
+    assert pack_mask(image.valid, entropy_model) == sections.require("mask").payload
+    payload = pack_ranges(image.ranges, image.valid, entropy_model, max_error=0.02)
     assert payload == sections.require("ranges").payload
 
 
@@ -162,22 +164,22 @@ def drive(projection: quinr_lidar.SphericalProjection) -> RangeImage:
     v, u = np.indices((projection.height, projection.width))
     ranges = np.minimum(60 / (v + 1.0), 8 + (u // 15 * 7919 % 23)) + 3
     ranges = ranges * (1 + 0.002 * random.random(v.shape))
-    measured = random.random(v.shape) < np.where(v < 4, 0.3, 0.95)
+    valid = random.random(v.shape) < np.where(v < 4, 0.3, 0.95)
     ranges = ranges.astype(np.float32)
-    fill = float(ranges[measured].max())
-    ranges[~measured] = fill
-    return RangeImage(ranges, measured, projection, fill)
+    no_return = float(ranges[valid].max())
+    ranges[~valid] = no_return
+    return RangeImage(ranges, valid, projection, no_return)
 
 
-def write_prior() -> None:
+def write_model() -> None:
     """Trained for a moment on another view of the same drive."""
     image = drive(quinr_lidar.SphericalProjection(40, 120))
     generator = torch.Generator().manual_seed(0)
     mask = ConditionalField(MASK_INPUTS, MASK_OUTPUTS, (6,), 2, 2)
     ranges = ConditionalField(RANGE_INPUTS, RANGE_OUTPUTS, (12, 8), 3, 2)
-    masks, samples = MaskSamples([image.measured]), RangeSamples([image])
+    masks, samples = MaskSamples([image.valid]), RangeSamples([image])
     settings = CodeLengthSettings(steps=150, learning_rate=2e-2)
-    prior = pack_prior(
+    entropy_model = pack_model(
         (mask, train_by_code_length(mask, {}, lambda: masks.draw(512, generator), settings)),
         (
             ranges,
@@ -189,21 +191,21 @@ def write_prior() -> None:
             ),
         ),
     )
-    (GOLDEN / "v1.qprior").write_bytes(prior.data)
+    (GOLDEN / "v1.qmodel").write_bytes(entropy_model.data)
 
 
 def write_layers(name: str) -> None:
-    prior = golden_prior()
+    entropy_model = golden_model()
     image = drive(quinr_lidar.SphericalProjection(24, 180, 10.67, -30.67))
-    settings = LAYERED[name] | TINY | {"prior": prior.name}
-    data = codec.encode_frame(image, priors=[prior], **settings).data
-    decoded = quinr_lidar.decode(data, priors=[prior])
+    settings = LAYERED[name] | TINY | {"entropy_model": entropy_model.name}
+    data = codec.encode_frame(image, entropy_models=[entropy_model], **settings).data
+    decoded = quinr_lidar.decode(data, entropy_models=[entropy_model])
     (GOLDEN / f"{name}.quinr").write_bytes(data)
     np.savez_compressed(
         GOLDEN / f"{name}.npz",
-        ranges=decoded.ranges[decoded.measured],
-        measured=decoded.measured,
-        fill=decoded.fill,
+        ranges=decoded.ranges[decoded.valid],
+        valid=decoded.valid,
+        no_return=decoded.no_return,
         checksum=checksum(decoded.ranges),
     )
 
@@ -232,8 +234,8 @@ def write(name: str) -> None:
     np.savez_compressed(
         GOLDEN / f"{name}.npz",
         ranges=decoded.ranges.reshape(-1)[::7],
-        measured=decoded.measured.reshape(-1)[::7],
-        fill=decoded.fill,
+        valid=decoded.valid.reshape(-1)[::7],
+        no_return=decoded.no_return,
         shape=decoded.shape,
     )
 
@@ -241,8 +243,8 @@ def write(name: str) -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "v1-picture":
         write_picture()
-    elif sys.argv[1] == "v1.qprior":
-        write_prior()
+    elif sys.argv[1] == "v1.qmodel":
+        write_model()
     elif sys.argv[1] in LAYERED:
         write_layers(sys.argv[1])
     else:

@@ -1,4 +1,4 @@
-"""Priors as bytes: what goes in comes out rounded, and hostile bytes are refused."""
+"""Entropy models as bytes: what goes in comes out rounded, and hostile bytes are refused."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from quinr_lidar.entropy.models import (
     MASK_OUTPUTS,
     MAX_BYTES,
     RANGE_OUTPUTS,
-    Prior,
-    built_in_priors,
-    choose_prior,
-    find_prior,
-    pack_prior,
-    unpack_prior,
+    EntropyModel,
+    built_in_models,
+    choose_model,
+    find_model,
+    pack_model,
+    unpack_model,
 )
 from quinr_lidar.entropy.samples import MASK_INPUTS, RANGE_INPUTS
-from quinr_lidar.errors import BitstreamError, PriorError, TrainingError
+from quinr_lidar.errors import BitstreamError, EntropyModelError, TrainingError
 from quinr_lidar.fields import Parameters
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
@@ -43,8 +43,8 @@ def draw(seed: int = 0) -> tuple[Parameters, Parameters]:
     return MASK.initial_parameters(generator), ranges
 
 
-def pack(mask: Parameters, ranges: Parameters, bits: int = 8) -> Prior:
-    return pack_prior((MASK, mask), (RANGES, ranges), bits)
+def pack(mask: Parameters, ranges: Parameters, bits: int = 8) -> EntropyModel:
+    return pack_model((MASK, mask), (RANGES, ranges), bits)
 
 
 def sealed(body: bytes) -> bytes:
@@ -55,9 +55,9 @@ def sealed(body: bytes) -> bytes:
 @settings(deadline=None, max_examples=40)
 def test_parameters_come_back_rounded(bits, seed):
     mask, ranges = draw(seed)
-    prior = pack(mask, ranges, bits)
-    assert (prior.mask.field, prior.ranges.field) == (MASK, RANGES)
-    for layer, wanted in ((prior.mask, mask), (prior.ranges, ranges)):
+    entropy_model = pack(mask, ranges, bits)
+    assert (entropy_model.mask.field, entropy_model.ranges.field) == (MASK, RANGES)
+    for layer, wanted in ((entropy_model.mask, mask), (entropy_model.ranges, ranges)):
         assert list(layer.parameters) == list(wanted)
         for name, tensor in wanted.items():
             found = layer.parameters[name]
@@ -69,16 +69,16 @@ def test_parameters_come_back_rounded(bits, seed):
 @given(st.integers(4, 16))
 @settings(deadline=None, max_examples=13)
 def test_bytes_come_back_as_they_were(bits):
-    prior = pack(*draw(), bits)
-    again = unpack_prior(prior.data)
-    assert again.digest == hashlib.sha256(prior.data).digest()[:8]
-    assert again.name == prior.name == prior.digest.hex()
-    for layer, other in ((prior.mask, again.mask), (prior.ranges, again.ranges)):
+    entropy_model = pack(*draw(), bits)
+    again = unpack_model(entropy_model.data)
+    assert again.digest == hashlib.sha256(entropy_model.data).digest()[:8]
+    assert again.name == entropy_model.name == entropy_model.digest.hex()
+    for layer, other in ((entropy_model.mask, again.mask), (entropy_model.ranges, again.ranges)):
         for name in layer.parameters:
             assert torch.equal(layer.parameters[name], other.parameters[name])
     # Rounding what is rounded already: the same numbers.
     twice = pack(again.mask.parameters, again.ranges.parameters, bits)
-    np.testing.assert_allclose(twice.linear, prior.linear, rtol=1e-6)
+    np.testing.assert_allclose(twice.linear, entropy_model.linear, rtol=1e-6)
 
 
 def test_the_layout_is_the_documented_one():
@@ -94,10 +94,10 @@ def test_the_layout_is_the_documented_one():
     assert data[-4:] == struct.pack("<I", zlib.crc32(data[:-4]))
 
 
-def outputs_of(prior: Prior) -> np.ndarray:
+def outputs_of(entropy_model: EntropyModel) -> np.ndarray:
     x = np.random.default_rng(0).standard_normal((40, RANGE_INPUTS)).astype(np.float32)
     out = np.empty((40, RANGE_OUTPUTS), np.float32)
-    prior.ranges.strict.evaluate(x, out, isa="baseline")
+    entropy_model.ranges.strict.evaluate(x, out, isa="baseline")
     return out
 
 
@@ -115,10 +115,12 @@ def test_a_controlled_rotation_beyond_half_its_period_stays_what_it_is():
     mask, ranges = draw()
     far = ranges["controlled"].clone()
     far.view(-1)[:] = torch.linspace(-6, 6, far.numel())
-    prior = pack(mask, ranges | {"controlled": far}, 16)
-    torch.testing.assert_close(prior.ranges.parameters["controlled"], far, rtol=0, atol=3e-4)
+    entropy_model = pack(mask, ranges | {"controlled": far}, 16)
+    torch.testing.assert_close(
+        entropy_model.ranges.parameters["controlled"], far, rtol=0, atol=3e-4
+    )
     half = pack(mask, ranges | {"controlled": far + 2 * math.pi}, 16)
-    assert np.abs(outputs_of(half) - outputs_of(prior)).max() > 0.05
+    assert np.abs(outputs_of(half) - outputs_of(entropy_model)).max() > 0.05
 
 
 def test_numbers_of_threads_change_nothing():
@@ -128,7 +130,7 @@ def test_numbers_of_threads_change_nothing():
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
-            results.append((outputs_of(unpack_prior(data)), pack(*draw()).data))
+            results.append((outputs_of(unpack_model(data)), pack(*draw()).data))
     finally:
         torch.set_num_threads(before)
     for outputs, packed in results:
@@ -151,33 +153,33 @@ def test_parameters_that_are_not_finite_are_refused():
 
 def test_a_parameter_tensor_of_zeros_stays_zero():
     mask, ranges = draw()
-    prior = pack(mask | {"readout": torch.zeros_like(mask["readout"])}, ranges)
-    assert (prior.mask.parameters["readout"] == 0).all()
+    entropy_model = pack(mask | {"readout": torch.zeros_like(mask["readout"])}, ranges)
+    assert (entropy_model.mask.parameters["readout"] == 0).all()
 
 
 @given(st.binary(max_size=200))
 def test_random_bytes_are_no_prior(data):
     with pytest.raises(BitstreamError):
-        unpack_prior(data)
+        unpack_model(data)
     with pytest.raises(BitstreamError):
-        unpack_prior(sealed(b"QPRI\x01" + data))
+        unpack_model(sealed(b"QPRI\x01" + data))
 
 
-def test_every_flipped_byte_and_every_cut_is_noticed(small_prior):
-    data = small_prior.data
+def test_every_flipped_byte_and_every_cut_is_noticed(small_model):
+    data = small_model.data
     for position in range(len(data)):
         damaged = bytearray(data)
         damaged[position] ^= 1 << position % 8
         with pytest.raises(BitstreamError):
-            unpack_prior(bytes(damaged))
+            unpack_model(bytes(damaged))
         with pytest.raises(BitstreamError):
-            unpack_prior(data[:position])
+            unpack_model(data[:position])
     with pytest.raises(BitstreamError, match="checksum"):
-        unpack_prior(data + b"\0")
+        unpack_model(data + b"\0")
 
 
-def test_damage_with_a_valid_checksum_is_refused_or_harmless(small_prior):
-    body = small_prior.data[:-4]
+def test_damage_with_a_valid_checksum_is_refused_or_harmless(small_model):
+    body = small_model.data[:-4]
     generator = random.Random(0)
     refused = 0
     x = np.ones((3, RANGE_INPUTS), np.float32)
@@ -190,22 +192,22 @@ def test_damage_with_a_valid_checksum_is_refused_or_harmless(small_prior):
         if generator.random() < 0.3:
             del damaged[generator.randrange(len(damaged)) :]
         try:
-            prior = unpack_prior(sealed(bytes(damaged)))
+            entropy_model = unpack_model(sealed(bytes(damaged)))
         except BitstreamError:
             refused += 1
         else:
-            # Whatever is taken for a prior must work.
-            prior.ranges.strict.evaluate(x, out, isa="baseline")
+            # Whatever is taken for an entropy model must work.
+            entropy_model.ranges.strict.evaluate(x, out, isa="baseline")
             assert np.isfinite(out).all()
-            assert np.isfinite(prior.linear).all()
+            assert np.isfinite(entropy_model.linear).all()
     assert 500 < refused < 1500
 
 
-def steps_replaced(prior: Prior, step: float) -> bytes:
-    """The same prior with the largest step that passes for every tensor."""
-    data = bytearray(prior.data[:-4])
+def steps_replaced(entropy_model: EntropyModel, step: float) -> bytes:
+    """The same entropy model with the largest step that passes for every tensor."""
+    data = bytearray(entropy_model.data[:-4])
     bits, position = data[5], 6
-    for layer in (prior.mask, prior.ranges):
+    for layer in (entropy_model.mask, entropy_model.ranges):
         position += 1 + len(layer.field.widths) + 2
         for tensor in layer.parameters.values():
             data[position : position + 4] = struct.pack("<f", step)
@@ -214,28 +216,28 @@ def steps_replaced(prior: Prior, step: float) -> bytes:
     return sealed(bytes(data))
 
 
-def test_the_largest_numbers_that_pass_work(small_prior):
+def test_the_largest_numbers_that_pass_work(small_model):
     for step in (8192 / 128, 1e-30):
-        prior = unpack_prior(steps_replaced(small_prior, step))
-        assert np.isfinite(outputs_of(prior)).all()
+        entropy_model = unpack_model(steps_replaced(small_model, step))
+        assert np.isfinite(outputs_of(entropy_model)).all()
     with pytest.raises(BitstreamError, match="rotations: expected numbers up to 8192"):
-        unpack_prior(steps_replaced(small_prior, 999.0))
+        unpack_model(steps_replaced(small_model, 999.0))
     mask, ranges = draw()
     with pytest.raises(BitstreamError, match=r"offset: expected numbers up to 1e\+06"):
         pack(mask | {"offset": torch.full((1,), 2e6)}, ranges, 16)
     for step in (0.0, -1.0, 1000.0, math.nan, math.inf):
         with pytest.raises(BitstreamError, match="step of weight0"):
-            unpack_prior(steps_replaced(small_prior, step))
+            unpack_model(steps_replaced(small_model, step))
 
 
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a prior"),
-        (b"QPR", "not a prior"),
-        (b"QINR" + bytes(20), "not a prior"),
+        (b"", "not an entropy model"),
+        (b"QPR", "not an entropy model"),
+        (b"QINR" + bytes(20), "not an entropy model"),
         (b"QPRI", "version needs 1 bytes"),
-        (b"QPRI\x02" + bytes(20), "prior version 2, but this software reads version 1"),
+        (b"QPRI\x02" + bytes(20), "entropy model version 2, but this software reads version 1"),
         (b"QPRI\x01", "checksum mismatch"),
         (sealed(b"QPRI\x01\x03"), r"bits: expected 4\.\.16, got 3"),
         (sealed(b"QPRI\x01\x08\x00\x02\x01" + bytes(40)), "sine layers: expected"),
@@ -247,28 +249,30 @@ def test_the_largest_numbers_that_pass_work(small_prior):
 )
 def test_what_is_wrong_is_said(data, message):
     with pytest.raises(BitstreamError, match=message) as caught:
-        unpack_prior(data)
-    assert caught.value.section == "prior"
+        unpack_model(data)
+    assert caught.value.section == "entropy_model"
 
 
-def test_bytes_behind_the_parameters_are_refused(small_prior):
+def test_bytes_behind_the_parameters_are_refused(small_model):
     with pytest.raises(BitstreamError, match="unexpected bytes"):
-        unpack_prior(sealed(small_prior.data[:-4] + b"\0"))
+        unpack_model(sealed(small_model.data[:-4] + b"\0"))
 
 
-def test_priors_are_found_by_name_and_digest(small_prior):
-    built_in = built_in_priors()["hdl64"]
-    assert choose_prior("hdl64") is built_in
-    assert choose_prior(built_in.name) is built_in
-    assert choose_prior(small_prior.name, [small_prior]) is small_prior
-    assert find_prior(small_prior.digest, [small_prior]) is small_prior
-    assert find_prior(built_in.digest) is built_in
-    assert find_prior(small_prior.digest) is None
-    with pytest.raises(PriorError, match=rf"unknown prior 'hdl65'; .*hdl64.*{small_prior.name}"):
-        choose_prior("hdl65", [small_prior])
+def test_priors_are_found_by_name_and_digest(small_model):
+    built_in = built_in_models()["hdl64"]
+    assert choose_model("hdl64") is built_in
+    assert choose_model(built_in.name) is built_in
+    assert choose_model(small_model.name, [small_model]) is small_model
+    assert find_model(small_model.digest, [small_model]) is small_model
+    assert find_model(built_in.digest) is built_in
+    assert find_model(small_model.digest) is None
+    with pytest.raises(
+        EntropyModelError, match=rf"unknown entropy model 'hdl65'; .*hdl64.*{small_model.name}"
+    ):
+        choose_model("hdl65", [small_model])
 
 
 def test_the_built_in_prior_is_small_and_for_every_bound():
-    prior = built_in_priors()["hdl64"]
-    assert len(prior.data) < 20_000
-    assert len(prior.name) == 16
+    entropy_model = built_in_models()["hdl64"]
+    assert len(entropy_model.data) < 20_000
+    assert len(entropy_model.name) == 16

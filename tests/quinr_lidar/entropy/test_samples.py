@@ -52,7 +52,7 @@ def steps_of(shape: tuple[int, int], lag: int) -> NDArray[np.int64]:
 
 
 def upward(mask: Mask, v: int, u: int) -> tuple[int, int] | None:
-    """The nearest measured pixel at row v or above; columns wrap round to the right only."""
+    """The nearest valid pixel at row v or above; columns wrap round to the right only."""
     if u < 0:
         return None
     u %= mask.shape[1]
@@ -169,8 +169,10 @@ def test_a_ranges_field_sees_what_is_defined(isa, monkeypatch):
 
 def image_of(ranges: NDArray[np.floating], mask: Mask) -> RangeImage:
     projection = SphericalProjection(*mask.shape)
-    fill = float(np.float32(ranges[mask].max(initial=1)))
-    return RangeImage(np.where(mask, ranges, fill).astype(np.float32), mask, projection, fill)
+    no_return = float(np.float32(ranges[mask].max(initial=1)))
+    return RangeImage(
+        np.where(mask, ranges, no_return).astype(np.float32), mask, projection, no_return
+    )
 
 
 def test_the_base_is_left_or_above_or_a_guess():
@@ -194,8 +196,8 @@ def test_samples_of_several_images_keep_to_their_own():
     for name in ("inputs", "differences", "target", "scale"):
         joined = torch.cat([getattr(part, name) for part in parts])
         assert torch.equal(getattr(both, name), joined), name
-    assert RangeSamples(images).extent == max(i.ranges[i.measured].max() for i in images)
-    assert len(RangeSamples(images)) == sum(image.measured_count for image in images)
+    assert RangeSamples(images).extent == max(i.ranges[i.valid].max() for i in images)
+    assert len(RangeSamples(images)) == sum(image.valid_count for image in images)
 
 
 def test_targets_are_distances_from_the_base_in_steps():
@@ -224,15 +226,15 @@ def test_masks_are_drawn_with_what_is_around_them():
     samples = MaskSamples([mask, ~mask])
     everything = samples.everything()
     assert everything.inputs.shape == (128, MASK_INPUTS)
-    np.testing.assert_array_equal(everything.measured, [*mask.flat, *(~mask).flat])
+    np.testing.assert_array_equal(everything.valid, [*mask.flat, *(~mask).flat])
     drawn = samples.draw(500, torch.Generator().manual_seed(0))
     inside = drawn.inputs[:, 0] >= 0
-    assert torch.equal(drawn.measured[inside], 1 - drawn.inputs[inside, 0])
+    assert torch.equal(drawn.valid[inside], 1 - drawn.inputs[inside, 0])
 
 
 def test_nothing_to_learn_from_is_refused():
     with pytest.raises(GeometryError, match="at least one range image"):
         MaskSamples([])
     empty = image_of(np.ones((3, 3)), np.zeros((3, 3), bool))
-    with pytest.raises(GeometryError, match="measured pixels"):
+    with pytest.raises(GeometryError, match="valid pixels"):
         RangeSamples([empty])

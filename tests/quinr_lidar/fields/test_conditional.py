@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from quinr_lidar.circuit.native import instruction_sets
-from quinr_lidar.entropy.models import LayerPrior
+from quinr_lidar.entropy.models import LayerModel
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.conditional import ConditionalField
 
@@ -35,7 +35,7 @@ def test_the_strict_kernel_computes_what_the_field_defines(field, isa):
     parameters = draw(field)
     x = torch.randn(45, field.inputs, generator=torch.Generator().manual_seed(2))
     out = np.empty((45, field.outputs), np.float32)
-    LayerPrior(field, parameters).strict.evaluate(x.numpy(), out, isa=isa)
+    LayerModel(field, parameters).strict.evaluate(x.numpy(), out, isa=isa)
     doubles = {name: tensor.double() for name, tensor in parameters.items()}
     np.testing.assert_allclose(out, field.evaluate(doubles, x.double()), rtol=0, atol=5e-5)
     np.testing.assert_allclose(out, field.evaluate(parameters, x), rtol=0, atol=1e-4)
@@ -96,5 +96,5 @@ def test_sizes_are_bounded(sizes, message):
 def test_the_largest_sizes_fit_the_strict_kernel():
     field = ConditionalField(128, 128, (128,) * 4, 6, 32)
     x, out = np.zeros((1, 128), np.float32), np.full((1, 128), np.nan, np.float32)
-    LayerPrior(field, draw(field)).strict.evaluate(x, out, isa="baseline")
+    LayerModel(field, draw(field)).strict.evaluate(x, out, isa="baseline")
     assert np.isfinite(out).all()

@@ -42,12 +42,12 @@ def test_it_equals_the_formulas_point_by_point(projection, seed, count):
     points = np.random.default_rng(seed).normal(scale=(20, 20, 4), size=(count, 3))
     image = projection.project(points.astype(np.float32))
     expected = point_by_point(projection, points.astype(np.float32))
-    assert {tuple(pixel) for pixel in np.argwhere(image.measured)} == set(expected)
+    assert {tuple(pixel) for pixel in np.argwhere(image.valid)} == set(expected)
     for pixel, r in expected.items():
         assert image.ranges[pixel] == pytest.approx(r, rel=1e-6)
-    fill = max(expected.values(), default=0.0)
-    assert image.fill == pytest.approx(fill, rel=1e-6)
-    assert (image.ranges[~image.measured] == np.float32(image.fill)).all()
+    no_return = max(expected.values(), default=0.0)
+    assert image.no_return == pytest.approx(no_return, rel=1e-6)
+    assert (image.ranges[~image.valid] == np.float32(image.no_return)).all()
 
 
 @settings(deadline=None)
@@ -57,12 +57,12 @@ def test_back_projection_lands_on_its_own_pixel(projection, seed):
     image = projection.project(points)
     cloud = projection.back_project(image)
     assert cloud.dtype == np.float32
-    assert cloud.shape == (image.measured_count, 3)
-    np.testing.assert_allclose(np.linalg.norm(cloud, axis=1), image.ranges[image.measured], 1e-6)
+    assert cloud.shape == (image.valid_count, 3)
+    np.testing.assert_allclose(np.linalg.norm(cloud, axis=1), image.ranges[image.valid], 1e-6)
     # From float64 directions: in float32 a single-column image's points sit on the yaw seam.
-    exact = projection.directions()[image.measured] * image.ranges[image.measured, None]
+    exact = projection.directions()[image.valid] * image.ranges[image.valid, None]
     again = projection.project(exact)
-    np.testing.assert_array_equal(again.measured, image.measured)
+    np.testing.assert_array_equal(again.valid, image.valid)
     np.testing.assert_allclose(again.ranges, image.ranges, rtol=1e-6)
 
 
@@ -70,9 +70,9 @@ def test_orientation():
     """Ahead is the middle column, left of the sensor the left half, up the first row."""
     projection = SphericalProjection(2, 4, 45, -45)
     ahead_left = projection.project([[10.0, 1.0, 1.0]])
-    assert np.argwhere(ahead_left.measured).tolist() == [[0, 1]]
+    assert np.argwhere(ahead_left.valid).tolist() == [[0, 1]]
     ahead_right = projection.project([[10.0, -1.0, -1.0]])
-    assert np.argwhere(ahead_right.measured).tolist() == [[1, 2]]
+    assert np.argwhere(ahead_right.valid).tolist() == [[1, 2]]
 
 
 def test_bad_points_are_dropped_and_counted():
@@ -95,8 +95,8 @@ def test_bad_points_are_dropped_and_counted():
     assert stats.non_finite == 3
     assert stats.zero_range == 1
     assert stats.outside_fov == 1
-    assert stats.points == stats.non_finite + stats.zero_range + stats.collisions + stats.measured
-    assert stats.kept_fraction == stats.measured / 8
+    assert stats.points == stats.non_finite + stats.zero_range + stats.collisions + stats.valid
+    assert stats.kept_fraction == stats.valid / 8
 
 
 def test_the_nearest_return_wins():
@@ -109,8 +109,8 @@ def test_the_nearest_return_wins():
 @pytest.mark.parametrize("points", [np.empty((0, 3)), np.full((4, 3), np.nan), np.zeros((2, 4))])
 def test_nothing_to_see_is_an_empty_image(points):
     image = SphericalProjection().project(points)
-    assert image.measured_count == 0
-    assert image.fill == 0
+    assert image.valid_count == 0
+    assert image.no_return == 0
     assert not image.ranges.any()
     assert SphericalProjection().back_project(image).shape == (0, 3)
 
@@ -146,18 +146,18 @@ def test_field_of_view_has_the_resolution_of_a_file():
 
 def test_range_image_checks_itself():
     projection = SphericalProjection(2, 3)
-    ranges, measured = np.ones((2, 3), np.float32), np.ones((2, 3), bool)
-    image = RangeImage(ranges, measured, projection, 1.0)
+    ranges, valid = np.ones((2, 3), np.float32), np.ones((2, 3), bool)
+    image = RangeImage(ranges, valid, projection, 1.0)
     assert image.shape == (2, 3)
     for wrong, reason in (
         ({"ranges": ranges.astype(np.float64)}, "expected float32"),
         ({"ranges": ranges[:1]}, r"expected float32 \[2, 3\]"),
-        ({"measured": ranges}, "measured: expected bool"),
+        ({"valid": ranges}, "measured: expected bool"),
         ({"ranges": ranges * np.float32(np.nan)}, "finite"),
         ({"ranges": -ranges}, "finite"),
-        ({"fill": -1.0}, "fill"),
+        ({"no_return": -1.0}, "no_return"),
     ):
-        values = {"ranges": ranges, "measured": measured, "projection": projection, "fill": 1.0}
+        values = {"ranges": ranges, "valid": valid, "projection": projection, "no_return": 1.0}
         with pytest.raises(GeometryError, match=reason):
             RangeImage(**(values | wrong))
     with pytest.raises(GeometryError, match="expected a 64 x 1024 image, got 2 x 3"):
@@ -166,6 +166,6 @@ def test_range_image_checks_itself():
 
 def test_filled_hides_what_was_not_measured():
     ranges = np.array([[1, 2, 3]], np.float32)
-    measured = np.array([[True, False, True]])
-    image = RangeImage(ranges, measured, SphericalProjection(1, 3), 9.0)
+    valid = np.array([[True, False, True]])
+    image = RangeImage(ranges, valid, SphericalProjection(1, 3), 9.0)
     assert image.filled().tolist() == [[1, 9, 3]]

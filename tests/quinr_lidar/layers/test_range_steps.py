@@ -16,37 +16,37 @@ from quinr_lidar.layers.range_steps import (
 )
 
 metres = st.floats(np.float32(1e-3), 300, width=32)
-bounds = st.floats(1e-3, 5)
+max_errors = st.floats(1e-3, 5)
 growths = st.one_of(st.just(0.0), st.floats(0, 0.5))
 
 
-@given(st.lists(metres, min_size=1, max_size=60), bounds, growths)
+@given(st.lists(metres, min_size=1, max_size=60), max_errors, growths)
 @example([300.0, 299.99997, np.float32(1e-3)], 1e-3, 0.0)
 @example([300.0, 0.02], 1e-3, 0.5)
 @example([2.0, np.nextafter(np.float32(2), np.float32(3)).item()], 0.02, 0.01)
-def test_no_error_is_beyond_the_bound(values, bound, growth):
+def test_no_error_is_beyond_the_bound(values, max_error, relative_error):
     ranges = np.array(values, np.float32)
-    grid = choose_steps(bound, growth, float(ranges.max()))
+    grid = choose_steps(max_error, relative_error, float(ranges.max()))
     steps = grid.to_steps(ranges)
     decoded = grid.to_ranges(steps)
     assert decoded.dtype == np.float32
     error = np.abs(decoded.astype(np.float64) - ranges)
-    assert (error <= allowed_error(ranges, bound, growth)).all()
+    assert (error <= allowed_error(ranges, max_error, relative_error)).all()
     assert (decoded > 0).all()
     assert steps.min() >= 0
     np.testing.assert_array_equal(grid.to_steps(decoded), steps)
 
 
-@given(bounds, growths)
-def test_every_number_near_a_boundary_keeps_the_bound(bound, growth):
+@given(max_errors, growths)
+def test_every_number_near_a_boundary_keeps_the_bound(max_error, relative_error):
     """Halfway between two steps the error is largest; float32 neighbours of it on both sides."""
-    grid = choose_steps(bound, growth, 300)
+    grid = choose_steps(max_error, relative_error, 300)
     edges = grid.to_ranges(np.arange(0, grid.to_steps(np.array([300.0]))[0], 37))
     middle = ((edges[1:].astype(np.float64) + edges[:-1]) / 2).astype(np.float32)
     for ranges in (edges, middle, np.nextafter(middle, np.float32(0)), middle + np.spacing(middle)):
         kept = ranges[(ranges >= 1e-3) & (ranges <= 300)]
         error = np.abs(grid.to_ranges(grid.to_steps(kept)).astype(np.float64) - kept)
-        assert (error <= allowed_error(kept, bound, growth)).all()
+        assert (error <= allowed_error(kept, max_error, relative_error)).all()
 
 
 def test_steps_are_as_wide_as_the_bound_allows():
@@ -68,17 +68,19 @@ def test_growth_that_no_range_reaches_changes_nothing():
 
 
 def test_ranges_grow_with_their_steps():
-    for growth in (0, 0.003, 0.3):
-        grid = choose_steps(0.05, growth, 300)
+    for relative_error in (0, 0.003, 0.3):
+        grid = choose_steps(0.05, relative_error, 300)
         count = int(grid.to_steps(np.array([300.0]))[0])
         assert (np.diff(grid.to_ranges(np.arange(count + 1))) > 0).all()
 
 
-@pytest.mark.parametrize(("bound", "largest"), [(1e-5, 300), (2e-5, 200), (1e-7, 1.0), (1e-4, 1e6)])
-@pytest.mark.parametrize("growth", [0, 1e-9])
-def test_a_bound_below_what_float32_resolves_is_refused(bound, largest, growth):
+@pytest.mark.parametrize(
+    ("max_error", "largest"), [(1e-5, 300), (2e-5, 200), (1e-7, 1.0), (1e-4, 1e6)]
+)
+@pytest.mark.parametrize("relative_error", [0, 1e-9])
+def test_a_bound_below_what_float32_resolves_is_refused(max_error, largest, relative_error):
     with pytest.raises(GeometryError, match=r"bound: .* is out of reach of ranges up to"):
-        choose_steps(bound, growth, largest)
+        choose_steps(max_error, relative_error, largest)
 
 
 def test_steps_of_a_hostile_file_give_finite_ranges():

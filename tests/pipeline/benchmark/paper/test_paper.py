@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.benchmark.paper import run
-from pipeline.benchmark.paper.baselines import CONTESTANTS, PICTURE_SIZES, SCAN_SIZES
+from pipeline.benchmark.paper.baselines import BASELINES, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.claims import judge
 from pipeline.benchmark.paper.curves import delta, make_curves, mean_gain
 from pipeline.benchmark.paper.figure import draw_curves
@@ -97,16 +97,16 @@ def test_claims_are_judged_by_the_figures():
     texts = {claim.claim: claim for claim in judge(make_curves(POINTS), {})}
     siren = texts["quINR is better than a tuned SIREN (scans); up to 1.2 dB"]
     assert siren.judgement == "holds at every size measured"
-    assert "+0.70 dB at 100 B" in siren.measured
+    assert "+0.70 dB at 100 B" in siren.valid
     worse = [replace(p, psnr_db=5.0) if p.name == "quinr" else p for p in POINTS]
     texts = {claim.claim: claim for claim in judge(make_curves(worse), {})}
     siren = texts["quINR is better than a tuned SIREN (scans); up to 1.2 dB"]
     assert siren.judgement == "does not hold"
-    shots = {"growth": {"slope": 0.4, "standard_error": 0.1}}
+    shots = {"relative_error": {"slope": 0.4, "standard_error": 0.1}}
     images = {"judgement": ["QIREN, fit: not reproduced: ...", "quINR, fit: ..."]}
     claims = judge(make_curves(POINTS), {"shots": shots, "small-images": images})
     assert claims[-1].judgement == "not reproduced"
-    assert "0.40" in claims[-2].measured
+    assert "0.40" in claims[-2].valid
 
 
 def test_the_page_and_the_figure_show_them(tmp_path):
@@ -119,11 +119,11 @@ def test_the_page_and_the_figure_show_them(tmp_path):
     assert draw_curves(curves, "png")[1:4] == b"PNG"
 
 
-@pytest.mark.parametrize("name", CONTESTANTS)
+@pytest.mark.parametrize("name", BASELINES)
 def test_fields_about_fill_their_sizes(name):
     for channels, sizes in ((1, SCAN_SIZES), (3, PICTURE_SIZES)):
         for size in sizes:
-            for entry in CONTESTANTS[name].enter(size, channels):
+            for entry in BASELINES[name].enter(size, channels):
                 assert entry.field.outputs == channels
                 bits = 8 * (size - 34) / parameter_count(entry.field)
                 assert 4 < bits < 20, (name, size, entry.label)
@@ -178,7 +178,7 @@ def test_further_pictures_have_only_the_main_contestants(picture, tmp_path):
 
 def test_the_command_writes_page_figure_and_json(picture, tmp_path):
     out = tmp_path / "out"
-    options = ["--sizes", "150", "--contestants", "quinr,siren", "--no-codecs", "--quick"]
+    options = ["--sizes", "150", "--baselines", "quinr,siren", "--no-codecs", "--quick"]
     arguments = ["bench", "paper", str(picture), "-o", str(out), *options, "--workers", "1"]
     finished = CliRunner().invoke(app, [*arguments, "--json"])
     assert finished.exit_code == 0, finished.output

@@ -1,4 +1,4 @@
-"""Small scans, and a built-in prior that claims to have learnt from some of them."""
+"""Small scans, and a built-in entropy model that claims to have learnt from some of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.benchmark.rate import model_table as prior_table
-from pipeline.benchmark.rate import training_sets as lessons
+from pipeline.benchmark.rate import model_table as model_table
+from pipeline.benchmark.rate import training_sets as training_set
 from pipeline.datasets import encode_velodyne
-from pipeline.models.training import PriorSettings
+from pipeline.models.training import ModelSettings
 from pipeline.storage.files import sha256_of
 
-TINY = PriorSettings(mask_steps=3, range_steps=6, batch_size=64)
+TINY = ModelSettings(mask_steps=3, range_steps=6, batch_size=64)
 
 
 def _write_scan(path: Path, seed: int = 0) -> Path:
@@ -37,12 +37,12 @@ def write_scan() -> Callable[..., Path]:
 
 @pytest.fixture
 def scans(tmp_path, monkeypatch) -> dict[str, Path]:
-    """Scans a, b and c by SHA-256; the built-in prior claims to be of a and b."""
+    """Scans a, b and c by SHA-256; the built-in entropy model claims to be of a and b."""
     paths = [_write_scan(tmp_path / f"{name}.bin", seed) for seed, name in enumerate("abc")]
     found = {sha256_of(path.read_bytes()): path for path in paths}
     learnt = dict(zip(list(found)[:2], ("old/a.bin", "old/b.bin"), strict=True))
-    made = lessons.Provenance(learnt, TINY, copies=2)
-    for module in (lessons, prior_table):
+    made = training_set.Provenance(learnt, TINY, copies=2)
+    for module in (training_set, model_table):
         monkeypatch.setattr(module, "provenance", lambda: made)
         monkeypatch.setattr(module, "QUICK", TINY)
         monkeypatch.setattr(module, "QUICK_COPIES", 1)

@@ -7,27 +7,27 @@ import pytest
 import torch
 
 from pipeline.benchmark.rate import code_length
-from pipeline.benchmark.rate import model_table as prior_table
+from pipeline.benchmark.rate import model_table as model_table
 from pipeline.benchmark.rate.code_length import MlpField, ideal_bytes, mlp_like
 from pipeline.benchmark.rate.measure import measure
 from pipeline.benchmark.rate.run import read_image
-from pipeline.benchmark.rate.training_sets import lessons_for
-from quinr_lidar.entropy.models import choose_prior
+from pipeline.benchmark.rate.training_sets import training_set_for
+from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 
 
 def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):
-    image, layer = read_image(next(iter(scans.values()))), choose_prior("hdl64").ranges
-    for bound in (0.02, 0.1):
-        file = pack_ranges(image.ranges, image.measured, choose_prior("hdl64"), bound)
-        ideal = ideal_bytes(layer.field, layer.parameters, image, bound)
+    image, layer = read_image(next(iter(scans.values()))), choose_model("hdl64").ranges
+    for max_error in (0.02, 0.1):
+        file = pack_ranges(image.ranges, image.valid, choose_model("hdl64"), max_error)
+        ideal = ideal_bytes(layer.field, layer.parameters, image, max_error)
         # The file adapts to a scan that is unlike all others, and has a head.
         assert 0.75 * ideal < len(file) < 1.1 * ideal
 
 
 def test_the_mlp_is_as_large_as_the_field():
-    field = choose_prior("hdl64").ranges.field
+    field = choose_model("hdl64").ranges.field
     mlp = mlp_like(field)
     ours = sum(int(np.prod(shape)) for shape in field.shapes.values())
     assert mlp.parameter_count == pytest.approx(ours, rel=0.02)
@@ -52,30 +52,30 @@ def test_mlp_by_hand():
 
 
 def test_mlp_learns_and_is_kept(scans, tmp_path, monkeypatch):
-    lessons = lessons_for(list(scans)[2], scans, tmp_path / "models")
+    training_set = training_set_for(list(scans)[2], scans, tmp_path / "models")
     image = read_image(list(scans.values())[2])
-    mlp = mlp_like(choose_prior("hdl64").ranges.field)
-    trained = code_length.train_ranges(mlp, lessons, code_length.MLP_RATE)
-    generator = torch.Generator().manual_seed(lessons.settings.seed)
+    mlp = mlp_like(choose_model("hdl64").ranges.field)
+    trained = code_length.train_ranges(mlp, training_set, code_length.MLP_RATE)
+    generator = torch.Generator().manual_seed(training_set.settings.seed)
     first = mlp.initial_parameters(generator) | {"linear": torch.zeros_like(trained["linear"])}
     assert ideal_bytes(mlp, trained, image, 0.1) < ideal_bytes(mlp, first, image, 0.1)
     copied = code_length.unpack_parameters(code_length.pack_parameters(trained))
     assert copied.keys() == trained.keys()
     assert all(torch.equal(copied[name], trained[name]) for name in trained)
 
-    found = measure(image, code_length.MLP.taught(lessons), 0.1)
+    found = measure(image, code_length.MLP.taught(training_set), 0.1)
     assert found["parts"] == {
-        "mask": len(pack_mask(image.measured, choose_prior("hdl64"))),
+        "mask": len(pack_mask(image.valid, choose_model("hdl64"))),
         "ranges": pytest.approx(ideal_bytes(mlp, trained, image, 0.1)),
     }
     assert found["bytes"] == sum(found["parts"].values())
     monkeypatch.setattr(code_length, "train_ranges", None)  # it is not asked again
-    assert measure(image, code_length.MLP.taught(lessons), 0.1)["bytes"] == found["bytes"]
+    assert measure(image, code_length.MLP.taught(training_set), 0.1)["bytes"] == found["bytes"]
 
 
 def test_table_of_priors(scans, tmp_path):
     image = read_image(list(scans.values())[2])
-    rows = prior_table.prior_rows(scans, [image], tmp_path / "models")
+    rows = model_table.model_rows(scans, [image], tmp_path / "models")
     assert [row.name for row in rows] == [
         "all bounds, float",
         *(f"all bounds, {bits} bits" for bits in (16, 10, 8, 6)),
@@ -85,11 +85,11 @@ def test_table_of_priors(scans, tmp_path):
     exact, fine, *_, coarse = rows[:5]
     assert exact.bytes is None
     assert exact.file == {}
-    assert set(exact.code_length) == set(fine.file) == set(prior_table.SHOWN_BOUNDS)
+    assert set(exact.code_length) == set(fine.file) == set(model_table.SHOWN_BOUNDS)
     assert set(rows[5].code_length) == {0.02}
     assert rows[5].code_length != {0.02: exact.code_length[0.02]}
     assert fine.bytes > coarse.bytes
-    for bound, bits in exact.code_length.items():
-        assert fine.code_length[bound] == pytest.approx(bits, rel=1e-2)
-        assert abs(coarse.code_length[bound] - bits) > abs(fine.code_length[bound] - bits)
+    for max_error, bits in exact.code_length.items():
+        assert fine.code_length[max_error] == pytest.approx(bits, rel=1e-2)
+        assert abs(coarse.code_length[max_error] - bits) > abs(fine.code_length[max_error] - bits)
     assert len(list((tmp_path / "models").iterdir())) == 2

@@ -15,27 +15,27 @@ from pipeline.benchmark.rate.jpeg2000 import fill_holes
 from pipeline.benchmark.rate.mask import decode_mask, encode_mask
 from pipeline.benchmark.rate.measure import measure
 from pipeline.benchmark.rate.quantiser import integers_of, point_step, range_step, ranges_of
-from pipeline.benchmark.rate.registry import CONTESTANTS
+from pipeline.benchmark.rate.registry import BASELINES
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError
 
 BOUNDED = [
     one
-    for one in CONTESTANTS.values()
-    if one.goal == "bound" and one.decode and one is not ours.QUINR
+    for one in BASELINES.values()
+    if one.goal == "max_error" and one.decode and one is not ours.QUINR
 ]
 WAYS = [(one, way) for one in BOUNDED for way in one.ways]
 BOUNDS = (0.005, 0.02, 0.5)
 
 
-def range_image(ranges: np.ndarray, measured: np.ndarray) -> RangeImage:
+def range_image(ranges: np.ndarray, valid: np.ndarray) -> RangeImage:
     ranges = ranges.astype(np.float32)
-    fill = float(ranges[measured].max())
+    no_return = float(ranges[valid].max())
     return RangeImage(
-        np.where(measured, ranges, np.float32(fill)),
-        measured,
+        np.where(valid, ranges, np.float32(no_return)),
+        valid,
         SphericalProjection(*ranges.shape),
-        fill,
+        no_return,
     )
 
 
@@ -47,41 +47,41 @@ def street(height: int = 16, width: int = 96, farthest: float = 119.9) -> RangeI
     ranges[:, width // 3 : width // 2] = 7.5
     ranges[: height // 4, width // 2 :] = farthest - 3 * x[: height // 4, width // 2 :]
     ranges[0, -1], ranges[-1, 0] = farthest, 0.05
-    measured = generator.random(y.shape) > 0.1
-    measured[height // 2 : -2, 10:25] = False
-    measured[0, -1] = measured[-1, 0] = True
-    return range_image(ranges, measured)
+    valid = generator.random(y.shape) > 0.1
+    valid[height // 2 : -2, 10:25] = False
+    valid[0, -1] = valid[-1, 0] = True
+    return range_image(ranges, valid)
 
 
-def known_of(image: RangeImage, bound: float) -> Known:
-    return Known(image.projection, image.fill, bound)
+def known_of(image: RangeImage, max_error: float) -> Known:
+    return Known(image.projection, image.no_return, max_error)
 
 
-@pytest.mark.parametrize("bound", BOUNDS)
+@pytest.mark.parametrize("max_error", BOUNDS)
 @pytest.mark.parametrize(("codec", "way"), WAYS, ids=[f"{c.name}-{w}" for c, w in WAYS])
-def test_every_setting_keeps_the_bound(codec, way: str, bound: float):
+def test_every_setting_keeps_the_bound(codec, way: str, max_error: float):
     image = street()
-    encoded = codec.ways[way](image, bound)
+    encoded = codec.ways[way](image, max_error)
     assert isinstance(encoded.data, bytes)
     assert encoded.size == len(encoded.data) > 0
-    decoded = codec.decode(encoded.data, known_of(image, bound))
+    decoded = codec.decode(encoded.data, known_of(image, max_error))
     if decoded.points is None:
-        assert np.array_equal(decoded.measured, image.measured)
+        assert np.array_equal(decoded.valid, image.valid)
         assert decoded.ranges.dtype == np.float32
-        errors = np.abs(decoded.ranges.astype(float) - image.ranges)[image.measured]
+        errors = np.abs(decoded.ranges.astype(float) - image.ranges)[image.valid]
     else:
         points = image.projection.back_project(image).astype(float)
         order = np.arange(len(points)) if encoded.order is None else encoded.order
         assert np.array_equal(np.sort(order), np.arange(len(points)))
         errors = np.linalg.norm(decoded.points - points[order], axis=1)
     # Not vacuous: the bound is used, not only kept.
-    assert 0.5 * bound < errors.max() <= bound
+    assert 0.5 * max_error < errors.max() <= max_error
 
 
 @pytest.mark.parametrize("codec", BOUNDED, ids=lambda one: one.name)
 def test_a_tighter_bound_costs_more(codec):
     image = street()
-    sizes = [measure(image, codec, bound)["bytes"] for bound in (0.5, 0.05, 0.005)]
+    sizes = [measure(image, codec, max_error)["bytes"] for max_error in (0.5, 0.05, 0.005)]
     assert sizes[0] < sizes[1] < sizes[2]
 
 
@@ -89,25 +89,25 @@ def test_a_tighter_bound_costs_more(codec):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (8, 8)])
 def test_odd_shapes(codec, shape: tuple[int, int]):
     ranges = np.random.default_rng(0).uniform(2, 60, shape)
-    measured = ranges < 50
-    measured[0, 0] = True
-    found = measure(range_image(ranges, measured), codec, 0.1)
-    assert found["max_error_m"] <= 0.1
+    valid = ranges < 50
+    valid[0, 0] = True
+    found = measure(range_image(ranges, valid), codec, 0.1)
+    assert found["largest_error_m"] <= 0.1
 
 
-@pytest.mark.parametrize("bound", [4.0, 20.0])
-def test_draco_keeps_points_of_one_cell_apart(bound: float):
+@pytest.mark.parametrize("max_error", [4.0, 20.0])
+def test_draco_keeps_points_of_one_cell_apart(max_error: float):
     image = street()
-    cells = np.rint(image.projection.back_project(image) / point_step(bound))
+    cells = np.rint(image.projection.back_project(image) / point_step(max_error))
     assert len(np.unique(cells, axis=0)) < 0.7 * len(cells)
-    assert measure(image, CONTESTANTS["draco"], bound)["max_error_m"] <= bound
+    assert measure(image, BASELINES["draco"], max_error)["largest_error_m"] <= max_error
 
 
 def test_raw_points_come_back_as_they_were():
-    image, codec = street(), CONTESTANTS["zstd-points"]
+    image, codec = street(), BASELINES["zstd-points"]
     found = measure(image, codec, 0.0)
-    assert found["max_error_m"] == found["chamfer_m"] == 0
-    assert found["bytes"] < 12 * image.measured_count
+    assert found["largest_error_m"] == found["chamfer_m"] == 0
+    assert found["bytes"] < 12 * image.valid_count
 
 
 @given(
@@ -116,16 +116,16 @@ def test_raw_points_come_back_as_they_were():
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=300, deadline=None)
-def test_integers_keep_the_bound_in_float32(values: list[float], bound: float, random):
+def test_integers_keep_the_bound_in_float32(values: list[float], max_error: float, random):
     ranges = np.array([values])
-    measured = np.array([[random.random() > 0.3 for _ in values]])
-    measured[0, 0] = True
-    image = range_image(ranges, measured)
-    integers = integers_of(image, bound)
-    assert np.array_equal(integers > 0, measured)
-    decoded = ranges_of(integers, known_of(image, bound))
+    valid = np.array([[random.random() > 0.3 for _ in values]])
+    valid[0, 0] = True
+    image = range_image(ranges, valid)
+    integers = integers_of(image, max_error)
+    assert np.array_equal(integers > 0, valid)
+    decoded = ranges_of(integers, known_of(image, max_error))
     assert decoded.dtype == np.float32
-    assert np.abs(decoded.astype(float) - image.ranges)[measured].max() <= bound
+    assert np.abs(decoded.astype(float) - image.ranges)[valid].max() <= max_error
 
 
 def test_nearly_the_whole_bound_is_used():
@@ -140,9 +140,9 @@ def test_more_than_16_bits_are_refused():
         integers_of(image, 0.0005)
     with pytest.raises(GeometryError, match="float32"):
         integers_of(image, 1e-6)
-    for bound in (0, -1, float("nan"), float("inf")):
-        with pytest.raises(GeometryError, match="bound"):
-            integers_of(image, bound)
+    for max_error in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(GeometryError, match="max_error"):
+            integers_of(image, max_error)
 
 
 @pytest.mark.parametrize("largest", [200, 3000, 60000])
@@ -165,7 +165,7 @@ def test_jpeg_xl_without_its_container(largest: int):
 
 @pytest.mark.parametrize("shape", [(16, 96), (12, 12)])
 def test_mask(shape: tuple[int, int]):
-    mask = street(*shape).measured if shape[1] > 50 else np.eye(12, dtype=bool)
+    mask = street(*shape).valid if shape[1] > 50 else np.eye(12, dtype=bool)
     assert np.array_equal(decode_mask(encode_mask(mask), shape), mask)
     blocks = np.kron(np.array([[1, 0, 1, 1]]), np.ones((32, 64))) > 0
     assert len(encode_mask(blocks)) < blocks.size / 8 / 4
@@ -195,10 +195,10 @@ def test_jpeg_2000_keeps_its_rate_and_the_mask_helps():
     for found in (paper, inpainted):
         assert 3 < found["bpp"] <= 4
         assert found["encode_seconds"] is None
-    assert "max_error_m" not in paper
-    assert inpainted["max_error_m"] > 0
+    assert "largest_error_m" not in paper
+    assert inpainted["largest_error_m"] > 0
     assert inpainted["psnr_db"] > paper["psnr_db"] + 1
     assert sum(inpainted["parts"].values()) == inpainted["bytes"]
-    assert inpainted["parts"]["mask"] == len(encode_mask(image.measured))
+    assert inpainted["parts"]["mask"] == len(encode_mask(image.valid))
     with pytest.raises(GeometryError, match="0 bytes"):
         measure(image, jpeg2000.JPEG_2000[1], 0.1)

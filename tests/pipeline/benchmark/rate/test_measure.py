@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.benchmark.rate.baselines import Contestant, Decoded, Encoded
+from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encoded
 from pipeline.benchmark.rate.measure import errors_of, measure, median_seconds
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError
@@ -24,20 +24,20 @@ IMAGE = RangeImage(
 POINTS = PROJECTION.back_project(IMAGE).astype(float)
 
 
-def contestant(decode: Callable[..., Decoded] | None, goal="bound", **ways) -> Contestant:
+def baseline(decode: Callable[..., Decoded] | None, goal="max_error", **ways) -> Baseline:
     made = ways or {"only": lambda image, setting: Encoded.of(b"abc")}
-    return Contestant("someone", "Someone", goal, made, decode, lambda: "1")
+    return Baseline("someone", "Someone", goal, made, decode, lambda: "1")
 
 
 def test_ranges():
     decoded = RANGES.copy()
     decoded[1, 3] += 0.25
     decoded[2, 5] -= 0.125
-    found = measure(IMAGE, contestant(lambda data, known: Decoded(decoded, MEASURED)), 0.25)
+    found = measure(IMAGE, baseline(lambda data, known: Decoded(decoded, MEASURED)), 0.25)
     assert found["bytes"] == 3
     assert found["bits_per_point"] == pytest.approx(24 / MEASURED.sum())
     assert found["bpp"] == pytest.approx(24 / 32)
-    assert found["max_error_m"] == 0.25
+    assert found["largest_error_m"] == 0.25
     mse = (0.25**2 + 0.125**2) / 32
     assert found["psnr_db"] == pytest.approx(10 * np.log10(41**2 / mse), abs=1e-3)
     theirs = PROJECTION.back_project(replace(IMAGE, ranges=decoded))
@@ -50,8 +50,8 @@ def test_ranges():
 def test_identical_ranges_have_no_finite_psnr():
     found = errors_of(IMAGE, Decoded(RANGES, MEASURED))
     assert found["psnr_db"] is None
-    assert found["max_error_m"] == 0
-    assert errors_of(IMAGE, Decoded(RANGES)) != {"psnr_db": None}  # unmeasured pixels count there
+    assert found["largest_error_m"] == 0
+    assert errors_of(IMAGE, Decoded(RANGES)) != {"psnr_db": None}  # invalid pixels count there
 
 
 def test_the_worse_direction_counts_for_d1():
@@ -67,7 +67,7 @@ def test_psnr_of_points_is_of_their_image():
     turned = POINTS[:, [1, 0, 2]] * [1, -1, 1]  # a quarter turn, two columns
     again = np.roll(np.where(MEASURED, RANGES, np.nan), 2, axis=1)
     shifted = [again, np.roll(again, -4, axis=1)]
-    images = [np.where(np.isnan(one), IMAGE.fill, one) for one in shifted]
+    images = [np.where(np.isnan(one), IMAGE.no_return, one) for one in shifted]
     expected = [10 * np.log10(41**2 / np.mean((IMAGE.filled() - one) ** 2)) for one in images]
     quality = errors_of(IMAGE, Decoded(points=turned))["psnr_db"]
     assert any(quality == pytest.approx(one, abs=1e-3) for one in expected)
@@ -80,8 +80,8 @@ def test_points_in_another_order():
     def encode(image: RangeImage, setting: float) -> Encoded:
         return Encoded.of(b"abc", order=order)
 
-    one = contestant(lambda data, known: Decoded(points=moved[order]), sorted=encode)
-    assert measure(IMAGE, one, 0.501)["max_error_m"] == pytest.approx(0.5)
+    one = baseline(lambda data, known: Decoded(points=moved[order]), sorted=encode)
+    assert measure(IMAGE, one, 0.501)["largest_error_m"] == pytest.approx(0.5)
     with pytest.raises(GeometryError, match=r"expected a maximum error of 0.49 m"):
         measure(IMAGE, one, 0.49)
     with pytest.raises(GeometryError, match="someone: expected a maximum error"):
@@ -101,7 +101,7 @@ def test_points_in_another_order():
 )
 def test_what_is_not_as_asked_for_is_no_result(decoded: Decoded, reason: str):
     with pytest.raises(GeometryError, match=reason):
-        measure(IMAGE, contestant(lambda data, known: decoded), 0.1)
+        measure(IMAGE, baseline(lambda data, known: decoded), 0.1)
 
 
 def test_the_smallest_file_counts_and_is_the_one_decoded():
@@ -111,7 +111,7 @@ def test_the_smallest_file_counts_and_is_the_one_decoded():
         seen.append(data)
         return Decoded(RANGES, MEASURED)
 
-    one = contestant(
+    one = baseline(
         decode,
         long=lambda image, setting: Encoded.of(b"12345"),
         short=lambda image, setting: Encoded.of(b"1"),
@@ -124,12 +124,12 @@ def test_the_smallest_file_counts_and_is_the_one_decoded():
 
 
 def test_a_code_length_needs_no_file():
-    one = contestant(None, ideal=lambda image, setting: Encoded(12.5, parts={"mask": 2.5}))
+    one = baseline(None, ideal=lambda image, setting: Encoded(12.5, parts={"mask": 2.5}))
     found = measure(IMAGE, one, 0.1)
     assert found["bytes"] == 12.5
     assert found["bits_per_point"] == pytest.approx(100 / MEASURED.sum())
     assert found["parts"] == {"mask": 2.5}
-    assert not {"max_error_m", "psnr_db", "decode_seconds"} & set(found)
+    assert not {"largest_error_m", "psnr_db", "decode_seconds"} & set(found)
     assert found["encode_seconds"] is None
 
 

@@ -21,14 +21,14 @@ def room(height: int = 16, width: int = 96) -> RangeImage:
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     ranges = (9 - 4 * y + 3 * np.sin(9 * x)).astype(np.float32)
     ranges[:, width // 3 : width // 2] = 30
-    measured = np.ones(ranges.shape, bool)
-    measured[3:7, 5:30] = False
-    fill = float(ranges[measured].max())
+    valid = np.ones(ranges.shape, bool)
+    valid[3:7, 5:30] = False
+    no_return = float(ranges[valid].max())
     return RangeImage(
-        np.where(measured, ranges, np.float32(fill)),
-        measured,
+        np.where(valid, ranges, np.float32(no_return)),
+        valid,
         SphericalProjection(height, width),
-        fill,
+        no_return,
     )
 
 
@@ -51,22 +51,25 @@ def short(monkeypatch):
 
 def test_files_are_those_of_the_library(short):
     image = room()
-    for bound in (0.02, 0.1):
-        encoded = ours.QUINR.ways["bounded"](image, bound)
-        assert encoded.data == codec.encode(image, "bounded", bound=bound)
+    for max_error in (0.02, 0.1):
+        encoded = ours.QUINR.ways["bounded"](image, max_error)
+        assert encoded.data == codec.encode(image, "bounded", max_error=max_error)
     assert encoded.parts == codec.inspect(encoded.data).sections
     assert set(encoded.parts) == {"preview", "mask", "ranges"}
 
 
 def test_the_preview_is_trained_once_a_scan_and_is_not_counted(short, monkeypatch):
     image = room()
-    found = [measure(image, ours.QUINR, bound) for bound in (0.02, 0.1)]
+    found = [measure(image, ours.QUINR, max_error) for max_error in (0.02, 0.1)]
     assert len(short) == 1
-    assert [one["max_error_m"] <= bound for one, bound in zip(found, (0.02, 0.1), strict=True)]
+    assert [
+        one["largest_error_m"] <= max_error
+        for one, max_error in zip(found, (0.02, 0.1), strict=True)
+    ]
     assert found[0]["training_seconds"] == found[1]["training_seconds"] > 0
     stated = replace(
         ours.QUINR,
-        ways={"": lambda image, bound: replace(encoded, seconds=123.0, training_seconds=4.0)},
+        ways={"": lambda image, max_error: replace(encoded, seconds=123.0, training_seconds=4.0)},
     )
     encoded = ours.QUINR.ways["bounded"](image, 0.1)
     again = measure(image, stated, 0.1)
@@ -97,12 +100,12 @@ def test_version_is_of_the_library():
 
 def test_version_follows_what_decides_a_file(tmp_path, monkeypatch):
     folder = tmp_path / "quinr_lidar"
-    for name in ("__init__.py", "metrics.py", "codec.py", "priors/one.qprior"):
+    for name in ("__init__.py", "metrics.py", "codec.py", "entropy_models/one.qmodel"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("1")
     monkeypatch.setattr(quinr_lidar, "__file__", str(folder / "__init__.py"))
     versions = [ours.library_version.__wrapped__()]
-    for name in ("codec.py", "priors/one.qprior", "metrics.py"):
+    for name in ("codec.py", "entropy_models/one.qmodel", "metrics.py"):
         (folder / name).write_text("2")
         versions.append(ours.library_version.__wrapped__())
     assert len(set(versions[:3])) == 3
@@ -116,7 +119,7 @@ def test_whole_images_fill_their_budget(short):
     assert 0.9 * budget < encoded.size == len(encoded.data) <= budget
     found = measure(image, one, 1.2)
     assert found["psnr_db"] > 5
-    assert "max_error_m" not in found  # it knows no mask
+    assert "largest_error_m" not in found  # it knows no mask
 
 
 def test_previews_pay_for_their_mask(short):
@@ -125,9 +128,9 @@ def test_previews_pay_for_their_mask(short):
     budget = 1.2 * image.ranges.size / 8
     assert 0.5 * budget < encoded.size == len(encoded.data) <= budget
     assert set(encoded.parts) == {"preview", "mask"}
-    decoded = one.decode(encoded.data, Known(image.projection, image.fill, 1.2))
-    assert np.array_equal(decoded.measured, image.measured)
-    assert measure(image, one, 1.2)["max_error_m"] > 0
+    decoded = one.decode(encoded.data, Known(image.projection, image.no_return, 1.2))
+    assert np.array_equal(decoded.valid, image.valid)
+    assert measure(image, one, 1.2)["largest_error_m"] > 0
     with pytest.raises(GeometryError, match="mask takes all"):
         one.ways[""](image, 0.3)
 

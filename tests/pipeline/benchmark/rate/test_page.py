@@ -12,22 +12,29 @@ from pipeline.benchmark.rate.figure import draw_bits
 from pipeline.benchmark.rate.measure import Row
 from pipeline.benchmark.rate.page import write_page
 
-ALL = list(registry.CONTESTANTS.values())
+ALL = list(registry.BASELINES.values())
 
 
 ASKED = ("quinr-paper", "quinr-preview", "jpeg-2000")
 
 
 def row(codec: str, setting: float, bits: float, scan: str = "a", **others) -> Row:
-    goal = registry.CONTESTANTS[codec].goal
+    goal = registry.BASELINES[codec].goal
     base = Row("k", scan, codec, goal, setting, 800, bits * 100, bits, bits / 2)
     return replace(base, **others)
 
 
 ROWS = [
-    row("quinr", 0.02, 2.7, psnr_db=78.0, max_error_m=0.019, parts={"mask": 90.0, "ranges": 180.0}),
-    row("quinr", 0.1, 1.5, psnr_db=64.0, max_error_m=0.09),
-    row("quinr", 0.02, 3.2, "b", psnr_db=76.0, max_error_m=0.02, parts={"mask": 110.0}),
+    row(
+        "quinr",
+        0.02,
+        2.7,
+        psnr_db=78.0,
+        largest_error_m=0.019,
+        parts={"mask": 90.0, "ranges": 180.0},
+    ),
+    row("quinr", 0.1, 1.5, psnr_db=64.0, largest_error_m=0.09),
+    row("quinr", 0.02, 3.2, "b", psnr_db=76.0, largest_error_m=0.02, parts={"mask": 110.0}),
     row("jpeg-xl", 0.02, 3.0, psnr_db=77.0),
     row("jpeg-xl", 0.1, 2.0, psnr_db=63.0),
     row("jpeg-xl", 0.02, 4.0, "b"),
@@ -38,7 +45,7 @@ ROWS = [
 
 def test_savings():
     fine, coarse = summary.savings(ROWS, "quinr", "jpeg-xl")
-    assert (fine.bound, coarse.bound) == (0.02, 0.1)
+    assert (fine.max_error, coarse.max_error) == (0.02, 0.1)
     assert (fine.mean, fine.worst, fine.scans) == (pytest.approx(-15), pytest.approx(-10), 2)
     assert (coarse.mean, coarse.worst, coarse.scans) == (pytest.approx(-25),) * 2 + (1,)
     line = summary.saving_line(ROWS, "quinr", "jpeg-xl")
@@ -53,7 +60,7 @@ def test_means_are_of_all_scans_or_none():
     assert set(means) == {("quinr", 0.02), ("jpeg-xl", 0.02)}
     ours = means["quinr", 0.02]
     assert ours.bits_per_point == pytest.approx(2.95)
-    assert (ours.psnr_db, ours.max_error_m) == (77, 0.02)
+    assert (ours.psnr_db, ours.largest_error_m) == (77, 0.02)
     assert ours.parts == {"mask": 100, "ranges": 90}
     assert means["jpeg-xl", 0.02].psnr_db is None  # one scan has none
 
@@ -83,7 +90,7 @@ def test_curves_in_the_usual_form():
     assert first["results"]["parts"] == [{"mask": 90.0, "ranges": 180.0}, {}]
     assert first["results"]["psnr"] == [78.0, 64.0]
     assert first["results"]["bpp"] == [1.35, 0.75]
-    assert first["results"]["bound"] == [0.02, 0.1]
+    assert first["results"]["max_error"] == [0.02, 0.1]
     failed = found[5]
     assert failed["results"]["bpp"] == []
     json.dumps(found, allow_nan=False)
@@ -123,7 +130,7 @@ def test_our_rows_that_count():
     rows = [*ROWS, row("quinr-unseen", 0.02, 2.9), row("quinr-unseen", 0.02, 3.3, "b")]
     fair = summary.fair_rows(rows, {"a"})
     ours = {(one.scan, one.setting): one.bits_per_point for one in fair if one.codec == "quinr"}
-    # Of the scan that was seen only what an unseeing prior made of it.
+    # Of the scan that was seen only what an unseeing entropy model made of it.
     assert ours == {("a", 0.02): 2.9, ("b", 0.02): 3.2}
     assert not any(one.codec == "quinr-unseen" for one in fair)
     assert [one for one in fair if one.codec != "quinr"] == [
@@ -162,5 +169,5 @@ def test_page_has_psnr_of_equal_files():
     page = write_page(rows, ALL, "rate.svg", "x")
     assert "## PSNR of files of 0.2 bpp" in page
     for at, name in enumerate(ASKED):
-        title = registry.CONTESTANTS[name].title
+        title = registry.BASELINES[name].title
         assert f"| {title} | {20 + at}.00 | {20 + at}.00 |\n" in page

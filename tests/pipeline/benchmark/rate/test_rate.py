@@ -9,18 +9,18 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.benchmark.rate import registry, run
-from pipeline.benchmark.rate.baselines import Contestant, Encoded
+from pipeline.benchmark.rate.baselines import Baseline, Encoded
 from pipeline.benchmark.rate.measure import Row
 from pipeline.cli.bench import rate as rate_cli
 from pipeline.cli.main import app
 from quinr_lidar.errors import BackendError, DatasetError, GeometryError, StorageError
 
-ALL = list(registry.CONTESTANTS.values())
+ALL = list(registry.BASELINES.values())
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """A contestant that says what it was asked, instead of all others."""
+    """A baseline that says what it was asked, instead of all others."""
     asked: list[float] = []
 
     def encode(image, setting: float) -> Encoded:
@@ -31,8 +31,8 @@ def counted(monkeypatch):
             raise ZeroDivisionError("a bug")
         return Encoded(100 / setting)
 
-    one = Contestant("counted", "Counted", "bound", {"": encode}, None, lambda: "1")
-    monkeypatch.setitem(registry.CONTESTANTS, "counted", one)
+    one = Baseline("counted", "Counted", "max_error", {"": encode}, None, lambda: "1")
+    monkeypatch.setitem(registry.BASELINES, "counted", one)
     return asked
 
 
@@ -54,8 +54,8 @@ def test_a_second_run_goes_on(tmp_path, counted, monkeypatch, write_scan):
     # Another scan of that name, another version of the codec: measured again.
     write_scan(scan, seed=1)
     run.run_jobs(run.plan([scan], ["counted"], (0.5,)), journal)
-    newer = replace(registry.CONTESTANTS["counted"], version=lambda: "2")
-    monkeypatch.setitem(registry.CONTESTANTS, "counted", newer)
+    newer = replace(registry.BASELINES["counted"], version=lambda: "2")
+    monkeypatch.setitem(registry.BASELINES, "counted", newer)
     run.run_jobs(run.plan([scan], ["counted"], (0.5,)), journal)
     assert counted == [0.5, 0.1, 0.1, 0.5, 0.5]
 
@@ -106,14 +106,14 @@ def test_plan(tmp_path, write_scan):
     assert len({job.key for job in jobs if job.path == first}) == len(per_scan)
     usual = {one.name for one in ALL if not one.optional}
     assert {job.codec for job in run.plan([first], [], (0.1,))} == usual
-    assert {"quinr", "jpeg-xl"} < usual < set(registry.CONTESTANTS)
+    assert {"quinr", "jpeg-xl"} < usual < set(registry.BASELINES)
     (asked,) = run.plan([first], ["quinr-paper"], (0.1,))
     assert asked.setting == 0.2
     with pytest.raises(DatasetError, match=r"expected some of quinr, .*jpeg-xl, .*got jpeg-xxl"):
         run.plan([first], ["jpeg-xxl"], (0.1,))
-    for bound in (0, -0.1, float("nan"), float("inf")):
-        with pytest.raises(DatasetError, match="bounds"):
-            run.plan([first], ["png"], (0.1, bound))
+    for max_error in (0, -0.1, float("nan"), float("inf")):
+        with pytest.raises(DatasetError, match="max_errors"):
+            run.plan([first], ["png"], (0.1, max_error))
     with pytest.raises(DatasetError, match="picture"):
         run.plan([tmp_path / "kodim02.png"], ["png"], (0.1,))
     with pytest.raises(StorageError, match=r"missing\.bin"):
@@ -124,8 +124,8 @@ def test_command(tmp_path, write_scan):
     scans = [str(write_scan(tmp_path / f"{name}.bin", seed)) for seed, name in enumerate("ab")]
     out = tmp_path / "out"
     codecs = ["--codec", "png", "--codec", "jpeg-ls", "--codec", "laszip", "--codec", "zstd-points"]
-    arguments = ["bench", "rate", *scans, "-o", str(out), *codecs, "--bound", "0.02"]
-    result = CliRunner().invoke(app, [*arguments, "--bound", "0.1", "--json"])
+    arguments = ["bench", "rate", *scans, "-o", str(out), *codecs, "--max-error", "0.02"]
+    result = CliRunner().invoke(app, [*arguments, "--max-error", "0.1", "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
     assert document == json.loads((out / "rate.json").read_text())
@@ -134,9 +134,11 @@ def test_command(tmp_path, write_scan):
     names = ("png", "jpeg-ls", "laszip", "zstd-points")
     assert sources == [(source, name) for source in ("a.bin", "b.bin", "mean") for name in names]
     for one in document["curves"]:
-        bounds = one["results"].get("bound", [0.0])
-        assert bounds in ([0.02, 0.1], [0.0])
-        assert all(e <= b for e, b in zip(one["results"]["max_error_m"], bounds, strict=True))
+        max_errors = one["results"].get("max_error", [0.0])
+        assert max_errors in ([0.02, 0.1], [0.0])
+        assert all(
+            e <= b for e, b in zip(one["results"]["largest_error_m"], max_errors, strict=True)
+        )
     assert len((out / "rate.jsonl").read_text().splitlines()) == 2 * 7
     assert "| PNG, level 9 | 2 cm |" in (tmp_path / "out.md").read_text()
     assert 'id="laszip"' in (out / "rate.svg").read_text()
@@ -151,7 +153,7 @@ def test_command(tmp_path, write_scan):
 def test_command_in_worker_processes(tmp_path, write_scan):
     scan, out = write_scan(tmp_path / "a.bin"), tmp_path / "out"
     arguments = ["bench", "rate", str(scan), "-o", str(out), "--codec", "zstd", "--workers", "2"]
-    result = CliRunner().invoke(app, [*arguments, "--bound", "0.1", "--bound", "0.2"])
+    result = CliRunner().invoke(app, [*arguments, "--max-error", "0.1", "--max-error", "0.2"])
     assert result.exit_code == 0, result.output
     assert "zstd" in result.stdout
     assert len((out / "rate.jsonl").read_text().splitlines()) == 2
@@ -160,11 +162,11 @@ def test_command_in_worker_processes(tmp_path, write_scan):
 def test_command_says_what_failed(tmp_path, write_scan):
     scan = write_scan(tmp_path / "a.bin")
     arguments = ["bench", "rate", str(scan), "-o", str(tmp_path / "out"), "--codec", "png"]
-    result = CliRunner().invoke(app, [*arguments, "--bound", "0.00005", "--bound", "0.1"])
+    result = CliRunner().invoke(app, [*arguments, "--max-error", "0.00005", "--max-error", "0.1"])
     assert result.exit_code == 1
     assert "16 bits" in result.stderr
     assert "16 bits" in (tmp_path / "out.md").read_text()
-    wrong = CliRunner().invoke(app, [*arguments, "--bound", "-1"])
+    wrong = CliRunner().invoke(app, [*arguments, "--max-error", "-1"])
     assert isinstance(wrong.exception, DatasetError)
     shown = CliRunner().invoke(app, ["bench", "rate", "--help"])
     assert shown.exit_code == 0
@@ -188,23 +190,23 @@ def test_command_without_the_extra(monkeypatch):
 
 def test_command_with_those_that_learn(scans, tmp_path):
     out = tmp_path / "out"
-    arguments = ["bench", "rate", *map(str, scans.values()), "-o", str(out), "--bound", "0.1"]
-    chosen = ["--codec", "jpeg-xl", "--codec", "quinr-field", "--codec", "mlp", "--priors"]
+    arguments = ["bench", "rate", *map(str, scans.values()), "-o", str(out), "--max-error", "0.1"]
+    chosen = ["--codec", "jpeg-xl", "--codec", "quinr-field", "--codec", "mlp", "--entropy-models"]
     result = CliRunner().invoke(app, [*arguments, *chosen, "--json"])
     assert result.exit_code == 0, result.output
     document = json.loads(result.stdout)
-    assert document["scans_of_the_prior"] == ["a.bin", "b.bin"]
-    assert document["priors"][0]["name"] == "all bounds, float"
+    assert document["scans_of_the_model"] == ["a.bin", "b.bin"]
+    assert document["entropy_models"][0]["name"] == "all bounds, float"
     assert document["failures"] == []
     page = (tmp_path / "out.md").read_text()
     assert "made from a.bin, b.bin.\n" in page
     assert "| MLP instead of quINR's field, code length | 10 cm |" in page
     assert "| all bounds, 6 bits |" in page
     assert "(out/rate.svg)" in page
-    assert "--codec mlp --bound 0.1 --priors`" in page
-    # Two priors and two MLPs without a scan, an MLP of both, and two of the table.
+    assert "--codec mlp --max-error 0.1 --entropy-models`" in page
+    # Two entropy models and two MLPs without a scan, an MLP of both, and two of the table.
     assert len(list((out / "models").iterdir())) == 7
     few = CliRunner().invoke(app, [*arguments[:2], *arguments[3:], "--codec", "mlp"])
     assert isinstance(few.exception, DatasetError)
-    seen = [*arguments[:4], *arguments[5:], "--codec", "png", "--priors"]
+    seen = [*arguments[:4], *arguments[5:], "--codec", "png", "--entropy-models"]
     assert isinstance(CliRunner().invoke(app, seen).exception, DatasetError)

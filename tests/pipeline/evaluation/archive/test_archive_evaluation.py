@@ -71,8 +71,8 @@ def test_parts_make_the_whole(place):
 @pytest.mark.parametrize("settings", [{"every": 2}, {"sample": 2}, {"sample": 3, **EVERYTHING}])
 def test_parts_of_a_sample_make_the_whole(place, settings):
     records = check_against_one_go(place, **({"odometry": False} | settings))
-    measured = [index for index, record in enumerate(records) if record.figures]
-    assert measured == {2: [0, 2], 3: [0, 1, 3], None: [0, 2, 4]}[settings.get("sample")]
+    valid = [index for index, record in enumerate(records) if record.figures]
+    assert valid == {2: [0, 2], 3: [0, 1, 3], None: [0, 2, 4]}[settings.get("sample")]
     assert all(record.error is None for record in records)
     assert all(("decoded" in record.poses) == ("odometry" in settings) for record in records)
 
@@ -140,11 +140,18 @@ def test_frame_figures_are_those_of_the_file(place, tmp_path):
         write_atomically(file, archive.read(record.frame))
         expected = evaluate_file(place.scan(int(record.frame)), file).as_dict()
         shared = expected.keys() & record.figures.keys()
-        assert {"psnr_db", "max_error_m", "bound_m", "mask_exact", "encoded_bytes", "bpp"} <= shared
+        assert {
+            "psnr_db",
+            "largest_error_m",
+            "max_error_m",
+            "mask_exact",
+            "encoded_bytes",
+            "bpp",
+        } <= shared
         assert {"points", "points_hidden", "range_error_p95_m", "mask_f1", "ratio_raw"} <= shared
         for name in shared:
             assert record.figures[name] == pytest.approx(expected[name], rel=1e-9), name
-        assert record.figures["bound_kept"] is True
+        assert record.figures["max_error_kept"] is True
 
 
 def test_a_broken_bound_shows(place):
@@ -153,16 +160,16 @@ def test_a_broken_bound_shows(place):
     decoded = decode(data)
     image = decoded.projection.project(read_velodyne(place.scan(0)))
 
-    def kept(ranges, measured):
-        changed = RangeImage(ranges, measured, decoded.projection, decoded.fill)
-        return frame_figures(data, 1, image, changed)["bound_kept"]
+    def kept(ranges, valid):
+        changed = RangeImage(ranges, valid, decoded.projection, decoded.no_return)
+        return frame_figures(data, 1, image, changed)["max_error_kept"]
 
-    assert kept(decoded.ranges, decoded.measured) is True
-    row, column = np.argwhere(decoded.measured)[7]
-    far, fewer = decoded.ranges.copy(), decoded.measured.copy()
+    assert kept(decoded.ranges, decoded.valid) is True
+    row, column = np.argwhere(decoded.valid)[7]
+    far, fewer = decoded.ranges.copy(), decoded.valid.copy()
     far[row, column] += 0.05
     fewer[row, column] = False
-    assert kept(far, decoded.measured) is False
+    assert kept(far, decoded.valid) is False
     assert kept(decoded.ranges, fewer) is False
 
 
@@ -170,8 +177,8 @@ def test_previews_promise_no_bound(place):
     place.archive_as("paper")
     records = place.evaluate().records
     assert all(record.error is None for record in records)
-    assert all(record.figures["bound_m"] is None for record in records)
-    assert all(record.figures["bound_kept"] is None for record in records)
+    assert all(record.figures["max_error_m"] is None for record in records)
+    assert all(record.figures["max_error_kept"] is None for record in records)
     assert all(record.figures["codec_chamfer_m"] > 0.02 for record in records)
 
 

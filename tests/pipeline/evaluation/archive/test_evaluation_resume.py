@@ -230,7 +230,7 @@ def test_a_damaged_archive_fails_its_frames_until_it_is_mended(place):
 
 def test_another_archive_in_its_place_is_not_mixed_in(place):
     plan = place.plan()
-    place.archive_as("bounded", bound=0.1)
+    place.archive_as("bounded", max_error=0.1)
     (job,) = evaluation_jobs(plan)
     record = run_evaluation_job(job)
     assert (record.status, record.complete) == ("failed", False)
@@ -238,7 +238,7 @@ def test_another_archive_in_its_place_is_not_mixed_in(place):
     assert {one.error for one in read_evaluation(plan).records} == {record.error}
     found = place.evaluate()
     assert found.mcap_sha256 != plan.source.mcap_sha256
-    assert found.records[0].figures["bound_m"] == pytest.approx(0.1, rel=1e-3)
+    assert found.records[0].figures["max_error_m"] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_a_lost_job_keeps_what_it_has_measured(place):

@@ -10,7 +10,7 @@ from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.report.document import Failure, Kept
 from pipeline.report.frame_files import FrameFiles, failure_of
 
-EVALUATED = "bound_kept"
+EVALUATED = "max_error_kept"
 """An evaluation's figure: whether every pixel of a frame is as promised."""
 
 _BEST_FIRST: tuple[Kept, ...] = ("yes", "unknown", "no")
@@ -31,7 +31,7 @@ class Bounds:
     broken: list[Failure]
 
 
-def bounds_of(
+def max_errors_of(
     rows: Sequence[FrameRow], files: FrameFiles, records: Mapping[str, EvaluationRecord]
 ) -> Bounds:
     """Whether frames keep their bounds: by an evaluation, else by what their rows say.
@@ -62,10 +62,10 @@ def bounds_of(
 
 def _kept(row: FrameRow, files: FrameFiles) -> Kept:
     promise, info = files.promise(row.frame_id), files.infos[row.frame_id]
-    if promise is None or promise.bound is None:
+    if promise is None or promise.max_error is None:
         return "no promise"
-    error, exact = row.figures.get("max_error_m"), row.figures.get("mask_exact")
+    error, exact = row.figures.get("largest_error_m"), row.figures.get("mask_exact")
     if error is None or exact is None:
         return "unknown"
-    allowed = max(promise.bound, promise.growth * info.scan["fill"])
+    allowed = max(promise.max_error, promise.relative_error * info.scan["no_return"])
     return "yes" if exact and error <= allowed else "no"
