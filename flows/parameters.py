@@ -65,8 +65,8 @@ class Archiving(BaseModel):
     )
     entropy_model: str | None = Field(
         default=None,
-        description="File of the entropy model that codes masks and ranges; or auto: the best one at hand, "
-        "or one trained on the drive.",
+        description="File of the entropy model that codes masks and ranges; or auto: the best one "
+        "at hand, or one trained on the drive.",
     )
     jobs: Positive | None = Field(
         default=None, description="Frames at a time; one a core when left out."

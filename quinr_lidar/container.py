@@ -188,7 +188,7 @@ def _unpack_scan(reader: ByteReader, flags: int) -> Header:
     projection = _unpack_projection(reader) if custom else SphericalProjection()
     no_return = reader.number("f", "no_return")
     if not (math.isfinite(no_return) and no_return > 0):
-        raise reader.error(f"fill: expected a positive range in metres, got {no_return}")
+        raise reader.error(f"no_return: expected a positive range in metres, got {no_return}")
     return Header(projection, no_return)
 
 

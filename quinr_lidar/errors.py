@@ -57,8 +57,8 @@ class UnknownEntropyModelError(BitstreamError):
         super().__init__(
             "mask",
             offset,
-            f"coded with the entropy model {entropy_model}, which is neither built in ({known}) nor among "
-            "those given; give the entropy model that the archive carries",
+            f"coded with the entropy model {entropy_model}, which is neither built in ({known}) "
+            "nor among those given; give the entropy model that the archive carries",
         )
         self.entropy_model = entropy_model
 

@@ -144,7 +144,7 @@ class _ClusterExecutor(ABC):
 
     @abstractmethod
     def _answer(self, call: tuple[Any, ...], limit: float | None) -> Any:
-        """What :func:`~pipeline.jobs.executors.apply_remotely` returns, or ``None`` after a limit."""
+        """What :func:`~pipeline.jobs.executors.apply_remotely` returns."""
 
     @abstractmethod
     def _cancel(self) -> None:

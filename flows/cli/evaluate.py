@@ -143,7 +143,7 @@ def _row(found: dict[str, Any]) -> dict[str, Any]:
     summary = found["summary"] or {}
     figures, odometry = summary.get("figures", {}), summary.get("odometry", {})
     row = {"archive": found["archive"]}
-    row |= {name: summary.get(name) for name in ("frames", "valid", "failed")}
+    row |= {name: summary.get(name) for name in ("frames", "measured", "failed")}
     row |= {name: figures.get(key, {}).get("mean") for name, key in _SHOWN.items()}
     drift = odometry.get("decoded to truth") or odometry.get("decoded to scan") or {}
     row["drift [m/m]"] = drift.get("translation_per_m")

@@ -59,8 +59,8 @@ AutoModel = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE|auto",
-        help="Entropy model (.qmodel) that codes masks and ranges; or auto: the best at hand for the "
-        "drive, or one trained on it (a minute or so).",
+        help="Entropy model (.qmodel) that codes masks and ranges; or auto: the best at hand for "
+        "the drive, or one trained on it (a minute or so).",
     ),
 ]
 MaxFailed = Annotated[

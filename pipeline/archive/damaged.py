@@ -188,7 +188,7 @@ class Damaged:
         figures["bpp"] = metrics.bits_per_pixel(len(data), info.height, info.width)
         if (raw := figures.get("raw_bytes")) is not None:
             figures["ratio_raw"] = metrics.compression_ratio(int(raw), len(data))
-        if (points := figures.get("pixels_measured")) is not None:
+        if (points := figures.get("pixels_valid")) is not None:
             size = int(points) * metrics.BYTES_PER_POINT
             figures["ratio_points"] = metrics.compression_ratio(size, len(data))
         return replace(note, time_ns=time_ns, bytes=len(data), file_sha256=digest, figures=figures)

@@ -25,7 +25,7 @@ _FIGURES = (
     "max_error_m",
     "mask_exact",
     "points",
-    "pixels_measured",
+    "pixels_valid",
     "kept_fraction",
     "raw_bytes",
 )

@@ -139,7 +139,7 @@ def _check_frame(archive: PackedSequence, row: FrameRow, scans: Originals | None
             max_error is not None and max_error <= claimed * (1 + 1e-6)
         ):
             raise ArchiveError(
-                f"bound_m: the manifest says {claimed:g} m, but the file promises "
+                f"max_error_m: the manifest says {claimed:g} m, but the file promises "
                 f"{'nothing' if max_error is None else f'{max_error:g} m'}"
             )
         if scans is None:

@@ -132,18 +132,18 @@ class DecodedPixels:
         angles = self.field.angles(self.parameters, 0)
         return simulator(self.field.circuits[0], embedding, *angles)
 
-    def read(self, valid: Tensor) -> Tensor:
+    def read(self, measured: Tensor) -> Tensor:
         """Values from probabilities or frequencies, as the decoder makes them: [1, P, 1]."""
-        return self.field.read_out(self.parameters, valid).clamp(0, 1)
+        return self.field.read_out(self.parameters, measured).clamp(0, 1)
 
     def one_shot_variance(self, exact: Tensor) -> float:
         """Mean over pixels of the variance of a value that one shot gives, without clipping."""
         scale = self.parameters["output_scale"]
         return (scale.square() * exact * (1 - exact)).mean().item()
 
-    def psnr(self, valid: Tensor) -> float:
+    def psnr(self, measured: Tensor) -> float:
         """PSNR of the values that come of probabilities or frequencies, dB, at most 120."""
-        values = self.read(valid)[0, :, 0].numpy()
+        values = self.read(measured)[0, :, 0].numpy()
         # Pixels without any error would be infinite, for which JSON has no number.
         return min(metrics.psnr(self.targets, values, max_value=1.0), MAX_PSNR_DB)
 

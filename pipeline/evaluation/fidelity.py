@@ -37,8 +37,8 @@ class FrameFidelity:
         points_outside_fov: Of these, clamped to the first or last row.
         points_dropped: Of these, without a usable range (not finite, or zero).
         points_hidden: Of these, behind a nearer point of the same pixel (collisions).
-        pixels_measured: Pixels that hold a point: what is left of the scan.
-        kept_fraction: ``pixels_measured / points``, in [0, 1].
+        pixels_valid: Pixels that hold a point: what is left of the scan.
+        kept_fraction: ``pixels_valid / points``, in [0, 1].
         projection_chamfer_m: Projection loss, the mean of the next two.
         projection_scan_to_image_m: From the scan to its back-projected range image.
         projection_image_to_scan_m: And back.
@@ -46,7 +46,7 @@ class FrameFidelity:
         encoded_bytes: Size of the compressed file.
         bpp: ``8 encoded_bytes / (H W)``.
         ratio_raw: ``raw_bytes / encoded_bytes``.
-        ratio_points: 12 bytes for each of ``pixels_measured`` over ``encoded_bytes``: points
+        ratio_points: 12 bytes for each of ``pixels_valid`` over ``encoded_bytes``: points
             that the projection hid or dropped do not count in the codec's favour.
         psnr_db: The paper's: whole image, peak = maximum of the original image; infinite for
             identical images.
@@ -75,7 +75,7 @@ class FrameFidelity:
     points_outside_fov: int
     points_dropped: int
     points_hidden: int
-    pixels_measured: int
+    pixels_valid: int
     kept_fraction: float
     projection_chamfer_m: float
     projection_scan_to_image_m: float
@@ -193,7 +193,7 @@ def image_figures(
         "points_outside_fov": stats.outside_fov,
         "points_dropped": stats.non_finite + stats.zero_range,
         "points_hidden": stats.collisions,
-        "pixels_measured": stats.valid,
+        "pixels_valid": stats.valid,
         "kept_fraction": stats.kept_fraction,
         "raw_bytes": raw_bytes,
         "encoded_bytes": encoded_bytes,
@@ -260,7 +260,7 @@ _COUNTS = frozenset(
         "points_outside_fov",
         "points_dropped",
         "points_hidden",
-        "pixels_measured",
+        "pixels_valid",
         "raw_bytes",
         "encoded_bytes",
     }

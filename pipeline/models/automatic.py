@@ -64,8 +64,8 @@ def choose_automatically(
         StorageError: the folder cannot be written.
         TrainingError: a training diverged.
     """
-    learnt, valid = _samples(dataset)
-    images = _images(dataset, valid)
+    learnt, measured = _samples(dataset)
+    images = _images(dataset, measured)
     candidates = {
         f"built in: {name}": entropy_model for name, entropy_model in built_in_models().items()
     }
@@ -88,7 +88,7 @@ def choose_automatically(
         chosen.name,
         best,
         {origin: round(cost, 1) for origin, cost in costs.items()},
-        valid,
+        measured,
         taught,
         quinr_lidar.__version__,
     )
@@ -122,8 +122,8 @@ def _samples(dataset: Dataset) -> tuple[list[str], list[str]]:
     spread = [ids[round(at)] for at in np.linspace(0, len(ids) - 1, count)]
     every = max(1, math.ceil(count / MEASURED))
     # Not the first ones: a drive often begins at rest.
-    valid = spread[every // 2 :: every]
-    return [frame for frame in spread if frame not in valid], valid
+    measured = spread[every // 2 :: every]
+    return [frame for frame in spread if frame not in measured], measured
 
 
 def _images(dataset: Dataset, frames: Sequence[str], copies: int = 1) -> list[RangeImage]:

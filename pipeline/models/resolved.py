@@ -33,7 +33,7 @@ class ModelChoice:
         origin: Where it is from, for people.
         frame_bytes: What mask and ranges of a frame cost with each candidate, by origin: the mean
             over frames that none of them has learnt from here.
-        valid: Ids of those frames.
+        measured: Ids of those frames.
         learnt: Ids of the frames that a new entropy model learnt from, if one was trained.
         software: quinr-lidar's version.
     """
@@ -41,7 +41,7 @@ class ModelChoice:
     entropy_model: str
     origin: str
     frame_bytes: dict[str, float] = field(default_factory=dict)
-    valid: list[str] = field(default_factory=list)
+    measured: list[str] = field(default_factory=list)
     learnt: list[str] = field(default_factory=list)
     software: str = ""
 

@@ -127,7 +127,7 @@ def _figures(
     description, problems = _description(archive)
     settings = settings_of(description)
     figures = figure_statistics(rows)
-    valid = None if evaluation is None else _evaluation_part(evaluation)
+    measured = None if evaluation is None else _evaluation_part(evaluation)
     summary = summary_of_archive(
         archive,
         rows,
@@ -135,14 +135,14 @@ def _figures(
         max_errors,
         len({failure.frame for failure in failures}),
         [str(profile.get("name", "?")) for profile in settings.profiles.values()],
-        valid,
+        measured,
     )
     has_originals = originals is not None
     return {
         "summary": summary,
-        "verdicts": verdicts_of(summary, failures, problems, valid, originals=has_originals),
+        "verdicts": verdicts_of(summary, failures, problems, measured, originals=has_originals),
         "figures": figures,
-        "evaluation": valid,
+        "evaluation": measured,
         "problems": problems,
         "settings": settings,
         "versions": versions_of(description, rows),

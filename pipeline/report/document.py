@@ -70,7 +70,7 @@ class Summary(Part):
         chamfer_m: Mean, range image against decoded.
         largest_error_m: Largest range error of all frames.
         max_error_m: Largest bound; ``None`` unless every frame has one.
-        bound_kept: Whether every frame that promises a bound keeps it, its mask included.
+        max_error_kept: Whether every frame that promises a bound keeps it, its mask included.
         bound_checked: Frames that an evaluation compared with their originals for that, pixel by
             pixel; the others were when they were archived.
         profiles: Names of the settings.
@@ -119,7 +119,7 @@ class EvaluationPart(Part):
     originals: str
     settings: dict[str, Any]
     frames: int
-    valid: int
+    measured: int
     failed: int
     figures: dict[str, Statistics]
     odometry: dict[str, Statistics | None]

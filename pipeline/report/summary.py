@@ -123,7 +123,7 @@ def _evaluated(evaluation: EvaluationPart) -> dict[str, Any]:
     figures = evaluation.figures
     reference = reference_of(evaluation.odometry)
     return {
-        "evaluated": evaluation.valid,
+        "evaluated": evaluation.measured,
         "drift_reference": None if reference is None else REFERENCES[reference],
         "drift_per_m": drift(evaluation.odometry, "decoded", reference),
         "drift_scan_per_m": drift(evaluation.odometry, "scan", reference),

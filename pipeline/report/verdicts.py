@@ -86,8 +86,8 @@ def _max_error(summary: Summary) -> Iterator[Verdict]:
 
 
 def _evaluation(summary: Summary, evaluation: EvaluationPart) -> Iterator[Verdict]:
-    if evaluation.valid < summary.frames:
-        text = f"{evaluation.valid:,} of {summary.frames:,} frames were evaluated."
+    if evaluation.measured < summary.frames:
+        text = f"{evaluation.measured:,} of {summary.frames:,} frames were evaluated."
         yield Verdict(state="note", text=text)
     if summary.drift_per_m is None:
         return

@@ -121,8 +121,8 @@ def archive_settings(
     )
     if automatic and (settings.layers < 2 or "entropy_model" in (overrides or {})):
         raise ProfileError(
-            f"profile {settings.name}: entropy model: {AUTO} has no effect without a mask (layers=2), "
-            "or with another entropy model in the settings"
+            f"profile {settings.name}: entropy model: {AUTO} has no effect without a mask "
+            "(layers=2), or with another entropy model in the settings"
         )
     carries = given is not None and not (automatic and built_in_name(given.name))
     return settings, given if carries else None

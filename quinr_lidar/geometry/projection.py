@@ -82,9 +82,9 @@ class SphericalProjection:
         ranges = point_ranges(xyz)
         finite = np.isfinite(ranges)
         kept = finite & (ranges > 0)
-        valid, ranges = xyz[kept], ranges[kept]
-        row, outside = self._rows(valid)
-        column = self._columns(valid)
+        usable, ranges = xyz[kept], ranges[kept]
+        row, outside = self._rows(usable)
+        column = self._columns(usable)
         nearest = np.full(self.height * self.width, np.inf, dtype=np.float32)
         np.minimum.at(nearest, row * self.width + column, ranges)
         nearest = nearest.reshape(self.height, self.width)
@@ -96,7 +96,7 @@ class SphericalProjection:
             non_finite=len(xyz) - int(np.count_nonzero(finite)),
             zero_range=int(np.count_nonzero(finite & ~kept)),
             outside_fov=outside,
-            collisions=len(valid) - count,
+            collisions=len(usable) - count,
             valid=count,
         )
         nearest[~valid] = no_return

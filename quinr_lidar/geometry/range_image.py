@@ -85,7 +85,7 @@ class RangeImage:
             raise GeometryError("RangeImage.ranges: expected finite ranges >= 0 m")
         if not (np.isfinite(self.no_return) and self.no_return >= 0):
             raise GeometryError(
-                f"RangeImage.fill: expected a finite range >= 0 m, got {self.no_return}"
+                f"RangeImage.no_return: expected a finite range >= 0 m, got {self.no_return}"
             )
 
     @property

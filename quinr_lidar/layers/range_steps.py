@@ -84,7 +84,7 @@ def choose_steps(max_error: float, relative_error: float, largest: float) -> Ran
     step = float(np.nextafter(np.float32(2 * half), np.float32(0)))
     if not (MIN_STEP <= step <= MAX_STEP and largest / step < MAX_STEPS):
         raise GeometryError(
-            f"bound: {max_error:g} m is out of reach of ranges up to {largest:g} m, "
+            f"max_error: {max_error:g} m is out of reach of ranges up to {largest:g} m, "
             f"whose float32 values are {largest * _ULP:.2g} m apart"
         )
     return RangeSteps(step, knee)

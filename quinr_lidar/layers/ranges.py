@@ -119,7 +119,9 @@ def _verify(
     beyond = error > allowed_error(original, max_error, relative_error)
     if beyond.any():
         worst = float(error[beyond].max())
-        raise GeometryError(f"bound: {max_error:g} m cannot be kept, an error would be {worst:g} m")
+        raise GeometryError(
+            f"max_error: {max_error:g} m cannot be kept, an error would be {worst:g} m"
+        )
 
 
 def _pack_grid(grid: RangeSteps) -> bytes:

@@ -154,7 +154,7 @@ def test_an_archive_is_evaluated_and_reported(place):
     out = place / "packed" / "a" / "report"
     assert "<html" in (out / "index.html").read_text()[:500]
     report = json.loads((out / "report.json").read_text())
-    assert report["evaluation"]["valid"] == 2
+    assert report["evaluation"]["measured"] == 2
     assert report["evaluation"]["odometry"]["decoded to scan"]["frames"] == FRAMES
     artifacts = {one.key: one for one in read_artifacts()}
     assert artifacts["report-a"].data.startswith(f"[Report of a](file://{out}")
@@ -231,7 +231,7 @@ def test_the_command(place, command):
     assert found["state"] == "CompletedWithFailures"
     (one,) = found["archives"]
     assert one["report"] == str(place / "out" / "index.html")
-    assert (one["summary"]["valid"], one["summary"]["failed"]) == (2, 1)
+    assert (one["summary"]["measured"], one["summary"]["failed"]) == (2, 1)
     assert list(one["failures"]) == ["000002"]
     rows = PackedSequence.open(archive).rows
     expected = np.mean([row.figures["psnr_db"] for row in rows[:2]])

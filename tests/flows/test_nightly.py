@@ -180,7 +180,7 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     assert "[index.html](a/report/index.html)" in report
     for drive in "ab":
         found = json.loads((out / drive / "report" / "report.json").read_text())
-        assert found["evaluation"]["valid"] == 1
+        assert found["evaluation"]["measured"] == 1
     assert nightly("dry-run").name == "Completed"
     assert scans() == every
     assert "2 would be removed" in (out / REPORT).read_text()

@@ -28,7 +28,7 @@ def range_step(max_error: float, no_return: float) -> float:
     rounding = float(np.spacing(np.float32(no_return + max_error))) / 2
     if not (math.isfinite(max_error) and max_error > 2 * rounding):
         raise GeometryError(
-            f"bound: expected more than {2 * rounding:g} m, the resolution of float32 at "
+            f"max_error: expected more than {2 * rounding:g} m, the resolution of float32 at "
             f"{no_return:g} m, got {max_error:g}"
         )
     return 2 * (max_error - rounding)

@@ -88,7 +88,7 @@ def plan(
         )
     wrong = [max_error for max_error in max_errors if not 0 < max_error < float("inf")]
     if wrong:
-        raise DatasetError(f"bounds: expected metres above 0, got {wrong[0]:g}")
+        raise DatasetError(f"max_errors: expected metres above 0, got {wrong[0]:g}")
     chosen = [
         one for name, one in BASELINES.items() if name in codecs or not (codecs or one.optional)
     ]

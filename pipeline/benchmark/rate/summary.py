@@ -114,7 +114,7 @@ def saving_line(rows: Sequence[Row], name: str, other: str) -> str:
         f"{100 * one.max_error:g} cm {one.mean:+.1f} % (worst {one.worst:+.1f} %)"
         for one in savings(rows, name, other)
     ]
-    return f"bits of {name} against {other}: {', '.join(parts) or 'not valid'}"
+    return f"bits of {name} against {other}: {', '.join(parts) or 'not measured'}"
 
 
 def psnr_at(rows: Sequence[Row], codec: str, bpp: float) -> float | None:

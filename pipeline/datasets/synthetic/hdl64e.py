@@ -123,8 +123,8 @@ def scan(
     power = _table(_ALBEDO, 0.0)[material] * cosine / ranges**2
     seen &= chance[0] < power**2 / (power**2 + FAINTEST**2)
     seen &= chance[1] > FIRING_LOSS + _table(_MIRRORED, 0.0)[material]
-    valid = np.where(seen, ranges, 1.0) + RANGE_NOISE * noise[0]
-    xyz = np.round(origins + directions * valid[:, None], 3)
+    measured = np.where(seen, ranges, 1.0) + RANGE_NOISE * noise[0]
+    xyz = np.round(origins + directions * measured[:, None], 3)
     seen &= np.linalg.norm(xyz, axis=1) <= MAX_RANGE
     reflectance = _table(_ALBEDO, 0.0)[material] * (0.6 + 0.4 * cosine)
     reflectance = np.round(reflectance + REFLECTANCE_NOISE * noise[1], 2).clip(0, 0.99)

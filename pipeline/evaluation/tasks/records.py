@@ -65,7 +65,7 @@ def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
         records: In the order of the drive.
 
     Returns:
-        ``frames``, ``valid``, ``failed``: counts; ``figures``: mean, minimum, median and
+        ``frames``, ``measured``, ``failed``: counts; ``figures``: mean, minimum, median and
         maximum by name, over frames where a figure is finite; ``odometry``: by
         ``"<track> to <reference>"`` the errors of each track's trajectory (``None`` with fewer
         than two frames in common) against ground truth, and of images and decoded clouds against
@@ -81,7 +81,7 @@ def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
     }
     return {
         "frames": len(rows),
-        "valid": sum(bool(row.figures) for row in rows),
+        "measured": sum(bool(row.figures) for row in rows),
         "failed": sum(row.error is not None for row in rows),
         "figures": {name: _statistics([row.figures.get(name) for row in rows]) for name in names},
         "odometry": {name: one and one.as_dict() for name, one in errors.items()},

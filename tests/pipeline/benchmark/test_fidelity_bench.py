@@ -80,7 +80,7 @@ def test_smaller_bounds_cost_bytes_and_give_fidelity(document):
         assert 0 < entry["figures"]["largest_error_m"]["max"] <= entry["max_error_m"]
         assert entry["odometry"]["image to truth"] == coarse["odometry"]["image to truth"]
         assert entry["figures"]["projection_chamfer_m"] == coarse["figures"]["projection_chamfer_m"]
-        assert entry["frames"] == entry["valid"] == FRAMES
+        assert entry["frames"] == entry["measured"] == FRAMES
     json.dumps(document, allow_nan=False)
 
 

@@ -102,8 +102,11 @@ def test_a_picture_has_no_bound(quinr, tmp_path, own_model, monkeypatch, options
         (["--max-error", "0"], "max_error"),
         (["--max-error", "1e-9"], "max_error"),
         (["--relative-error", "2"], "relative_error"),
-        (["--max-error", "0.1", "--set", "layers=2"], "bound has no effect without layers=3"),
-        (["--profile", "paper", "--set", "max_error=0.1"], "bound has no effect without layers=3"),
+        (["--max-error", "0.1", "--set", "layers=2"], "max_error has no effect without layers=3"),
+        (
+            ["--profile", "paper", "--set", "max_error=0.1"],
+            "max_error has no effect without layers=3",
+        ),
         (["--set", "layers=2", "--set", "entropy_model=nobody"], "unknown entropy model 'nobody'"),
         (["--entropy-model", "nowhere.qmodel"], "nowhere.qmodel: cannot be read"),
     ],

@@ -35,11 +35,11 @@ def test_a_perfect_codec_leaves_only_the_projection_loss():
     assert (fidelity.mask_precision, fidelity.mask_recall) == (1, 1)
     assert fidelity.projection_chamfer_m > 0
     assert fidelity.points == 3000
-    assert fidelity.points_hidden + fidelity.pixels_measured == 3000
-    assert fidelity.kept_fraction == fidelity.pixels_measured / 3000
+    assert fidelity.points_hidden + fidelity.pixels_valid == 3000
+    assert fidelity.kept_fraction == fidelity.pixels_valid / 3000
     assert fidelity.bpp == 800 / 1024
     assert fidelity.ratio_raw == 480
-    assert fidelity.ratio_points == fidelity.pixels_measured * 12 / 100
+    assert fidelity.ratio_points == fidelity.pixels_valid * 12 / 100
     assert fidelity.as_dict()["psnr_db"] is None
     assert fidelity.as_dict()["max_error_m"] is None
     assert fidelity.preview_psnr_db == math.inf

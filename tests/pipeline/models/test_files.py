@@ -47,7 +47,7 @@ def test_what_is_no_prior_is_named(tmp_path, own_model):
         read_model(path)
     for content in (b"", b"hello there", own_model.data[:-1], own_model.data[:90] + b"!"):
         path.write_bytes(content)
-        with pytest.raises(BitstreamError, match=r"a\.qmodel: entropy model at byte"):
+        with pytest.raises(BitstreamError, match=r"a\.qmodel: entropy_model at byte"):
             read_model(path)
 
 
@@ -121,9 +121,9 @@ def test_settings_without_effect_are_refused(own_model):
     for overrides in ({"max_error": 0.1}, {"relative_error": 0.1}, {"entropy_model": "hdl64"}):
         with pytest.raises(ProfileError, match=r"has no effect without layers=[23], got layers=1"):
             scan_profile("paper", overrides)
-    with pytest.raises(ProfileError, match="entropy model has no effect"):
+    with pytest.raises(ProfileError, match="entropy_model has no effect"):
         scan_profile("paper", {}, entropy_model=own_model)
-    with pytest.raises(ProfileError, match="bound has no effect"):
+    with pytest.raises(ProfileError, match="max_error has no effect"):
         scan_profile("bounded", {"layers": 2}, max_error=0.1)
     for max_error in (0, -1, 1e9, float("nan")):
         with pytest.raises(ProfileError, match="max_error"):

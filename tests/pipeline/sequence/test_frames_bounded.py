@@ -78,7 +78,7 @@ def test_records_say_the_bound_and_the_largest_error(tmp_path, options, max_erro
     assert results["summary"]["largest_error_m"]["max"] <= max_error
     assert results["results"]["max_error_m"] == [max_error] * len(jobs)
     assert results["results"]["mask_exact"] == [True] * len(jobs)
-    assert "max_error_m,bound_m,mask_exact" in (jobs[0].folder / "metrics.csv").read_text()
+    assert "largest_error_m,max_error_m,mask_exact" in (jobs[0].folder / "metrics.csv").read_text()
     row = table_rows(records)[0]
     assert row["max error [m]"] == max_error >= row["largest error [m]"] > 0
     json.dumps(results, allow_nan=False)

@@ -20,7 +20,7 @@ from pipeline.viewing.sources import choose_frame, open_frames
 from quinr_lidar.errors import ArchiveError, BitstreamError, DatasetError, StorageError
 from tests.support.archived_drive import FRAMES, flip
 
-GOLDEN = Path(__file__).parents[2] / "quinr_lidar" / "golden"
+GOLDEN = Path(__file__).parents[2] / "quinr_lidar" / "codec" / "golden"
 
 
 def viewed(where, wanted=None, **options):
@@ -160,7 +160,7 @@ def test_errors_are_those_that_were_measured_when_archived(folder, packed, scans
             assert frame.largest_error == pytest.approx(then, abs=1e-9)
             assert np.nanmax(frame.errors) == pytest.approx(then, abs=1e-6)
             assert not np.isnan(frame.errors).any()
-            assert len(frame.errors) == len(frame.points) == row.figures["pixels_measured"]
+            assert len(frame.errors) == len(frame.points) == row.figures["pixels_valid"]
             assert frame.psnr == pytest.approx(row.figures["psnr_db"])
             assert frame.scan.same is True
             assert frame.doubt is None

@@ -152,7 +152,7 @@ def test_range_image_checks_itself():
     for wrong, reason in (
         ({"ranges": ranges.astype(np.float64)}, "expected float32"),
         ({"ranges": ranges[:1]}, r"expected float32 \[2, 3\]"),
-        ({"valid": ranges}, "measured: expected bool"),
+        ({"valid": ranges}, "valid: expected bool"),
         ({"ranges": ranges * np.float32(np.nan)}, "finite"),
         ({"ranges": -ranges}, "finite"),
         ({"no_return": -1.0}, "no_return"),

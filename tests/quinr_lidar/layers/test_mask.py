@@ -111,7 +111,7 @@ def test_the_section_names_its_prior(small_model):
 
 
 def test_a_section_that_is_too_short_is_refused(small_model):
-    with pytest.raises(BitstreamError, match="entropy model needs 8 bytes, 7 are left"):
+    with pytest.raises(BitstreamError, match="entropy_model needs 8 bytes, 7 are left"):
         read_model(small_model.digest[:7])
     noise = mask_of("noise", 64, 128, 3)
     payload = pack_mask(noise, small_model)

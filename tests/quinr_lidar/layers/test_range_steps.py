@@ -79,7 +79,7 @@ def test_ranges_grow_with_their_steps():
 )
 @pytest.mark.parametrize("relative_error", [0, 1e-9])
 def test_a_bound_below_what_float32_resolves_is_refused(max_error, largest, relative_error):
-    with pytest.raises(GeometryError, match=r"bound: .* is out of reach of ranges up to"):
+    with pytest.raises(GeometryError, match=r"max_error: .* is out of reach of ranges up to"):
         choose_steps(max_error, relative_error, largest)
 
 

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from pipeline.datasets.open3d_import import import_open3d
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.metrics import images
 
 clouds = st.integers(1, 30).flatmap(
     lambda n: arrays(np.float64, (n, 3), elements=st.floats(-50, 50, width=32))
@@ -36,7 +37,7 @@ def test_psnr_equals_opencv():
 
 
 def test_examples_in_docstrings_run():
-    result = doctest.testmod(metrics)
+    result = doctest.testmod(images)
     assert result.attempted >= 6
     assert result.failed == 0
 
