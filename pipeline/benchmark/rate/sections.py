@@ -42,7 +42,8 @@ def against_section(
     text = (
         "Bits of quINR's files less those of the other's, percent of the latter. Of scans marked "
         "with a star, from which the built-in entropy model was made, the figures are those of "
-        "entropy models that were trained on the other ones; where there are none, the scan has no row.\n\n"
+        "entropy models that were trained on the other ones; where there are none, the scan has "
+        "no row.\n\n"
     )
     return "\n## quINR against JPEG XL\n\n" + text + "\n".join(parts)
 

@@ -59,7 +59,7 @@ def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
     assert entropy_model.name == choice.entropy_model
     assert entropy_model.data == (folder / f"{entropy_model.name}{SUFFIX}").read_bytes()
     built_in = built_in_models()["hdl64"]
-    images = [SphericalProjection().project(dataset.points(one)) for one in choice.valid]
+    images = [SphericalProjection().project(dataset.points(one)) for one in choice.measured]
     sizes = {
         name: np.mean([frame_bytes(one, image, BOUNDED) for image in images])
         for name, one in {
@@ -70,7 +70,7 @@ def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
     assert choice.frame_bytes == pytest.approx(sizes, abs=0.1)
     saved = sizes["built in: hdl64"] - sizes["trained on this drive"]
     assert 40 * saved > len(entropy_model.data)
-    assert not set(choice.learnt) & set(choice.valid)
+    assert not set(choice.learnt) & set(choice.measured)
     assert len(choice.learnt) == automatic.LEARNT
     written = json.loads((folder / NOTE).read_text())
     assert written["entropy_model"] == entropy_model.name
@@ -171,7 +171,7 @@ def _first_frame(packed: Path) -> list[bytes]:
 def test_a_lost_prior_is_named(tmp_path):
     write_choice(tmp_path, ModelChoice("0123456789abcdef", "trained on this drive"))
     with pytest.raises(
-        EntropyModelError, match=r"entropy model\.json: unknown entropy model '0123456789abcdef'"
+        EntropyModelError, match=r"entropy_model\.json: unknown entropy model '0123456789abcdef'"
     ):
         resolved_model(tmp_path)
 

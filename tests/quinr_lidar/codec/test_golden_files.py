@@ -2,8 +2,9 @@
 
 ``golden/<name>.quinr`` is a file, ``golden/<name>.npz`` what it decoded to when it was written.
 Never regenerate the files of a released format version; add new ones
-(``python tests/quinr_lidar/codec/test_golden_files.py NAME`` writes a pair). Files of several layers are
-coded with ``golden/v1.qmodel``, which the package's own entropy models may come and go beside.
+(``python tests/quinr_lidar/codec/test_golden_files.py NAME`` writes a pair). Files of several
+layers are coded with ``golden/v1.qmodel``, which the package's own entropy models may come and go
+beside.
 """
 
 from __future__ import annotations

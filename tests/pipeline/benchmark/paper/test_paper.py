@@ -97,7 +97,7 @@ def test_claims_are_judged_by_the_figures():
     texts = {claim.claim: claim for claim in judge(make_curves(POINTS), {})}
     siren = texts["quINR is better than a tuned SIREN (scans); up to 1.2 dB"]
     assert siren.judgement == "holds at every size measured"
-    assert "+0.70 dB at 100 B" in siren.valid
+    assert "+0.70 dB at 100 B" in siren.measured
     worse = [replace(p, psnr_db=5.0) if p.name == "quinr" else p for p in POINTS]
     texts = {claim.claim: claim for claim in judge(make_curves(worse), {})}
     siren = texts["quINR is better than a tuned SIREN (scans); up to 1.2 dB"]
@@ -106,7 +106,7 @@ def test_claims_are_judged_by_the_figures():
     images = {"judgement": ["QIREN, fit: not reproduced: ...", "quINR, fit: ..."]}
     claims = judge(make_curves(POINTS), {"shots": shots, "small-images": images})
     assert claims[-1].judgement == "not reproduced"
-    assert "0.40" in claims[-2].valid
+    assert "0.40" in claims[-2].measured
 
 
 def test_the_page_and_the_figure_show_them(tmp_path):

@@ -134,7 +134,7 @@ def test_a_sample_reads_no_more_than_it_needs(drive):
     assert frames.read == ["000000", "000002", "000003"]
     assert [bool(record.figures) for record in found] == [True, False, False, True]
     assert found[3].figures["codec_registration_m"] is not None
-    assert summarise_evaluation(found)["valid"] == 2
+    assert summarise_evaluation(found)["measured"] == 2
     alone = Frames(drive)
     list(evaluate_sequence(alone.all, replace(settings, registration=False)))
     assert alone.read == ["000000", "000003"]
@@ -191,7 +191,7 @@ def test_a_damaged_frame_fails_alone(drive):
     assert found[2].figures["codec_registration_m"] is None
     assert found[3].figures["codec_registration_m"] is not None
     summary = summarise_evaluation(found)
-    assert (summary["frames"], summary["valid"], summary["failed"]) == (4, 3, 1)
+    assert (summary["frames"], summary["measured"], summary["failed"]) == (4, 3, 1)
     assert summary["odometry"]["decoded to truth"]["frames"] == 3
 
 
