@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
-from pipeline.evaluation import check_promise, largest_error, promise_of_file
+from pipeline.fidelity import check_promise, largest_error, promise_of_file
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
 from quinr_lidar.codec.encoding import FileInfo

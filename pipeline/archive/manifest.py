@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.archive.layout import FORMAT, check_format, check_frame_id
-from pipeline.evaluation import FrameFidelity
+from pipeline.fidelity import FrameFidelity
 from quinr_lidar.errors import ArchiveError
 
 MAX_ROWS = 1 << 24

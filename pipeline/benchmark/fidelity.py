@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.benchmark.machine import describe_machine
-from pipeline.evaluation import largest_error
 from pipeline.evaluation.tasks import (
     EvaluationRecord,
     TaskSettings,
@@ -25,6 +24,7 @@ from pipeline.evaluation.tasks import (
     summarise_evaluation,
 )
 from pipeline.evaluation.tasks.records import TRUTH, finite, pose_numbers
+from pipeline.fidelity import largest_error
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
 from quinr_lidar.codec.profiles import get_profile
 

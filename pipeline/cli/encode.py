@@ -24,7 +24,7 @@ from pipeline.cli.console import (
 )
 from pipeline.config.profile_files import find_profile, scan_profile
 from pipeline.datasets.sources import Source, read_source
-from pipeline.evaluation import check_promise, largest_error, promise_of_profile
+from pipeline.fidelity import check_promise, largest_error, promise_of_profile
 from pipeline.models.files import read_model
 from pipeline.sequence.warm_start import PREVIEW
 from pipeline.storage.files import write_atomically

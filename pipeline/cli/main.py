@@ -27,8 +27,8 @@ from pipeline.cli.report import app as report_app
 from pipeline.cli.search import rd_search
 from pipeline.cli.train_model import train_prior_command
 from pipeline.cli.view import view
-from pipeline.evaluation import promise_of_file
 from pipeline.evaluation.files import evaluate_archive, evaluate_file
+from pipeline.fidelity import promise_of_file
 from pipeline.models.files import built_in_name
 from pipeline.sequence.sequence import table_rows
 from pipeline.storage.files import named, read_bytes

@@ -8,7 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.datasets import open_dataset, parse_velodyne
-from pipeline.evaluation import FrameFidelity, check_promise, measure_frame, promise_of_file
+from pipeline.fidelity import FrameFidelity, check_promise, measure_frame, promise_of_file
 from pipeline.sequence.frames import decode_file
 from pipeline.sequence.records import FrameRecord
 from pipeline.sequence.sequence import archived_frames, archived_sequences, results_of

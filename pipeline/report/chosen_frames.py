@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, parse_velodyne
-from pipeline.evaluation import check_promise
+from pipeline.fidelity import check_promise
 from pipeline.report.document import Chosen, Failure
 from pipeline.report.frame_files import FrameFiles, failure_of
 from pipeline.report.summary import value_of

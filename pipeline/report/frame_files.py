@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import FrameRow
-from pipeline.evaluation import Promise, promise_of_file
+from pipeline.fidelity import Promise, promise_of_file
 from pipeline.report.document import Failure
 from quinr_lidar import codec
 from quinr_lidar.codec.encoding import FileInfo

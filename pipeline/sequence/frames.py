@@ -8,7 +8,7 @@ from pathlib import Path
 
 import quinr_lidar
 from pipeline.datasets import encode_velodyne, parse_velodyne
-from pipeline.evaluation import check_promise, measure_frame, promise_of_profile
+from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record

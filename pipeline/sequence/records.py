@@ -48,7 +48,7 @@ class FrameRecord:
         steps: Training steps, likewise.
         stop_reason: Why the kept training ended.
         timestamp: Seconds, if the data set has times.
-        fidelity: :class:`~pipeline.evaluation.FrameFidelity` as a dictionary.
+        fidelity: :class:`~pipeline.fidelity.FrameFidelity` as a dictionary.
     """
 
     frame_id: str

@@ -12,7 +12,7 @@ from typing import Any
 import quinr_lidar
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset
-from pipeline.evaluation.fidelity import FrameFidelity, summarise
+from pipeline.fidelity.frame import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
 from pipeline.models.files import built_in_name, models_in, read_model
 from pipeline.models.resolved import AUTO, resolved_model

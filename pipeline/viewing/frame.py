@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, open_dataset, parse_velodyne
-from pipeline.evaluation import Promise, largest_error, promise_of_file
+from pipeline.fidelity import Promise, largest_error, promise_of_file
 from pipeline.sequence.records import SUFFIX
 from pipeline.storage.files import named, read_bytes, sha256_of
 from pipeline.viewing.sources import Frames

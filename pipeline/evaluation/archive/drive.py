@@ -16,9 +16,9 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.deep import Originals
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, parse_velodyne
-from pipeline.evaluation import check_promise, image_figures, promise_of_file
 from pipeline.evaluation.tasks import FrameClouds, SequenceFrame, read_poses
 from pipeline.evaluation.tasks.records import TrackName
+from pipeline.fidelity import check_promise, image_figures, promise_of_file
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
@@ -203,7 +203,7 @@ def frame_figures(
         decoded: What the file decodes to.
 
     Returns:
-        Those of :func:`~pipeline.evaluation.image_figures`, and ``max_error_kept``: whether the
+        Those of :func:`~pipeline.fidelity.image_figures`, and ``max_error_kept``: whether the
         file keeps what it promises, at every range; NaN for one that promises no bound.
 
     Raises:

@@ -14,7 +14,7 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import read_velodyne
 from pipeline.datasets.open3d_import import import_open3d
-from pipeline.evaluation import largest_error
+from pipeline.fidelity import largest_error
 from pipeline.sequence.records import FrameRecord, frame_path, write_record
 from pipeline.storage.files import sha256_of
 from tests.support.archived_drive import FRAMES, PROJECTION, digests, flip

@@ -172,7 +172,7 @@ def test_nothing_goes_without_a_deep_verification_that_passed(nightly):
 
 def test_a_frame_beyond_its_bound_keeps_all_originals(nightly, monkeypatch):
     dataset, folder, archive = parts(nightly)
-    monkeypatch.setattr("pipeline.evaluation.promises.allowed_error", lambda ranges, *_: 0 * ranges)
+    monkeypatch.setattr("pipeline.fidelity.promises.allowed_error", lambda ranges, *_: 0 * ranges)
     check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     assert check.status == "failed"
     assert "the bound is broken" in (check.error or "")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation import (
+from pipeline.fidelity import (
     Promise,
     check_promise,
     largest_error,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.promises import largest_error
+from pipeline.fidelity.promises import largest_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.evaluation import measure_frame, summarise
+from pipeline.fidelity import measure_frame, summarise
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError
 

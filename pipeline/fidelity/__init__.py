@@ -1,0 +1,25 @@
+"""How close a decoded frame is to its original: arrays in, figures out.
+
+No files and no archives here, so that every room which measures something can import it.
+"""
+
+from pipeline.fidelity.frame import FrameFidelity, image_figures, measure_frame, summarise
+from pipeline.fidelity.promises import (
+    Promise,
+    check_promise,
+    largest_error,
+    promise_of_file,
+    promise_of_profile,
+)
+
+__all__ = [
+    "FrameFidelity",
+    "Promise",
+    "check_promise",
+    "image_figures",
+    "largest_error",
+    "measure_frame",
+    "promise_of_file",
+    "promise_of_profile",
+    "summarise",
+]
