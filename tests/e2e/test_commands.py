@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.datasets import encode_velodyne
+from tests.support.tiny import set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=5"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
+TINY = set_options(tiny(steps=5))
 
 
 def run(*arguments: object, module: str = "pipeline.cli.main") -> subprocess.CompletedProcess[str]:

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from pipeline.datasets import encode_velodyne, open_dataset
 from pipeline.storage.lock import lock
+from tests.support.tiny import set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=3"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
+TINY = set_options(tiny())
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

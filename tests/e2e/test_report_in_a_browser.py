@@ -31,9 +31,10 @@ from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
 from pipeline.storage.locations import locate
 from tests.e2e.browser import WEBGL, Browsers, Seen, accessible, until
+from tests.support.tiny import tiny
 
 FRAMES = 3
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 5, "refit_groups": 1}
+TINY = tiny(steps=5)
 HOSTILE = "<img src=x onerror='window.hacked=1'><b>bold"
 
 

@@ -26,13 +26,13 @@ from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.datasets import encode_velodyne
 from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import QuinrError
+from tests.support.tiny import tiny
 
 if TYPE_CHECKING:
     # At run time only after flows, whose settings come before its own.
     from prefect.client.schemas.objects import State
 
-SETTINGS = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64}
-SETTINGS |= {"refit_groups": 1, "restarts": 1, "warm_steps": 2, "keyframe_interval": 2}
+SETTINGS = tiny(keyframe_interval=2)
 HOW = Archiving(overrides=SETTINGS, jobs=1)
 
 

@@ -28,8 +28,9 @@ from pipeline.sequence.frames import ArchiveJob, RestoreJob, archive_frame
 from pipeline.sequence.records import FrameRecord, frame_path, read_record
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import ScanError
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=3, batch_size=64)
+TINY = Profile(**tiny())
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 256))

@@ -27,8 +27,9 @@ from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
 from pipeline.storage.lock import lock
 from quinr_lidar import SphericalProjection
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+TINY = tiny()
 FRAMES = 3
 
 

@@ -18,8 +18,9 @@ from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
 from quinr_lidar.entropy.models import built_in_models, pack_model
 from quinr_lidar.errors import EntropyModelError
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+TINY = tiny()
 
 
 @pytest.fixture

@@ -15,15 +15,9 @@ from flows.kodak import kodak_track
 from pipeline.datasets.sources import picture_bytes
 from pipeline.jobs.workers import Workers
 from quinr_lidar.errors import GeometryError
+from tests.support.tiny import tiny
 
-TINY = {
-    "qubits": 2,
-    "features": 4,
-    "blocks": 1,
-    "steps": 3,
-    "batch_size": 64,
-    "optimizer": "adamw",
-}
+TINY = tiny(optimizer="adamw")
 
 
 def write_picture(path: Path, seed: int, *, grey: bool = False) -> None:

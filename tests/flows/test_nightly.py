@@ -23,8 +23,9 @@ from pipeline.nightly.inbox import Drive
 from pipeline.nightly.report import REPORT, DriveOutcome
 from pipeline.nightly.verification import ArchiveRecord
 from pipeline.storage.lock import lock
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+TINY = tiny()
 HOW = Archiving(overrides=TINY | {"restarts": 1}, jobs=1)
 
 

@@ -19,9 +19,9 @@ import pytest
 from pipeline.datasets import encode_velodyne
 from pipeline.sequence.records import frame_path, read_record, record_path
 from pipeline.storage.lock import LOCK, holder_of
+from tests.support.tiny import tiny
 
-SETTINGS = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
-SETTINGS |= {"keyframe_interval": 4, "refit_groups": 1, "restarts": 1}
+SETTINGS = tiny(keyframe_interval=4)
 FRAMES = 12
 FAR = 240
 """Seconds after which a command has surely hung."""

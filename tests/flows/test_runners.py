@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +26,9 @@ from pipeline.jobs.workers import ATTEMPTS, Workers
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import BackendError
+from tests.support.tiny import tiny
 
-TINY: dict[str, Any] = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
-TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "keyframe_interval": 2}
+TINY = tiny(keyframe_interval=2)
 
 
 def test_only_clusters_have_an_address():

@@ -22,9 +22,9 @@ from pipeline.datasets import encode_velodyne
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
 from pipeline.storage.lock import LOCK
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "warm_steps": 2}
-TINY |= {"batch_size": 64, "refit_groups": 1, "restarts": 1, "keyframe_interval": 2}
+TINY = tiny(keyframe_interval=2)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from pipeline.cli import main as cli
 from pipeline.datasets import encode_velodyne, read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
+from tests.support.tiny import SMALL_GRID, set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
-SMALL = ["--height", "16", "--width", "64"]
+TINY = set_options(tiny(steps=2))
+SMALL = SMALL_GRID
 
 
 @pytest.fixture

@@ -24,17 +24,9 @@ from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, locate
 from quinr_lidar import SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel
+from tests.support.tiny import tiny
 
-TINY = {
-    "qubits": 2,
-    "features": 4,
-    "blocks": 1,
-    "steps": 3,
-    "warm_steps": 2,
-    "keyframe_interval": 3,
-    "batch_size": 64,
-    "refit_groups": 1,
-}
+TINY = tiny(keyframe_interval=3)
 PROJECTION = SphericalProjection(8, 32)
 FRAMES = 6
 

@@ -16,8 +16,9 @@ from pipeline.benchmark.training import FitBench
 from pipeline.cli.main import app
 from quinr_lidar import Profile, RangeImage, SphericalProjection
 from quinr_lidar.circuit import CircuitSpec
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=3, blocks=1, steps=40, warm_steps=20, batch_size=64)
+TINY = Profile(**tiny(features=3, steps=40, warm_steps=20))
 PROJECTION = SphericalProjection(16, 64)
 
 

@@ -26,9 +26,10 @@ from pipeline.datasets.synthetic.drive import make_road
 from pipeline.evaluation.tasks.trajectory import pose_difference
 from quinr_lidar import Profile, SphericalProjection, codec
 from quinr_lidar.errors import ProfileError
+from tests.support.tiny import tiny
 
 FRAMES = 3
-TINY = Profile(layers=2, qubits=2, features=4, blocks=1, steps=30, batch_size=256)
+TINY = Profile(**tiny(layers=2, steps=30, batch_size=256))
 
 app = typer.Typer()
 app.command()(fidelity)

@@ -12,10 +12,10 @@ from pipeline.cli import encode as encode_cli
 from pipeline.datasets import read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.entropy.models import built_in_models
+from tests.support.tiny import SMALL_GRID, set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
-SMALL = ["--height", "16", "--width", "64"]
+TINY = set_options(tiny(steps=2))
+SMALL = SMALL_GRID
 PROJECTION = SphericalProjection(16, 64)
 
 

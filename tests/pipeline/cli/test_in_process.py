@@ -9,10 +9,10 @@ import pytest
 
 import quinr_lidar
 from pipeline.storage.files import StorageError
+from tests.support.tiny import SMALL_GRID, set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
-SMALL = ["--height", "16", "--width", "64"]
+TINY = set_options(tiny(steps=2))
+SMALL = SMALL_GRID
 
 
 @pytest.fixture

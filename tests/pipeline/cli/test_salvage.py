@@ -9,10 +9,10 @@ import pytest
 
 from quinr_lidar import RangeImage
 from quinr_lidar.container import unpack
+from tests.support.tiny import SMALL_GRID, set_options, tiny
 
-TINY = ["--set", "qubits=2", "--set", "features=4", "--set", "blocks=1", "--set", "steps=2"]
-TINY += ["--set", "refit_groups=1", "--set", "restarts=1"]
-SMALL = ["--height", "16", "--width", "64"]
+TINY = set_options(tiny(steps=2))
+SMALL = SMALL_GRID
 WORTH = {
     ("mask", "ranges"): "nothing of the scan is lost",
     ("preview", "mask"): "without a bound",

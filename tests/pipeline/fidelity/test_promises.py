@@ -18,8 +18,9 @@ from pipeline.fidelity import (
 )
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import GeometryError
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=2, batch_size=64, layers=3)
+TINY = Profile(**tiny(steps=2, layers=3))
 PROJECTION = SphericalProjection(8, 48)
 
 

@@ -15,8 +15,9 @@ from pipeline.jobs.workers import Workers, runs_of
 from pipeline.sequence.frames import ArchiveJob, RestoreJob, archive_frame
 from pipeline.sequence.records import FrameRecord, frame_path, read_record
 from quinr_lidar import Profile, SphericalProjection
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=20, warm_steps=5, batch_size=64)
+TINY = Profile(**tiny(steps=20, warm_steps=5))
 
 
 def archive_jobs(

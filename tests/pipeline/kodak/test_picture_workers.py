@@ -9,8 +9,9 @@ import pytest
 from pipeline.jobs.workers import Workers
 from pipeline.kodak.pictures import PictureJob, PictureRecord, read_picture_record
 from quinr_lidar import Profile
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=3)
+TINY = Profile(**tiny())
 
 
 def die_on_b(work: PictureJob) -> PictureRecord:

@@ -30,17 +30,9 @@ from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile
 from quinr_lidar.codec.images import decode_image
 from quinr_lidar.errors import BitstreamError, DatasetError
+from tests.support.tiny import tiny
 
-TINY = Profile(
-    name="tiny",
-    qubits=2,
-    features=4,
-    blocks=1,
-    steps=20,
-    batch_size=64,
-    optimizer="adamw",
-    learning_rate=0.005,
-)
+TINY = Profile(**tiny(name="tiny", steps=20, optimizer="adamw", learning_rate=0.005))
 
 
 def write_picture(path: Path, seed: int = 0, *, grey: bool = False) -> Path:

@@ -23,9 +23,10 @@ from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.entropy.models import SUFFIX, built_in_models
 from quinr_lidar.errors import EntropyModelError, ProfileError
+from tests.support.tiny import tiny
 
 FEW = ModelSettings(mask_steps=60, range_steps=150, batch_size=512)
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
+TINY = tiny()
 BOUNDED = scan_profile("bounded", {})
 
 

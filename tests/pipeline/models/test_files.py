@@ -19,8 +19,9 @@ from quinr_lidar.errors import (
     StorageError,
     UnknownEntropyModelError,
 )
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 2, "batch_size": 64, "refit_groups": 1}
+TINY = tiny(steps=2)
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ from pipeline.sequence.sequence import archive_jobs, archive_settings
 from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
+from tests.support.tiny import tiny
 
-TINY = {"qubits": 2, "features": 4, "blocks": 1, "steps": 3, "batch_size": 64, "refit_groups": 1}
-TINY |= {"warm_steps": 2, "keyframe_interval": 3}
+TINY = tiny(keyframe_interval=3)
 SCANS = 5
 
 

@@ -21,17 +21,9 @@ from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
 from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection
+from tests.support.tiny import tiny
 
-TINY = {
-    "qubits": 2,
-    "features": 4,
-    "blocks": 1,
-    "steps": 3,
-    "warm_steps": 2,
-    "keyframe_interval": 3,
-    "batch_size": 64,
-    "refit_groups": 1,
-}
+TINY = tiny(keyframe_interval=3)
 FRAMES = 5
 
 Repack = Callable[..., PackedSequence]

@@ -15,6 +15,7 @@ from pipeline.search.trials import Outcome, Trial, run_trial
 from pipeline.storage.journal import Journal
 from quinr_lidar import Profile
 from quinr_lidar.fields.field import parameter_count
+from tests.support.tiny import tiny
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_candidates_differ_and_about_fill_the_size(channels):
         assert ("readout" in settings) == (channels == 3)
 
 
-SMALL = {"qubits": 2, "features": 3, "blocks": 1, "target_bytes": 90, "readout": 3}
+SMALL = tiny(features=3, target_bytes=90, readout=3)
 
 
 def test_a_trial_encodes(picture):

@@ -13,8 +13,9 @@ from pipeline.sequence.records import frame_path, read_record
 from pipeline.sequence.sequence import archive_jobs, restore_jobs, write_results
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import DatasetError, StorageError
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=4, batch_size=64)
+TINY = Profile(**tiny(steps=4))
 PROJECTION = SphericalProjection(16, 64)
 
 

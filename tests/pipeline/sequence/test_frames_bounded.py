@@ -26,17 +26,9 @@ from pipeline.sequence.sequence import (
 from pipeline.storage.files import sha256_of
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, EntropyModelError, GeometryError
+from tests.support.tiny import tiny
 
-TINY = {
-    "qubits": 2,
-    "features": 4,
-    "blocks": 1,
-    "steps": 30,
-    "warm_steps": 10,
-    "keyframe_interval": 3,
-    "batch_size": 64,
-    "refit_groups": 1,
-}
+TINY = tiny(steps=30, warm_steps=10, keyframe_interval=3)
 PROJECTION = SphericalProjection(16, 64)
 
 

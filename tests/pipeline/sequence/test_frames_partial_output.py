@@ -12,8 +12,9 @@ from pipeline.sequence.frames import ArchiveJob, archive_frame
 from pipeline.sequence.records import frame_path, read_record
 from quinr_lidar import Profile, SphericalProjection
 from quinr_lidar.errors import BitstreamError, StorageError
+from tests.support.tiny import tiny
 
-TINY = Profile(qubits=2, features=4, blocks=1, steps=3, batch_size=64)
+TINY = Profile(**tiny())
 
 
 @pytest.fixture
