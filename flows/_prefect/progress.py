@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from tqdm import tqdm
 
-from pipeline.jobs.job import Record
+from pipeline.jobs.job import FileRecord, Record
 from pipeline.jobs.log_lines import json_wanted, write_event
 
 _PAUSE = 10.0
@@ -127,7 +127,7 @@ class _JsonForm:
         )
 
     def failure(self, title: str, record: Record) -> None:
-        write_event("failure", title=title, frame=_name(record), error=record.error or "failed")
+        write_event("failure", title=title, frame=record.name, error=record.error or "failed")
 
 
 class _Lines:
@@ -156,14 +156,9 @@ class _Lines:
         self._form.progress(_Now(self._title, self._unit, *counts))
 
 
-def _name(record: Any) -> str | None:
-    """Of a scan, a picture, an archive or a part of one: what their records call it."""
-    names = (getattr(record, name, None) for name in ("frame_id", "stem", "archive", "name"))
-    return next((name for name in names if name is not None), None)
-
-
 def _bytes(record: Record) -> int:
-    return int((record.fidelity or {}).get("encoded_bytes") or 0)
+    figures = record.fidelity if isinstance(record, FileRecord) else None
+    return int((figures or {}).get("encoded_bytes") or 0)
 
 
 def _write(line: str) -> None:

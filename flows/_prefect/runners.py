@@ -265,7 +265,7 @@ def check_shared(job: Job[RecordT], record: RecordT) -> RecordT:
     Returns:
         The record, or that of a failed job: another machine's file would never be packed.
     """
-    if record.status == "ok" and record.file_sha256 and not _is_there(job.file):
+    if record.status == "ok" and job.file is not None and not _is_there(job.file):
         return job.failed(f"{job.file}: written by a worker whose storage is not this machine's")
     return record
 

@@ -1,7 +1,4 @@
-"""What scans to archive, files to restore and pictures to encode have in common.
-
-Workers, flows and resuming know jobs and records by this alone.
-"""
+"""A job and its record: what workers, flows and resuming know of any kind of work."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import quinr_lidar
 from pipeline.storage.files import sha256_of
@@ -22,6 +19,11 @@ class Record(Protocol):
     """What became of a job; read-only, since records are frozen."""
 
     @property
+    def name(self) -> str:
+        """Name of the job."""
+        ...
+
+    @property
     def status(self) -> Literal["ok", "failed"]:
         """Whether it was done."""
         ...
@@ -31,9 +33,14 @@ class Record(Protocol):
         """One line that names the source and the reason, if it failed."""
         ...
 
+
+@runtime_checkable
+class FileRecord(Record, Protocol):
+    """What became of a job that writes a compressed file."""
+
     @property
     def file_sha256(self) -> str | None:
-        """Of the compressed file."""
+        """SHA-256 of the compressed file."""
         ...
 
     @property
@@ -43,7 +50,7 @@ class Record(Protocol):
 
     @property
     def software(self) -> str | None:
-        """quinr-lidar's version."""
+        """Version of quinr-lidar that wrote the file."""
         ...
 
     @property
@@ -70,12 +77,16 @@ class Job(ABC, Generic[RecordT]):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Its own among the jobs of a call."""
+        """A name that no other job of the same call has."""
 
     @property
-    @abstractmethod
-    def file(self) -> Path:
-        """What is written."""
+    def file(self) -> Path | None:
+        """The file that the job writes and its record vouches for; ``None`` if it writes none.
+
+        It is removed when the record cannot be kept, so it must never be a file that was there
+        before the job.
+        """
+        return None
 
     @abstractmethod
     def failed(self, error: str) -> RecordT:
@@ -93,13 +104,13 @@ class Job(ABC, Generic[RecordT]):
         """Keep the record of a job that has ended; never raises a StorageError.
 
         Returns:
-            The record. Where it cannot be written, the job has failed: then its file goes, which
-            nothing would vouch for.
+            The record. Where it cannot be written, the job has failed; the file that it wrote is
+            then removed, since no record vouches for it.
         """
         try:
             self.keep(record)
         except StorageError as error:
-            if record.status == "ok":
+            if record.status == "ok" and self.file is not None:
                 self.file.unlink(missing_ok=True)
             return self.failed(str(error))
         return record
@@ -107,8 +118,8 @@ class Job(ABC, Generic[RecordT]):
     def lost(self, reason: str) -> RecordT:
         """The record of a job whose worker could not leave one itself.
 
-        Written at once, lest a follower start from what an earlier run left of the job. Where
-        even that fails, the caller still learns of it.
+        It is written at once, so that a follower does not start from what an earlier run left of
+        this job. Where even that fails, the caller still gets the record.
         """
         record = self.failed(reason)
         with contextlib.suppress(StorageError):
@@ -130,7 +141,7 @@ def read_dataclass(path: Path, kind: type[DataclassT]) -> DataclassT | None:
         return None
 
 
-def read_finished(record: Record, file: Path, profile: Profile) -> bytes | None:
+def read_finished(record: FileRecord, file: Path, profile: Profile) -> bytes | None:
     """The compressed file of a record.
 
     Returns:

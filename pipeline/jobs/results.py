@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.jobs.job import Record
+from pipeline.jobs.job import FileRecord, Record
 
 
 def name_of(settings: dict[str, Any]) -> str:
@@ -23,7 +23,7 @@ def counts_of(records: Sequence[Record]) -> dict[str, int]:
 
 
 def lists_of(
-    records: Sequence[Record], figures: Sequence[str]
+    records: Sequence[FileRecord], figures: Sequence[str]
 ) -> dict[str, list[float | int | None]]:
     """A list for every figure, of its values in the order of the records."""
     return {name: [(record.fidelity or {}).get(name) for record in records] for name in figures}

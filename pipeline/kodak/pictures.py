@@ -70,6 +70,11 @@ class PictureRecord:
     stop_reason: str | None = None
     fidelity: dict[str, Any] | None = None
 
+    @property
+    def name(self) -> str:
+        """The stem, as the name of its job."""
+        return self.stem
+
 
 @dataclass(frozen=True)
 class PictureJob(Job[PictureRecord]):

@@ -37,11 +37,11 @@ class DriveOutcome:
     kind: Kind
     message: str = ""
     partial: bool = False
-    # Of files that jobs write: drives are none.
-    file_sha256: None = None
-    profile: None = None
-    software: None = None
-    fidelity: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The drive's name."""
+        return self.drive.name
 
     @property
     def status(self) -> Literal["ok", "failed"]:

@@ -37,11 +37,11 @@ class ArchiveRecord:
     max_error_m: float | None = None
     mcap_sha256: str | None = None
     only_unarchived: bool = False
-    # Of files that jobs write: this one writes none.
-    file_sha256: None = None
-    profile: None = None
-    software: None = None
-    fidelity: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The archive."""
+        return self.archive
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,6 @@ class VerifyJob(Job[ArchiveRecord]):
     def name(self) -> str:
         """The archive's address."""
         return self.where
-
-    @property
-    def file(self) -> Path:
-        """Nothing is written."""
-        return Path(self.where)
 
     def complaint(self, error: str) -> str:
         """An error as one line that names the archive; a URL stays one."""

@@ -68,6 +68,11 @@ class FrameRecord:
     timestamp: float | None = None
     fidelity: dict[str, Any] | None = None
 
+    @property
+    def name(self) -> str:
+        """The frame's id, as the name of its job."""
+        return self.frame_id
+
 
 def frame_path(folder: Path, frame_id: str) -> Path:
     """Where a sequence keeps a frame's compressed file."""

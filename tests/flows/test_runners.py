@@ -23,6 +23,7 @@ from flows.verify_archive import verify_archive
 from pipeline.datasets import encode_velodyne
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.workers import ATTEMPTS, Workers
+from pipeline.nightly.verification import ArchiveRecord, VerifyJob
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar.errors import BackendError
@@ -79,13 +80,14 @@ def test_a_dask_cluster_that_is_not_there_is_named(monkeypatch, address, reason)
 def test_what_nobody_here_can_see_was_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(runners, "_LOOKS", 1)
     job = RestoreJob("a", tmp_path / "a.quinr", tmp_path / "a.bin")
-    done = FrameRecord("a", "ok", file_sha256="12")
+    done = FrameRecord("a", "ok")
     unseen = check_shared(job, done)
     assert unseen.status == "failed"
     assert "a.bin: written by a worker whose storage is not this machine's" in (unseen.error or "")
-    # Nothing was written, or not by now.
-    assert check_shared(job, FrameRecord("a", "ok")).status == "ok"
-    assert check_shared(job, FrameRecord("a", "failed", file_sha256="12")).error is None
+    # Nothing was to be written, or nothing was.
+    verify = VerifyJob("s3://fleet/00")
+    assert check_shared(verify, ArchiveRecord(verify.where, "ok")).status == "ok"
+    assert check_shared(job, FrameRecord("a", "failed")).error is None
     job.file.touch()
     assert check_shared(job, done) is done
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.evaluation.archive.drive import DriveSource, open_drive
 from pipeline.evaluation.archive.entries import (
     FigureEntry,
     OdometryEntry,
     add_figures,
-    journal_file,
-    odometry_file,
     read_figures,
     write_odometry,
 )
@@ -40,11 +38,6 @@ class JobRecord:
     status: Literal["ok", "failed"]
     error: str | None = None
     complete: bool = True
-    # Of files that jobs write: these write journals.
-    file_sha256: None = None
-    profile: None = None
-    software: None = None
-    fidelity: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,11 +99,6 @@ class FiguresJob(EvaluationJob):
         first, last = self.frames[0][0], self.frames[-1][0]
         return f"{self.drive.archive}: {first} to {last}"
 
-    @property
-    def file(self) -> Path:
-        """The journal."""
-        return journal_file(self.folder, self.frames[0][0])
-
     def run(self) -> JobRecord:
         """Measure and note a frame after the other."""
         digests, errors, before = dict(self.frames), [], None
@@ -165,11 +153,6 @@ class OdometryJob(EvaluationJob):
     def name(self) -> str:
         """Archive and track."""
         return f"{self.drive.archive}: odometry of {self.track}"
-
-    @property
-    def file(self) -> Path:
-        """Its poses."""
-        return odometry_file(self.folder, self.track)
 
     def run(self) -> JobRecord:
         """Follow the drive from its first frame; poses are kept once it has ended."""
