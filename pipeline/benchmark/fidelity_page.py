@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.benchmark.rate.markdown import markdown_table, number
+from pipeline.evaluation.markdown import markdown_table, number
 from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
 
 DEVIATIONS = 2.0

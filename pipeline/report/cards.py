@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.benchmark.rate.markdown import markdown_table
+from pipeline.evaluation.markdown import markdown_table
 from pipeline.report.document import Report, State, Statistics, Summary
 from pipeline.report.units import plain_length, text_of, unit_for
 

@@ -27,9 +27,8 @@ from quinr_lidar.layers.ranges import pack_ranges
 PROFILE = "bounded"
 REPEATS = 5
 CODING = (
-    *("bitstream", "fields", "native", "presets", "entropy_models", "quantum", "training"),
-    *("codec.py", "decoding.py", "field_codec.py", "profiles.py"),
-    *("geometry/projection.py", "geometry/range_image.py"),
+    *("circuit", "codec", "entropy", "fields", "layers", "native", "quantization", "training"),
+    *("container.py", "geometry/projection.py", "geometry/range_image.py"),
 )
 """Folders and files of the library that decide what a file is."""
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from statistics import fmean
 
 from pipeline.benchmark.rate.baselines import Baseline
-from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
 from pipeline.benchmark.rate.model_table import ModelRow
 from pipeline.benchmark.rate.sections import (
@@ -16,8 +15,9 @@ from pipeline.benchmark.rate.sections import (
     ranges_section,
     timing_section,
 )
-from pipeline.benchmark.rate.summary import mean_rows, psnr_at
+from pipeline.benchmark.rate.summary import centimetres, mean_rows, psnr_at
 from pipeline.cli.console import format_value
+from pipeline.evaluation.markdown import markdown_table, number
 
 RATE_SHOWN, EQUAL_RATE = 0.8, 0.2
 """Bits a pixel of the tables of PSNR: between rows, and as asked for."""

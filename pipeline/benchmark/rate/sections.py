@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from statistics import fmean
 
 from pipeline.benchmark.rate.baselines import Baseline
-from pipeline.benchmark.rate.markdown import centimetres, markdown_table, number
 from pipeline.benchmark.rate.measure import Row
 from pipeline.benchmark.rate.model_table import ModelRow
-from pipeline.benchmark.rate.summary import OURS, PEERS, fair_rows, mean_rows, savings
+from pipeline.benchmark.rate.summary import OURS, PEERS, centimetres, fair_rows, mean_rows, savings
+from pipeline.evaluation.markdown import markdown_table, number
 
 SEEN = " *"
 

@@ -183,3 +183,8 @@ def _mean(rows: Sequence[Row]) -> Row:
     parts = {name: fmean(row.parts.get(name, 0) for row in rows) for name in layers}
     points = round(fmean(row.points for row in rows))
     return Row("", MEAN, first.codec, first.goal, first.setting, points, parts=parts, **figures)
+
+
+def centimetres(max_error: float) -> str:
+    """A largest error for people."""
+    return f"{100 * max_error:g} cm"

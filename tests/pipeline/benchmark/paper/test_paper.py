@@ -102,7 +102,7 @@ def test_claims_are_judged_by_the_figures():
     texts = {claim.claim: claim for claim in judge(make_curves(worse), {})}
     siren = texts["quINR is better than a tuned SIREN (scans); up to 1.2 dB"]
     assert siren.judgement == "does not hold"
-    shots = {"relative_error": {"slope": 0.4, "standard_error": 0.1}}
+    shots = {"growth": {"slope": 0.4, "standard_error": 0.1}}
     images = {"judgement": ["QIREN, fit: not reproduced: ...", "quINR, fit: ..."]}
     claims = judge(make_curves(POINTS), {"shots": shots, "small-images": images})
     assert claims[-1].judgement == "not reproduced"

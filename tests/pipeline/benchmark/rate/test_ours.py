@@ -100,12 +100,12 @@ def test_version_is_of_the_library():
 
 def test_version_follows_what_decides_a_file(tmp_path, monkeypatch):
     folder = tmp_path / "quinr_lidar"
-    for name in ("__init__.py", "metrics.py", "codec.py", "entropy_models/one.qmodel"):
+    for name in ("__init__.py", "metrics.py", "codec/one.py", "entropy/built_in/one.qmodel"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("1")
     monkeypatch.setattr(quinr_lidar, "__file__", str(folder / "__init__.py"))
     versions = [ours.library_version.__wrapped__()]
-    for name in ("codec.py", "entropy_models/one.qmodel", "metrics.py"):
+    for name in ("codec/one.py", "entropy/built_in/one.qmodel", "metrics.py"):
         (folder / name).write_text("2")
         versions.append(ours.library_version.__wrapped__())
     assert len(set(versions[:3])) == 3
