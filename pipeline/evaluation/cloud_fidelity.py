@@ -54,7 +54,7 @@ def compare_clouds(matches: Matches | None, peak: float) -> CloudComparison:
     """Every figure of two clouds.
 
     Args:
-        matches: Of both, the original first, which has 3 points or more and whose normals count;
+        matches: Of both, the original first, which has 5 points or more and whose normals count;
             ``None`` where the other one has no points.
         peak: Of the PSNRs, metres.
 

@@ -22,7 +22,6 @@ class NeighbourTree:
     """
 
     def __init__(self, points: FloatArray) -> None:
-        self._size = len(points)
         self._tree = small_gicp.KdTree(points, num_threads=1)
 
     def nearest(self, points: FloatArray) -> tuple[FloatArray, IndexArray]:
@@ -38,19 +37,3 @@ class NeighbourTree:
             return np.empty(0), np.empty(0, np.int64)
         indices, squares = self._tree.batch_nearest_neighbor_search(points, num_threads=1)
         return np.sqrt(squares), np.asarray(indices, np.int64)
-
-    def nearest_few(self, points: FloatArray, count: int) -> IndexArray:
-        """The nearest points of the tree to each of others, nearest first.
-
-        Args:
-            points: float64 [M, 3], metres, finite.
-            count: Of neighbours; fewer if the tree has fewer.
-
-        Returns:
-            int64 [M, k].
-        """
-        few = min(count, self._size)
-        if not len(points):
-            return np.empty((0, few), np.int64)
-        indices = self._tree.batch_knn_search(points, few, num_threads=1)[0]
-        return np.asarray(indices, np.int64).reshape(len(points), few)

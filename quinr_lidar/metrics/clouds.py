@@ -64,9 +64,9 @@ class Cloud:
         They look towards the sensor at the origin, so that means of them make sense.
 
         Raises:
-            GeometryError: there are fewer than 3 points.
+            GeometryError: there are fewer than 5 points.
         """
-        return plane_normals(self.points, self.tree, PLANE_NEIGHBOURS)
+        return plane_normals(self.points, PLANE_NEIGHBOURS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,21 +22,9 @@ def test_they_are_those_of_scipy(seed, size, others, coarse):
     distances, nearest = tree.nearest(asked)
     assert distances == pytest.approx(reference.query(asked)[0])
     assert np.linalg.norm(points[nearest] - asked, axis=1) == pytest.approx(distances)
-    few = tree.nearest_few(asked, 12)
-    assert few.shape == (others, min(12, size))
-    found = np.linalg.norm(points[few] - asked[:, None], axis=2)
-    expected = reference.query(asked, k=list(range(1, min(12, size) + 1)))[0]
-    assert found == pytest.approx(expected)
 
 
 def test_a_large_cloud_far_away():
     points = np.random.default_rng(1).normal(size=(20000, 3)) * [1e3, 1e3, 1] + 1e6
     asked = points[:500] + 0.01
     assert NeighbourTree(points).nearest(asked)[0] == pytest.approx(KDTree(points).query(asked)[0])
-
-
-def test_each_point_is_named_once():
-    points = np.random.default_rng(2).normal(size=(300, 3))
-    few = NeighbourTree(points).nearest_few(points, 12)
-    assert (few[:, 0] == np.arange(300)).all(), "the nearest is the point itself"
-    assert all(len(set(row)) == 12 for row in few.tolist())

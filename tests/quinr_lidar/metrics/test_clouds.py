@@ -11,7 +11,6 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist, directed_hausdorff
 
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.geometry.neighbours import NeighbourTree
 from quinr_lidar.geometry.planes import plane_normals
 from quinr_lidar.metrics import clouds as metrics
 from quinr_lidar.metrics.clouds import Cloud, Distortion, match
@@ -132,17 +131,17 @@ def test_density_counts_points_by_ring():
 
 
 def test_normals_are_those_of_lapack_and_look_at_the_sensor():
-    found = plane_normals(A, NeighbourTree(A), 12)
+    found = plane_normals(A, 12)
     assert found == pytest.approx(lapack_normals(A, 12), abs=1e-6)
     assert (np.einsum("ij,ij->i", found, A) <= 0).all()
 
 
 def test_normals_of_a_large_cloud_are_those_of_its_neighbourhoods():
-    """More points than are computed at a time, some of which lie on a line."""
+    """Some of them lie on a line."""
     cloud = np.random.default_rng(4).normal(scale=(10, 10, 0.2), size=(9000, 3))
     cloud[5000:5200] = np.linspace(30, 60, 200)[:, None] * [1.0, 0.5, 0.1]
     tree = KDTree(cloud)
-    found = plane_normals(cloud, NeighbourTree(cloud), 12)
+    found = plane_normals(cloud, 12)
     for index in (0, 4095, 4096, 4097, 8191, 8192, 8999):
         near = cloud[tree.query(cloud[index], k=12)[1]]
         normal = np.linalg.eigh(np.cov(near.T))[1][:, 0]
@@ -159,7 +158,7 @@ def test_normals_are_those_of_open3d():
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(A))
     cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(12))
     cloud.orient_normals_towards_camera_location(np.zeros(3))
-    found = plane_normals(A, NeighbourTree(A), 12)
+    found = plane_normals(A, 12)
     assert np.einsum("ij,ij->i", found, np.asarray(cloud.normals)) == pytest.approx(1, abs=1e-6)
 
 
@@ -167,15 +166,15 @@ def test_normals_of_lines_and_of_single_places_are_unit_vectors():
     line = np.stack([np.arange(50.0) + 3, np.full(50, 2.0), np.full(50, 1.0)], axis=1)
     place = np.ones((20, 3))
     for points in (line, place, np.vstack([line, place])):
-        normals = plane_normals(points, NeighbourTree(points), 12)
+        normals = plane_normals(points, 12)
         assert np.linalg.norm(normals, axis=1) == pytest.approx(1)
-    assert plane_normals(line, NeighbourTree(line), 12)[:, 0] == pytest.approx(0, abs=1e-6)
+    assert plane_normals(line, 12)[:, 0] == pytest.approx(0, abs=1e-6)
 
 
 def test_normals_of_nearly_flat_ground_far_away():
     """Offsets of centimetres at 80 m must not drown in the squares of the coordinates."""
     ground = RNG.uniform(-0.5, 0.5, size=(300, 3)) * [1, 1, 1e-5] + [80, 0, -1.7]
-    normals = plane_normals(ground, NeighbourTree(ground), 12)
+    normals = plane_normals(ground, 12)
     assert normals[:, 2] == pytest.approx(1, abs=1e-4)
 
 
@@ -189,10 +188,10 @@ def test_what_is_no_cloud_is_refused():
     for peak in (0, -1, math.nan, math.inf):
         with pytest.raises(GeometryError, match="peak"):
             Distortion(1, 1).psnr(peak)
-    with pytest.raises(GeometryError, match="3 points or more"):
-        _ = Cloud(np.ones((2, 3))).normals
-    with pytest.raises(GeometryError, match="k = 2"):
-        plane_normals(A, NeighbourTree(A), 2)
+    with pytest.raises(GeometryError, match="5 points or more"):
+        _ = Cloud(np.ones((4, 3))).normals
+    with pytest.raises(GeometryError, match="k = 4"):
+        plane_normals(A, 4)
     for edges in ([1], [0, 0], [5, 1], [-1, 2]):
         with pytest.raises(GeometryError, match="edges"):
             metrics.ring_density(A, edges)
