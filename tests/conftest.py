@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from quinr_lidar.entropy.models import LINEAR, MASK_OUTPUTS, RANGE_OUTPUTS, EntropyModel, pack_model
-from quinr_lidar.entropy.samples import MASK_INPUTS, RANGE_INPUTS
-from quinr_lidar.fields.conditional import ConditionalField
-from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
+from quinr_lidar.entropy.models import EntropyModel
+from tests.support.models import untaught
 
 # Set before anything imports Prefect: tests have a home, and so a database, of their own.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="quinr-tests-prefect-")
@@ -29,14 +27,7 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def small_model() -> EntropyModel:
     """One that has learnt nothing: small fields of random parameters."""
-    generator = torch.Generator().manual_seed(1)
-    mask = ConditionalField(MASK_INPUTS, MASK_OUTPUTS, widths=(6,), qubits=2, blocks=2)
-    ranges = ConditionalField(RANGE_INPUTS, RANGE_OUTPUTS, widths=(12, 8), qubits=3, blocks=2)
-    linear = 0.02 * torch.randn(COMPONENTS, NEIGHBOURS, generator=generator)
-    return pack_model(
-        (mask, mask.initial_parameters(generator)),
-        (ranges, ranges.initial_parameters(generator) | {LINEAR: linear}),
-    )
+    return untaught()
 
 
 @pytest.fixture(scope="session")

@@ -9,23 +9,13 @@ import numpy as np
 import torch
 
 from quinr_lidar import RangeImage
-from quinr_lidar.entropy.models import (
-    LINEAR,
-    MASK_OUTPUTS,
-    RANGE_OUTPUTS,
-    EntropyModel,
-    pack_model,
-)
-from quinr_lidar.entropy.samples import (
-    MASK_INPUTS,
-    RANGE_INPUTS,
-    MaskSamples,
-    RangeSamples,
-)
+from quinr_lidar.entropy.models import EntropyModel, pack_model
+from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
 from quinr_lidar.fields import Parameters
-from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.layers import mask as mask_layer
+from quinr_lidar.layers import ranges as ranges_layer
 from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.ranges import LINEAR, pack_ranges
 from quinr_lidar.training import FitProgress
 from quinr_lidar.training.code_length import (
     COMPONENTS,
@@ -40,8 +30,8 @@ BOUNDS = (5e-4, 0.5)
 MEASURED_BOUNDS = (0.01, 0.02, 0.05, 0.1)
 """Metres, of the figures on held-out scans."""
 
-MASK_FIELD = ConditionalField(MASK_INPUTS, MASK_OUTPUTS, widths=(16,), qubits=4, blocks=2)
-RANGES_FIELD = ConditionalField(RANGE_INPUTS, RANGE_OUTPUTS, widths=(64, 32), qubits=4, blocks=2)
+MASK_FIELD = mask_layer.MODEL.field((16,), qubits=4, blocks=2)
+RANGES_FIELD = ranges_layer.MODEL.field((64, 32), qubits=4, blocks=2)
 _LINEAR_WEIGHTS = 0.02
 
 
@@ -89,7 +79,10 @@ def train_model(
     ranges = train_range_field(
         RANGES_FIELD, images, settings, generator, progress=_named(progress, "ranges")
     )
-    return pack_model((MASK_FIELD, mask), (RANGES_FIELD, ranges), settings.bits)
+    return pack_model(
+        {mask_layer.NAME: (MASK_FIELD, mask), ranges_layer.NAME: (RANGES_FIELD, ranges)},
+        settings.bits,
+    )
 
 
 def train_range_field(

@@ -6,14 +6,25 @@ The digest of the entropy model, then the range coder's bytes. See docs/format.m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.circuit.native import instruction_set, load_kernel
-from quinr_lidar.entropy.models import DIGEST_BYTES, EntropyModel, built_in_models, find_model
+from quinr_lidar.entropy.models import (
+    DIGEST_BYTES,
+    EntropyModel,
+    ModelShape,
+    built_in_models,
+    find_model,
+)
 from quinr_lidar.errors import UnknownEntropyModelError
+
+NAME = "mask"
+MODEL = ModelShape(inputs=29, outputs=1)
+"""29 numbers of a pixel's surroundings to the logit of its being valid."""
 
 
 def pack_mask(mask: NDArray[np.bool_], entropy_model: EntropyModel) -> bytes:
@@ -24,8 +35,12 @@ def pack_mask(mask: NDArray[np.bool_], entropy_model: EntropyModel) -> bytes:
         entropy_model: Whose mask field codes it.
     """
     pixels = np.ascontiguousarray(mask, np.uint8)
-    coded = load_kernel().encode_mask(entropy_model.mask.strict, pixels, isa=instruction_set())
+    coded = load_kernel().encode_mask(_field(entropy_model), pixels, isa=instruction_set())
     return entropy_model.digest + coded
+
+
+def _field(entropy_model: EntropyModel) -> Any:
+    return entropy_model.layer(NAME, MODEL).strict
 
 
 def model_name(payload: bytes, start: int = 0) -> str:
@@ -71,6 +86,6 @@ def unpack_mask(
     reader.take(DIGEST_BYTES, "entropy_model")
     mask = np.zeros(size, np.uint8)
     coded = payload[DIGEST_BYTES:]
-    if not load_kernel().decode_mask(entropy_model.mask.strict, coded, mask, isa=instruction_set()):
+    if not load_kernel().decode_mask(_field(entropy_model), coded, mask, isa=instruction_set()):
         raise reader.error("the coded pixels end too early")
     return mask.astype(bool)

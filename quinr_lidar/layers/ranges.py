@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.circuit.native import instruction_set, load_kernel
-from quinr_lidar.entropy.models import EntropyModel
+from quinr_lidar.entropy.models import EntropyModel, ModelShape
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.range_steps import (
     MAX_STEP,
@@ -22,6 +22,13 @@ from quinr_lidar.layers.range_steps import (
     allowed_error,
     choose_steps,
 )
+
+NAME = "ranges"
+COMPONENTS, NEIGHBOURS = 10, 14
+LINEAR = "linear"
+MODEL = ModelShape(51, 3 * COMPONENTS, {LINEAR: (COMPONENTS, NEIGHBOURS)})
+"""51 numbers of a pixel's surroundings to a mixture of 10 logistic distributions, whose means
+``linear`` moves with 14 neighbours."""
 
 EVEN, GROWING = 0, 1
 STEPS_A_KNEE = 16
@@ -53,8 +60,8 @@ def pack_ranges(
     steps[mask] = grid.to_steps(valid)
     _verify(valid, grid.to_ranges(steps[mask]), max_error, relative_error)
     coded = load_kernel().encode_ranges(
-        entropy_model.ranges.strict,
-        entropy_model.linear,
+        entropy_model.layer(NAME, MODEL).strict,
+        linear_of(entropy_model),
         np.ascontiguousarray(mask, np.uint8),
         grid.step,
         steps,
@@ -81,8 +88,8 @@ def unpack_ranges(
     grid = _unpack_grid(reader)
     steps = np.zeros(mask.shape, np.int32)
     sound = load_kernel().decode_ranges(
-        entropy_model.ranges.strict,
-        entropy_model.linear,
+        entropy_model.layer(NAME, MODEL).strict,
+        linear_of(entropy_model),
         payload[reader.position :],
         np.ascontiguousarray(mask, np.uint8),
         grid.step,
@@ -107,6 +114,12 @@ def max_error_of(payload: bytes, start: int = 0) -> dict[str, float]:
     if grid.knee is not None:
         max_error["relative_error"] = math.expm1(grid.step / 2 / grid.knee)
     return max_error
+
+
+def linear_of(entropy_model: EntropyModel) -> NDArray[np.float32]:
+    """How neighbours move the means of the mixture: float32 [COMPONENTS, NEIGHBOURS]."""
+    parameters = entropy_model.layer(NAME, MODEL).parameters
+    return np.ascontiguousarray(parameters[LINEAR], np.float32)
 
 
 def _verify(

@@ -17,7 +17,8 @@ from pipeline.models.files import keep_model
 from pipeline.models.resolved import NOTE, ModelChoice, write_choice
 from pipeline.nightly.inbox import Drive
 from quinr_lidar import codec
-from quinr_lidar.entropy.models import built_in_models, pack_model
+from quinr_lidar.entropy.models import built_in_models
+from tests.support.models import coarser
 from tests.support.tiny import tiny
 
 TINY = tiny()
@@ -59,9 +60,7 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
 @pytest.mark.usefixtures("prefect_harness")
 def test_what_was_settled_codes_the_frames(tmp_path):
     scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
-    built_in = built_in_models()["hdl64"]
-    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    own = pack_model(*layers, bits=built_in.data[5] - 1)
+    own = coarser()
     keep_model(out / "d", own)
     write_choice(out / "d", ModelChoice(own.name, "drive e"))
     state = archive_sequence(

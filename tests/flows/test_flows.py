@@ -16,8 +16,8 @@ from flows.restore_sequence import restore_sequence
 from pipeline.datasets import encode_velodyne
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
-from quinr_lidar.entropy.models import built_in_models, pack_model
 from quinr_lidar.errors import EntropyModelError
+from tests.support.models import coarser
 from tests.support.tiny import tiny
 
 TINY = tiny()
@@ -110,9 +110,7 @@ def test_archive_resume_and_restore(scans, tmp_path):
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
 def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
-    built_in = built_in_models()["hdl64"]
-    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    entropy_model = pack_model(*layers, bits=built_in.data[5] - 1)
+    entropy_model = coarser()
     (tmp_path / "own.qmodel").write_bytes(entropy_model.data)
     state = archive_sequence(
         str(scans),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from quinr_lidar import _native
 from quinr_lidar.circuit.native import instruction_sets
+from quinr_lidar.layers.ranges import linear_of
 
 Mask = NDArray[np.uint8]
 Steps = NDArray[np.int32]
@@ -45,18 +46,18 @@ class Layers:
         self.entropy_model, self.isa = entropy_model, isa
 
     def encode(self, mask: Mask, steps: Steps, step: float = STEP) -> tuple[bytes, bytes]:
-        entropy_model, ranges = self.entropy_model, self.entropy_model.ranges.strict
+        entropy_model, ranges = self.entropy_model, self.entropy_model["ranges"].strict
         return (
-            _native.encode_mask(entropy_model.mask.strict, mask, self.isa),
-            _native.encode_ranges(ranges, entropy_model.linear, mask, step, steps, self.isa),
+            _native.encode_mask(entropy_model["mask"].strict, mask, self.isa),
+            _native.encode_ranges(ranges, linear_of(entropy_model), mask, step, steps, self.isa),
         )
 
     def decode(self, data: tuple[bytes, bytes], shape: tuple[int, int], step: float = STEP):
         mask, steps = np.full(shape, 7, np.uint8), np.full(shape, -7, np.int32)
-        entropy_model, ranges = self.entropy_model, self.entropy_model.ranges.strict
-        assert _native.decode_mask(entropy_model.mask.strict, data[0], mask, self.isa)
+        entropy_model, ranges = self.entropy_model, self.entropy_model["ranges"].strict
+        assert _native.decode_mask(entropy_model["mask"].strict, data[0], mask, self.isa)
         assert _native.decode_ranges(
-            ranges, entropy_model.linear, data[1], mask, step, steps, self.isa
+            ranges, linear_of(entropy_model), data[1], mask, step, steps, self.isa
         )
         return mask, steps
 
@@ -135,7 +136,7 @@ def first_difference(found: NDArray, wanted: NDArray, order: NDArray[np.int64]) 
 def test_a_cut_mask_agrees_up_to_the_cut(small_model):
     """What is decoded does not depend on what comes behind it: the order is causal."""
     mask, _ = scene(50, 70)
-    field = small_model.mask.strict
+    field = small_model["mask"].strict
     data = _native.encode_mask(field, mask, "baseline")
     order = sweep_of(mask.shape, MASK_LAG)
     agree = []
@@ -151,15 +152,15 @@ def test_a_cut_mask_agrees_up_to_the_cut(small_model):
 
 def test_cut_ranges_agree_up_to_the_cut(small_model):
     mask, steps = scene(50, 70)
-    entropy_model, field = small_model, small_model.ranges.strict
-    data = _native.encode_ranges(field, entropy_model.linear, mask, 0.04, steps, "baseline")
+    entropy_model, field = small_model, small_model["ranges"].strict
+    data = _native.encode_ranges(field, linear_of(entropy_model), mask, 0.04, steps, "baseline")
     order = sweep_of(mask.shape, RANGE_LAG)
     order = order[mask.reshape(-1)[order] == 1]
     agree = []
     for size in (20, 200, 700, len(data)):
         found = np.full_like(steps, -1)
         _native.decode_ranges(
-            field, entropy_model.linear, data[:size], mask, 0.04, found, "baseline"
+            field, linear_of(entropy_model), data[:size], mask, 0.04, found, "baseline"
         )
         agree.append(first_difference(found, steps, order))
     assert agree == sorted(agree)
@@ -175,11 +176,17 @@ def test_hostile_bytes_end_and_stay_in_range(small_model, data, step):
     steps = np.full((30, 40), -1, np.int32)
     entropy_model = small_model
     sound = _native.decode_ranges(
-        entropy_model.ranges.strict, entropy_model.linear, data, mask, step, steps, "baseline"
+        entropy_model["ranges"].strict,
+        linear_of(entropy_model),
+        data,
+        mask,
+        step,
+        steps,
+        "baseline",
     )
     found = steps if sound else steps[steps != -1]
     assert ((found >= 0) & (found <= MOST_STEPS)).all()
-    _native.decode_mask(entropy_model.mask.strict, data, mask, "baseline")
+    _native.decode_mask(entropy_model["mask"].strict, data, mask, "baseline")
     assert set(np.unique(mask)) <= {0, 1}
 
 
@@ -187,13 +194,19 @@ def test_bytes_that_end_early_end_the_work(small_model):
     """16 million pixels of which a hundred are there: nothing near all of them is decoded."""
     data = np.random.default_rng(0).bytes(60)
     mask = np.full((4096, 4096), 9, np.uint8)
-    assert not _native.decode_mask(small_model.mask.strict, data, mask, "baseline")
+    assert not _native.decode_mask(small_model["mask"].strict, data, mask, "baseline")
     assert np.count_nonzero(mask != 9) < mask.size / 50
     mask[:] = 1
     steps = np.full(mask.shape, -1, np.int32)
     entropy_model = small_model
     assert not _native.decode_ranges(
-        entropy_model.ranges.strict, entropy_model.linear, data, mask, 0.04, steps, "baseline"
+        entropy_model["ranges"].strict,
+        linear_of(entropy_model),
+        data,
+        mask,
+        0.04,
+        steps,
+        "baseline",
     )
     assert np.count_nonzero(steps != -1) < mask.size / 50
 
@@ -219,8 +232,8 @@ MASK, STEPS = np.ones((3, 4), np.uint8), np.ones((3, 4), np.int32)
 )
 def test_arguments_of_ranges_are_checked(small_model, change, message):
     arguments = {
-        "field": small_model.ranges.strict,
-        "linear": small_model.linear,
+        "field": small_model["ranges"].strict,
+        "linear": linear_of(small_model),
         "mask": MASK,
         "step": 0.04,
         "steps": STEPS,
@@ -241,20 +254,20 @@ def test_steps_of_pixels_that_are_not_measured_may_be_anything(small_model):
 
 
 def test_a_layers_field_fits_its_layer(small_model):
-    mask, ranges = small_model.mask.strict, small_model.ranges.strict
+    mask, ranges = small_model["mask"].strict, small_model["ranges"].strict
     with pytest.raises(ValueError, match="mask: the field has other inputs"):
         _native.encode_mask(ranges, MASK, "baseline")
     with pytest.raises(ValueError, match="mask: the field has other inputs"):
         _native.decode_mask(ranges, b"", MASK.copy(), "baseline")
     with pytest.raises(ValueError, match="ranges: the field has other inputs"):
-        _native.encode_ranges(mask, small_model.linear, MASK, 0.04, STEPS, "baseline")
+        _native.encode_ranges(mask, linear_of(small_model), MASK, 0.04, STEPS, "baseline")
 
 
 def test_arrays_of_other_types_are_not_converted(small_model):
     with pytest.raises(TypeError):
-        _native.encode_mask(small_model.mask.strict, MASK.astype(bool), "baseline")
+        _native.encode_mask(small_model["mask"].strict, MASK.astype(bool), "baseline")
     with pytest.raises(TypeError):
-        _native.decode_mask(small_model.mask.strict, b"", MASK[:, ::2], "baseline")
+        _native.decode_mask(small_model["mask"].strict, b"", MASK[:, ::2], "baseline")
 
 
 def test_tables_for_training_are_checked():

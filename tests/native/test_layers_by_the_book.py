@@ -11,6 +11,7 @@ import pytest
 
 from quinr_lidar import _native
 from quinr_lidar.entropy.models import EntropyModel
+from quinr_lidar.layers.ranges import linear_of
 
 F = np.float32
 MASK_NEIGHBOURS = (
@@ -127,7 +128,7 @@ def read_mask(data: bytes, shape: tuple[int, int], entropy_model: EntropyModel) 
         t = F(2 * v + 1) / F(height) - F(1)
         turns = [strict(name, t * F(k))[0] for k in (8, 30) for name in ("sin", "cos")]
         around = [pixel(v + rows, u + columns) for rows, columns in MASK_NEIGHBOURS]
-        output = evaluate(entropy_model.mask.strict, [*around, t, *turns])[0]
+        output = evaluate(entropy_model["mask"].strict, [*around, t, *turns])[0]
         near = pattern(v, u, NEAR)
         contexts = [
             16 * (64 * v // height) + near,
@@ -189,7 +190,7 @@ class Ranges:
             self.valid(v + rows, u + columns) for rows, columns in ((0, 1), (0, 2), (1, 0), (-1, 0))
         ]
         mean, sharp, weight = self.mixture(
-            x, evaluate(self.entropy_model.ranges.strict, inputs), scale
+            x, evaluate(self.entropy_model["ranges"].strict, inputs), scale
         )
         a, b = (0 if one is None else int(self.errors[one]) for one in (left, up))
         contexts = (place // 1024, a, b)
@@ -217,7 +218,7 @@ class Ranges:
         for k in range(10):
             total = centre[k] + F(2) * o[k]
             for j in range(14):
-                total = total + near[j] * self.entropy_model.linear[k, j]
+                total = total + near[j] * linear_of(self.entropy_model)[k, j]
             mean.append(total / scale)
         weight = strict("exp", w - w.max())
         total = F(0)
@@ -290,9 +291,9 @@ def test_a_second_decoder_reads_the_same(small_model, shape, step):
     steps = (300 + np.cumsum(random.integers(-4, 5, shape), 1)).astype(np.int32)
     steps[random.random(shape) < 0.1] *= 30
     steps[-1, -1], mask[-1, -1] = 2**30, 1
-    field = small_model.ranges.strict
-    data = _native.encode_mask(small_model.mask.strict, mask, "baseline")
+    field = small_model["ranges"].strict
+    data = _native.encode_mask(small_model["mask"].strict, mask, "baseline")
     np.testing.assert_array_equal(read_mask(data, shape, small_model), mask)
-    coded = _native.encode_ranges(field, small_model.linear, mask, step, steps, "baseline")
+    coded = _native.encode_ranges(field, linear_of(small_model), mask, step, steps, "baseline")
     found = Ranges(coded, mask, small_model, step).read()
     np.testing.assert_array_equal(found[mask == 1], steps[mask == 1])

@@ -9,7 +9,8 @@ import pytest
 from pipeline.cli import main as cli
 from pipeline.datasets import encode_velodyne, read_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
+from quinr_lidar.entropy.models import EntropyModel, built_in_models
+from tests.support.models import coarser
 from tests.support.tiny import SMALL_GRID, set_options, tiny
 
 TINY = set_options(tiny(steps=2))
@@ -34,8 +35,7 @@ def quinr(monkeypatch, capsys):
 def own_model() -> EntropyModel:
     """One that is not built in: the built-in one, rounded to coarser steps."""
     built_in = built_in_models()["hdl64"]
-    layers = [(layer.field, layer.parameters) for layer in (built_in.mask, built_in.ranges)]
-    entropy_model = pack_model(*layers, bits=built_in.data[5] - 1)
+    entropy_model = coarser(built_in)
     assert entropy_model.name != built_in.name
     return entropy_model
 

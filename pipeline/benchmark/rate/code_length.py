@@ -157,7 +157,7 @@ def unpack_parameters(data: bytes) -> Parameters:
 
 def _taught_field(training_set: TrainingSet) -> Baseline:
     entropy_model = model_for(training_set)
-    layer = entropy_model.ranges
+    layer = entropy_model["ranges"]
 
     def encode(image: RangeImage, max_error: float) -> Encoded:
         return with_mask(
@@ -168,7 +168,7 @@ def _taught_field(training_set: TrainingSet) -> Baseline:
 
 
 def _taught_mlp(training_set: TrainingSet) -> Baseline:
-    field = mlp_like(choose_model(ENTROPY_MODEL).ranges.field)
+    field = mlp_like(choose_model(ENTROPY_MODEL)["ranges"].field)
     parameters = training_set.model(
         "mlp",
         [vars(field), MLP_RATE],

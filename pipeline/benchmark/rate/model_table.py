@@ -70,7 +70,7 @@ def model_rows(
         QuinrError: training fails.
     """
     training_set = TrainingSet(models, scans_to_learn(scans), False, QUICK, QUICK_COPIES)
-    field = choose_model(ENTROPY_MODEL).ranges.field
+    field = choose_model(ENTROPY_MODEL)["ranges"].field
     rows = []
     for name, max_errors, widths in (
         ("all bounds", BOUNDS, BITS),
@@ -99,9 +99,11 @@ def _rounded(
     max_errors: Sequence[float],
 ) -> ModelRow:
     built_in = choose_model(ENTROPY_MODEL)
-    mask, ranges = built_in.mask, built_in.ranges.field
-    entropy_model = pack_model((mask.field, mask.parameters), (ranges, parameters), bits)
-    lengths = _lengths(entropy_model.ranges.parameters, images, max_errors)
+    mask, ranges = built_in["mask"], built_in["ranges"].field
+    entropy_model = pack_model(
+        {"mask": (mask.field, mask.parameters), "ranges": (ranges, parameters)}, bits
+    )
+    lengths = _lengths(entropy_model["ranges"].parameters, images, max_errors)
     file = measure_model(entropy_model, images, max_errors).bits_per_point
     return ModelRow(f"{name}, {bits} bits", len(entropy_model.data), lengths, file)
 
@@ -109,7 +111,7 @@ def _rounded(
 def _lengths(
     parameters: Parameters, images: Sequence[RangeImage], max_errors: Sequence[float]
 ) -> dict[float, float]:
-    field = choose_model(ENTROPY_MODEL).ranges.field
+    field = choose_model(ENTROPY_MODEL)["ranges"].field
 
     def bits(image: RangeImage, max_error: float) -> float:
         return 8 * ideal_bytes(field, parameters, image, max_error) / image.valid_count

@@ -37,7 +37,7 @@ def test_a_kept_prior_is_found_and_read(tmp_path, own_model):
     assert read_model(path).name == own_model.name
     assert [entropy_model.name for entropy_model in models_in(tmp_path / "00")] == [own_model.name]
     assert models_in(tmp_path / "nowhere") == ()
-    path.write_bytes(b"QPRI")
+    path.write_bytes(b"QMOD")
     keep_model(tmp_path / "00", own_model)
     assert path.read_bytes() == own_model.data, "a damaged copy is replaced"
 

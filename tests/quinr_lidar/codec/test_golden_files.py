@@ -22,29 +22,13 @@ from quinr_lidar import RangeImage, codec
 from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.codec.images import decode_image, encode_image
 from quinr_lidar.container import unpack
-from quinr_lidar.entropy.models import (
-    LINEAR,
-    MASK_OUTPUTS,
-    RANGE_OUTPUTS,
-    EntropyModel,
-    pack_model,
-    unpack_model,
-)
-from quinr_lidar.entropy.samples import (
-    MASK_INPUTS,
-    RANGE_INPUTS,
-    MaskSamples,
-    RangeSamples,
-)
-from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.entropy.models import EntropyModel, pack_model, unpack_model
+from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
+from quinr_lidar.layers import mask as mask_layer
+from quinr_lidar.layers import ranges as ranges_layer
 from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
-from quinr_lidar.training.code_length import (
-    COMPONENTS,
-    NEIGHBOURS,
-    CodeLengthSettings,
-    train_by_code_length,
-)
+from quinr_lidar.layers.ranges import LINEAR, pack_ranges
+from quinr_lidar.training.code_length import CodeLengthSettings, train_by_code_length
 
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = {
@@ -176,22 +160,18 @@ def write_model() -> None:
     """Trained for a moment on another view of the same drive."""
     image = drive(quinr_lidar.SphericalProjection(40, 120))
     generator = torch.Generator().manual_seed(0)
-    mask = ConditionalField(MASK_INPUTS, MASK_OUTPUTS, (6,), 2, 2)
-    ranges = ConditionalField(RANGE_INPUTS, RANGE_OUTPUTS, (12, 8), 3, 2)
+    mask = mask_layer.MODEL.field((6,), 2, 2)
+    ranges = ranges_layer.MODEL.field((12, 8), 3, 2)
     masks, samples = MaskSamples([image.valid]), RangeSamples([image])
     settings = CodeLengthSettings(steps=150, learning_rate=2e-2)
-    entropy_model = pack_model(
-        (mask, train_by_code_length(mask, {}, lambda: masks.draw(512, generator), settings)),
-        (
-            ranges,
-            train_by_code_length(
-                ranges,
-                {LINEAR: torch.zeros(COMPONENTS, NEIGHBOURS)},
-                lambda: samples.draw(512, generator, (0.005, 0.2)),
-                settings,
-            ),
-        ),
+    of_mask = train_by_code_length(mask, {}, lambda: masks.draw(512, generator), settings)
+    of_ranges = train_by_code_length(
+        ranges,
+        {LINEAR: torch.zeros(ranges_layer.MODEL.further[LINEAR])},
+        lambda: samples.draw(512, generator, (0.005, 0.2)),
+        settings,
     )
+    entropy_model = pack_model({"mask": (mask, of_mask), "ranges": (ranges, of_ranges)})
     (GOLDEN / "v1.qmodel").write_bytes(entropy_model.data)
 
 

@@ -15,40 +15,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinr_lidar.entropy.models import (
-    LINEAR,
-    MASK_OUTPUTS,
     MAX_BYTES,
-    RANGE_OUTPUTS,
     EntropyModel,
+    ModelShape,
     built_in_models,
     choose_model,
     find_model,
     pack_model,
     unpack_model,
 )
-from quinr_lidar.entropy.samples import MASK_INPUTS, RANGE_INPUTS
 from quinr_lidar.errors import BitstreamError, EntropyModelError, TrainingError
 from quinr_lidar.fields import Parameters
-from quinr_lidar.fields.conditional import ConditionalField
-from quinr_lidar.training.code_length import COMPONENTS, NEIGHBOURS
+from quinr_lidar.layers import mask as mask_layer
+from quinr_lidar.layers import ranges as ranges_layer
+from quinr_lidar.layers.ranges import LINEAR, linear_of
 
-MASK = ConditionalField(MASK_INPUTS, MASK_OUTPUTS, (5,), 2, 1)
-RANGES = ConditionalField(RANGE_INPUTS, RANGE_OUTPUTS, (7, 4), 3, 2)
+MASK = mask_layer.MODEL.field((5,), 2, 1)
+RANGES = ranges_layer.MODEL.field((7, 4), 3, 2)
+RANGE_INPUTS, RANGE_OUTPUTS = ranges_layer.MODEL.inputs, ranges_layer.MODEL.outputs
 
 
 def draw(seed: int = 0) -> tuple[Parameters, Parameters]:
     generator = torch.Generator().manual_seed(seed)
-    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator)
+    linear = torch.randn(ranges_layer.MODEL.further[LINEAR], generator=generator)
     ranges = RANGES.initial_parameters(generator) | {LINEAR: linear}
     return MASK.initial_parameters(generator), ranges
 
 
 def pack(mask: Parameters, ranges: Parameters, bits: int = 8) -> EntropyModel:
-    return pack_model((MASK, mask), (RANGES, ranges), bits)
+    return pack_model({"mask": (MASK, mask), "ranges": (RANGES, ranges)}, bits)
 
 
 def sealed(body: bytes) -> bytes:
     return body + struct.pack("<I", zlib.crc32(body))
+
+
+def layer_of(body: bytes) -> bytes:
+    """A model of one layer with this head, and zeros."""
+    return sealed(b"QMOD\x01\x08\x01\x01x" + body + bytes(40))
 
 
 @given(st.integers(4, 16), st.integers(0, 1000))
@@ -56,8 +60,8 @@ def sealed(body: bytes) -> bytes:
 def test_parameters_come_back_rounded(bits, seed):
     mask, ranges = draw(seed)
     entropy_model = pack(mask, ranges, bits)
-    assert (entropy_model.mask.field, entropy_model.ranges.field) == (MASK, RANGES)
-    for layer, wanted in ((entropy_model.mask, mask), (entropy_model.ranges, ranges)):
+    assert (entropy_model["mask"].field, entropy_model["ranges"].field) == (MASK, RANGES)
+    for layer, wanted in ((entropy_model["mask"], mask), (entropy_model["ranges"], ranges)):
         assert list(layer.parameters) == list(wanted)
         for name, tensor in wanted.items():
             found = layer.parameters[name]
@@ -73,31 +77,34 @@ def test_bytes_come_back_as_they_were(bits):
     again = unpack_model(entropy_model.data)
     assert again.digest == hashlib.sha256(entropy_model.data).digest()[:8]
     assert again.name == entropy_model.name == entropy_model.digest.hex()
-    for layer, other in ((entropy_model.mask, again.mask), (entropy_model.ranges, again.ranges)):
+    for layer, other in ((entropy_model[name], again[name]) for name in again.layers):
         for name in layer.parameters:
             assert torch.equal(layer.parameters[name], other.parameters[name])
     # Rounding what is rounded already: the same numbers.
-    twice = pack(again.mask.parameters, again.ranges.parameters, bits)
-    np.testing.assert_allclose(twice.linear, entropy_model.linear, rtol=1e-6)
+    twice = pack(again["mask"].parameters, again["ranges"].parameters, bits)
+    np.testing.assert_allclose(linear_of(twice), linear_of(entropy_model), rtol=1e-6)
 
 
 def test_the_layout_is_the_documented_one():
     data = pack(*draw(), bits=6).data
-    assert data[:6] == b"QPRI\x01\x06"
-    assert data[6:10] == bytes((1, 5, 2, 1))  # sine layers, width, qubits, blocks
-    step = struct.unpack("<f", data[10:14])[0]
+    assert data[:12] == b"QMOD\x01\x06\x02\x04mask"  # version, bits, layers, the first one's name
+    # Inputs, outputs, sine layers, width, qubits, blocks, further parameters.
+    assert data[12:19] == bytes((29, 1, 1, 5, 2, 1, 0))
+    step = struct.unpack("<f", data[19:23])[0]
     weight = draw()[0]["weight0"]
     assert step == pytest.approx(weight.abs().max().item() / 31, rel=1e-6)
-    symbols = np.unpackbits(np.frombuffer(data[14:], np.uint8), bitorder="little")
+    symbols = np.unpackbits(np.frombuffer(data[23:], np.uint8), bitorder="little")
     first = int(symbols[:6] @ (1 << np.arange(6)))
     assert first - 32 == round(weight[0, 0].item() / step)
     assert data[-4:] == struct.pack("<I", zlib.crc32(data[:-4]))
+    head = b"\x06ranges" + bytes((51, 30, 2, 7, 4, 3, 2, 1)) + b"\x06linear" + bytes((2, 10, 14))
+    assert data.count(head) == 1
 
 
 def outputs_of(entropy_model: EntropyModel) -> np.ndarray:
     x = np.random.default_rng(0).standard_normal((40, RANGE_INPUTS)).astype(np.float32)
     out = np.empty((40, RANGE_OUTPUTS), np.float32)
-    entropy_model.ranges.strict.evaluate(x, out, isa="baseline")
+    entropy_model["ranges"].strict.evaluate(x, out, isa="baseline")
     return out
 
 
@@ -108,7 +115,7 @@ def test_angles_may_be_turned_by_their_period(name, turns):
     turned = ranges | {name: ranges[name] + turns * 2 * math.pi}
     same, moved = pack(mask, ranges, 16), pack(mask, turned, 16)
     np.testing.assert_allclose(outputs_of(moved), outputs_of(same), atol=2e-3)
-    assert (moved.ranges.parameters[name].abs() <= turns * math.pi + 1e-3).all()
+    assert (moved["ranges"].parameters[name].abs() <= turns * math.pi + 1e-3).all()
 
 
 def test_a_controlled_rotation_beyond_half_its_period_stays_what_it_is():
@@ -117,7 +124,7 @@ def test_a_controlled_rotation_beyond_half_its_period_stays_what_it_is():
     far.view(-1)[:] = torch.linspace(-6, 6, far.numel())
     entropy_model = pack(mask, ranges | {"controlled": far}, 16)
     torch.testing.assert_close(
-        entropy_model.ranges.parameters["controlled"], far, rtol=0, atol=3e-4
+        entropy_model["ranges"].parameters["controlled"], far, rtol=0, atol=3e-4
     )
     half = pack(mask, ranges | {"controlled": far + 2 * math.pi}, 16)
     assert np.abs(outputs_of(half) - outputs_of(entropy_model)).max() > 0.05
@@ -154,7 +161,7 @@ def test_parameters_that_are_not_finite_are_refused():
 def test_a_parameter_tensor_of_zeros_stays_zero():
     mask, ranges = draw()
     entropy_model = pack(mask | {"readout": torch.zeros_like(mask["readout"])}, ranges)
-    assert (entropy_model.mask.parameters["readout"] == 0).all()
+    assert (entropy_model["mask"].parameters["readout"] == 0).all()
 
 
 @given(st.binary(max_size=200))
@@ -162,7 +169,7 @@ def test_random_bytes_are_no_prior(data):
     with pytest.raises(BitstreamError):
         unpack_model(data)
     with pytest.raises(BitstreamError):
-        unpack_model(sealed(b"QPRI\x01" + data))
+        unpack_model(sealed(b"QMOD\x01" + data))
 
 
 def test_every_flipped_byte_and_every_cut_is_noticed(small_model):
@@ -193,22 +200,24 @@ def test_damage_with_a_valid_checksum_is_refused_or_harmless(small_model):
             del damaged[generator.randrange(len(damaged)) :]
         try:
             entropy_model = unpack_model(sealed(bytes(damaged)))
-        except BitstreamError:
+            layer = entropy_model.layer("ranges", ranges_layer.MODEL)
+        except (BitstreamError, EntropyModelError):
             refused += 1
         else:
             # Whatever is taken for an entropy model must work.
-            entropy_model.ranges.strict.evaluate(x, out, isa="baseline")
+            layer.strict.evaluate(x, out, isa="baseline")
             assert np.isfinite(out).all()
-            assert np.isfinite(entropy_model.linear).all()
+            assert np.isfinite(linear_of(entropy_model)).all()
     assert 500 < refused < 1500
 
 
 def steps_replaced(entropy_model: EntropyModel, step: float) -> bytes:
     """The same entropy model with the largest step that passes for every tensor."""
     data = bytearray(entropy_model.data[:-4])
-    bits, position = data[5], 6
-    for layer in (entropy_model.mask, entropy_model.ranges):
-        position += 1 + len(layer.field.widths) + 2
+    bits, position = data[5], 7
+    for name, layer in entropy_model.layers.items():
+        position += 1 + len(name) + 3 + len(layer.field.widths) + 3
+        position += sum(2 + len(one) + len(shape) for one, shape in layer.further.items())
         for tensor in layer.parameters.values():
             data[position : position + 4] = struct.pack("<f", step)
             position += 4 + (tensor.numel() * bits + 7) // 8
@@ -236,15 +245,26 @@ def test_the_largest_numbers_that_pass_work(small_model):
         (b"", "not an entropy model"),
         (b"QPR", "not an entropy model"),
         (b"QINR" + bytes(20), "not an entropy model"),
-        (b"QPRI", "version needs 1 bytes"),
-        (b"QPRI\x02" + bytes(20), "entropy model version 2, but this software reads version 1"),
-        (b"QPRI\x01", "checksum mismatch"),
-        (sealed(b"QPRI\x01\x03"), r"bits: expected 4\.\.16, got 3"),
-        (sealed(b"QPRI\x01\x08\x00\x02\x01" + bytes(40)), "sine layers: expected"),
-        (sealed(b"QPRI\x01\x08\x01\x81\x01\x02\x01" + bytes(40)), "width: expected"),
-        (sealed(b"QPRI\x01\x08\x01\x04\x07\x01" + bytes(40)), "qubits: expected"),
-        (sealed(b"QPRI\x01\x08\x01\x04\x02\x21" + bytes(40)), "blocks: expected"),
-        (b"QPRI\x01\x08" + bytes(MAX_BYTES), "at most 1048576 bytes"),
+        (b"QMOD", "version needs 1 bytes"),
+        (b"QMOD\x02" + bytes(20), "entropy model version 2, but this software reads version 1"),
+        (b"QMOD\x01", "checksum mismatch"),
+        (sealed(b"QMOD\x01\x03"), r"bits: expected 4\.\.16, got 3"),
+        (sealed(b"QMOD\x01\x08\x00"), r"layers: expected 1\.\.16, got 0"),
+        (sealed(b"QMOD\x01\x08\x11"), r"layers: expected 1\.\.16, got 17"),
+        (sealed(b"QMOD\x01\x08\x01\x00" + bytes(40)), "name of a layer: expected letters"),
+        (sealed(b"QMOD\x01\x08\x01\x02\xff\xff" + bytes(40)), "name of a layer: expected letters"),
+        (layer_of(b"\x81\x01\x01\x01\x04\x02\x01"), "inputs: expected"),
+        (layer_of(b"\x03\x00\x01\x04\x02\x01"), "outputs: expected"),
+        (layer_of(b"\x03\x01\x00\x02\x01"), "sine layers: expected"),
+        (layer_of(b"\x03\x01\x01\x81\x01\x02\x01"), "width: expected"),
+        (layer_of(b"\x03\x01\x01\x04\x07\x01"), "qubits: expected"),
+        (layer_of(b"\x03\x01\x01\x04\x02\x21"), "blocks: expected"),
+        (
+            layer_of(b"\x03\x01\x01\x04\x02\x01\x01\x01a\x00"),
+            r"a: expected 1\.\.4 dimensions, got 0",
+        ),
+        (layer_of(b"\x03\x01\x01\x04\x02\x01\x01\x07readout\x01\x01"), "readout occurs twice"),
+        (b"QMOD\x01\x08" + bytes(MAX_BYTES), "at most 1048576 bytes"),
     ],
 )
 def test_what_is_wrong_is_said(data, message):
@@ -256,6 +276,46 @@ def test_what_is_wrong_is_said(data, message):
 def test_bytes_behind_the_parameters_are_refused(small_model):
     with pytest.raises(BitstreamError, match="unexpected bytes"):
         unpack_model(sealed(small_model.data[:-4] + b"\0"))
+
+
+def test_a_layer_may_have_any_name_and_shape():
+    """A new layer's model needs no edit of the others."""
+    shape = ModelShape(7, 3, {"bias_of_rows": (2, 5)})
+    field = shape.field((4,), 2, 1)
+    parameters = field.initial_parameters(torch.Generator().manual_seed(0))
+    further = {"bias_of_rows": torch.arange(10.0).reshape(2, 5)}
+    entropy_model = pack_model({"reflectance": (field, parameters | further)}, 12)
+    layer = unpack_model(entropy_model.data).layer("reflectance", shape)
+    assert layer.field == field
+    torch.testing.assert_close(
+        layer.parameters["bias_of_rows"], further["bias_of_rows"], rtol=0, atol=3e-3
+    )
+
+
+def test_a_model_of_another_layer_or_shape_is_refused(small_model):
+    with pytest.raises(EntropyModelError, match="codes mask, ranges, not reflectance"):
+        small_model["reflectance"]
+    with pytest.raises(EntropyModelError, match="for mask expected 28 inputs"):
+        small_model.layer("mask", ModelShape(28, 1))
+    with pytest.raises(EntropyModelError, match="for ranges expected"):
+        small_model.layer("ranges", ModelShape(RANGE_INPUTS, RANGE_OUTPUTS))
+
+
+def test_a_parameter_larger_than_the_file_is_refused():
+    field = ModelShape(3, 1).field((4,), 2, 1)
+    parameters = field.initial_parameters(torch.Generator().manual_seed(0))
+    body = pack_model({"x": (field, parameters | {"a": torch.ones(1, 1)})}).data[:-4]
+    small, huge = b"\x01a\x02\x01\x01", b"\x01a\x02" + 2 * b"\xff\xff\xff\xff\x7f"
+    assert body.count(small) == 1
+    with pytest.raises(BitstreamError, match=r"a needs \d{18,} bytes"):
+        unpack_model(sealed(body.replace(small, huge)))
+
+
+def test_a_layer_that_occurs_twice_is_refused(small_model):
+    body = small_model.data[:-4]
+    layers = body[7:]
+    with pytest.raises(BitstreamError, match="layer mask occurs twice"):
+        unpack_model(sealed(body[:6] + bytes((4,)) + layers + layers))
 
 
 def test_priors_are_found_by_name_and_digest(small_model):

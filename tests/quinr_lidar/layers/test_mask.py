@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
-from quinr_lidar.entropy.samples import MASK_INPUTS
 from quinr_lidar.errors import BitstreamError, UnknownEntropyModelError
-from quinr_lidar.fields.conditional import ConditionalField
-from quinr_lidar.layers.mask import model_name, pack_mask, read_model, unpack_mask
+from quinr_lidar.layers.mask import MODEL, NAME, model_name, pack_mask, read_model, unpack_mask
 
 Mask = NDArray[np.bool_]
 KINDS = ("noise", "all", "none", "one", "checkers", "rows", "columns")
@@ -56,11 +54,10 @@ def test_round_trip(small_model, mask):
 
 def expecting(logit: float, small_model: EntropyModel) -> EntropyModel:
     """An entropy model that expects the same of every pixel."""
-    field = ConditionalField(MASK_INPUTS, 1, (1,), 1, 1)
+    field = MODEL.field((1,), 1, 1)
     parameters = {name: torch.zeros(shape) for name, shape in field.shapes.items()}
     parameters["offset"] += logit
-    ranges = small_model.ranges
-    return pack_model((field, parameters), (ranges.field, ranges.parameters))
+    return pack_model({NAME: (field, parameters)})
 
 
 @pytest.mark.parametrize("logit", [-50.0, -12.0, -3.0, 12.0, 50.0])

@@ -18,7 +18,7 @@ from quinr_lidar.layers.ranges import pack_ranges
 
 
 def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):
-    image, layer = read_image(next(iter(scans.values()))), choose_model("hdl64").ranges
+    image, layer = read_image(next(iter(scans.values()))), choose_model("hdl64")["ranges"]
     for max_error in (0.02, 0.1):
         file = pack_ranges(image.ranges, image.valid, choose_model("hdl64"), max_error)
         ideal = ideal_bytes(layer.field, layer.parameters, image, max_error)
@@ -27,7 +27,7 @@ def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):
 
 
 def test_the_mlp_is_as_large_as_the_field():
-    field = choose_model("hdl64").ranges.field
+    field = choose_model("hdl64")["ranges"].field
     mlp = mlp_like(field)
     ours = sum(int(np.prod(shape)) for shape in field.shapes.values())
     assert mlp.parameter_count == pytest.approx(ours, rel=0.02)
@@ -54,7 +54,7 @@ def test_mlp_by_hand():
 def test_mlp_learns_and_is_kept(scans, tmp_path, monkeypatch):
     training_set = training_set_for(list(scans)[2], scans, tmp_path / "models")
     image = read_image(list(scans.values())[2])
-    mlp = mlp_like(choose_model("hdl64").ranges.field)
+    mlp = mlp_like(choose_model("hdl64")["ranges"].field)
     trained = code_length.train_ranges(mlp, training_set, code_length.MLP_RATE)
     generator = torch.Generator().manual_seed(training_set.settings.seed)
     first = mlp.initial_parameters(generator) | {"linear": torch.zeros_like(trained["linear"])}
