@@ -12,13 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.codec.profiles import Profile
-from quinr_lidar.errors import BackendError, ProfileError
+from quinr_lidar.errors import BackendError, ProfileError, TrainingError
 from quinr_lidar.fields import Field, Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.quinr import Simulator
-from quinr_lidar.layers.preview import Preview, pack_preview, unpack_preview
+from quinr_lidar.layers.preview import (
+    Preview,
+    pack_preview,
+    pack_rounded_preview,
+    unpack_preview,
+)
 from quinr_lidar.metrics.images import psnr
 from quinr_lidar.quantization.rate_control import Rounder
 from quinr_lidar.quantization.refit import Refitter
+from quinr_lidar.quantization.uniform import MAX_BITS, MIN_BITS
 from quinr_lidar.training import FitProgress, FitResult, fit
 from quinr_lidar.training.gauss_newton import image_matrix
 
@@ -116,22 +122,20 @@ def fit_values(
     if counted is not None:
         chosen = torch.from_numpy(np.ascontiguousarray(counted)).view(-1)
         samples = _Samples(samples.coordinates[chosen], samples.targets[chosen])
-    attempts = []
+    trained, rounded = [], []
     for fitted in _trainings(field, samples, settings, start, progress):
-        payload = _quantised(settings, field, fitted.parameters, samples, framing, masked)
-        # Written once to learn what a decoder will see, which is what a threshold must suit, and
-        # what counts: the best training may be the one that rounding hurts most.
-        rounded = unpack_preview(payload(0.0 if masked else None), masked=masked)
-        attempts.append((samples.error(field, rounded.parameters), fitted, payload, rounded))
-    _, fitted, payload, rounded = min(attempts, key=lambda attempt: attempt[0])
-    decoded = evaluate_grid(rounded.field, rounded.parameters, height, width)
+        trained.append(fitted)
+        rounded.append(_round(settings, field, fitted.parameters, samples, framing, masked))
+    # The best file counts: the best training may be the one that rounding hurts most.
+    best, fitted = min(zip(rounded, trained, strict=True), key=lambda pair: pair[0].error)
+    decoded = evaluate_grid(best.preview.field, best.preview.parameters, height, width)
     before = evaluate_grid(field, fitted.parameters, height, width)
     return FittedValues(
-        payload=payload,
+        payload=best.payload,
         fit=replace(
             fitted,
-            steps=sum(one.steps for _, one, _, _ in attempts),
-            seconds=sum(one.seconds for _, one, _, _ in attempts),
+            steps=sum(one.steps for one in trained),
+            seconds=sum(one.seconds for one in trained),
         ),
         parameters=fitted.parameters,
         before=before,
@@ -248,17 +252,47 @@ def _states(field: Field) -> int:
     return 1 << getattr(field, "qubits", 0)
 
 
-def _quantised(
+Payload = Callable[[float | None], bytes]
+"""From the threshold of a mask (``None`` without one) to the preview section."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rounded:
+    """Rounded parameters, and what a decoder makes of them.
+
+    Attributes:
+        payload: Writes the section.
+        size: Bytes of the section.
+        preview: The section as it is read.
+        error: Mean squared error of its values.
+    """
+
+    payload: Payload
+    size: int
+    preview: Preview
+    error: float
+
+
+def _round(
     settings: Profile,
     field: Field,
     parameters: Parameters,
     samples: _Samples,
     framing: int,
     masked: bool,
-) -> Callable[[float | None], bytes]:
-    """From a threshold to the preview section, parameters rounded as the profile says."""
+) -> _Rounded:
+    """Round parameters as the profile says; of all that is tried, the smallest error counts."""
+    # Any threshold will do: it always takes the same bytes, and parameters do not depend on it.
+    threshold = 0.0 if masked else None
+
+    def judge(payload: Payload) -> _Rounded:
+        data = payload(threshold)
+        preview = unpack_preview(data, masked=masked)
+        error = samples.error(preview.field, preview.parameters)
+        return _Rounded(payload, len(data), preview, error)
+
     if settings.quantization == "uniform":
-        return lambda threshold: pack_preview(field, parameters, settings.bits, threshold)
+        return judge(partial(pack_preview, field, parameters, settings.bits))
     refit = None
     if settings.refit_groups > 1:
         refit = Refitter(
@@ -273,10 +307,33 @@ def _quantised(
         parameters,
         image_matrix(field, parameters, samples.coordinates, settings.seed),
         samples.error(field, parameters),
-        masked=masked,
+        pack=partial(pack_rounded_preview, field, threshold=threshold),
         refit=refit,
         groups=settings.refit_groups,
     )
     budget = None if settings.target_bytes is None else settings.target_bytes - framing
-    candidates = rounder.candidates(settings.coarseness, budget)
-    return min(candidates, key=lambda one: samples.error(field, one.parameters())).payload
+    weighted = [
+        judge(partial(pack_rounded_preview, field, one.values, one.classes))
+        for one in rounder.candidates(settings.coarseness, budget)
+    ]
+    best = min(weighted, key=lambda one: one.error)
+    equal = _equal_bits(field, parameters, best.size if budget is None else budget, threshold)
+    return best if equal is None else min(best, judge(equal), key=lambda one: one.error)
+
+
+def _equal_bits(
+    field: Field, parameters: Parameters, budget: int, threshold: float | None
+) -> Payload | None:
+    """As many bits for every parameter as fit into a budget; ``None`` if not even 2 do.
+
+    A step byte and a scale byte for each class are a large share of the smallest sections, and
+    what the matrix knows of such coarse steps does not always earn them.
+    """
+    try:
+        for bits in range(MAX_BITS, MIN_BITS - 1, -1):
+            payload = partial(pack_preview, field, parameters, bits)
+            if len(payload(threshold)) <= budget:
+                return payload
+    except TrainingError:  # a parameter is too large for so few bits
+        pass
+    return None

@@ -1,18 +1,17 @@
-"""How coarsely a field's parameters are rounded: as told, or to fit a number of bytes."""
+"""How coarsely the parameters of a field are rounded: as told, or to fit a number of bytes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import Field, Parameters
-from quinr_lidar.fields.field import flatten, unflatten
-from quinr_lidar.layers.preview import pack_rounded_preview
+from quinr_lidar.fields.field import flatten
 from quinr_lidar.quantization.rounding import (
     DAMPINGS,
     ParameterClass,
@@ -24,12 +23,16 @@ from quinr_lidar.quantization.rounding import (
     step_of,
 )
 
-FINEST, COARSEST = 1e-3, 64.0
-"""Beyond these nothing is gained, or nothing is left."""
+FINEST, COARSEST = 1e-3, 1e6
+"""Finer steps gain nothing, coarser ones leave nothing of any field: the better a field fits, the
+smaller the error that coarseness is relative to."""
 
 REFIT_DAMPING = 1e-2
 
 _TRIES = 100
+
+Pack = Callable[[NDArray[np.float64], list[RoundedClass]], bytes]
+"""Values [S] and the classes on their grids -> the bytes that are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +40,15 @@ class RoundedField:
     """Parameters on their grids.
 
     Attributes:
-        field: What they belong to.
-        values: [S] after rounding.
-        classes: On their grids.
-        coarseness: See :func:`~quinr_lidar.quantization.rounding.choose_codes`.
+        values: All parameters after rounding, float64 [S].
+        classes: The classes on their grids.
+        coarseness: Size of the steps, see
+            :func:`~quinr_lidar.quantization.rounding.choose_codes`.
     """
 
-    field: Field
     values: NDArray[np.float64]
     classes: list[RoundedClass]
     coarseness: float
-
-    def parameters(self) -> Parameters:
-        """As a decoder sees them but for the scalars' last bits: float32 tensors [1, ...]."""
-        return unflatten(self.field, torch.from_numpy(self.values).float()[None])
-
-    def payload(self, threshold: float | None) -> bytes:
-        """The preview section, see :func:`~quinr_lidar.layers.preview.pack_rounded_preview`."""
-        return pack_rounded_preview(self.field, self.values, self.classes, threshold)
 
 
 class Rounder:
@@ -65,10 +59,11 @@ class Rounder:
         parameters: Trained tensors [1, ...].
         matrix: Gauss-Newton matrix of a pixel at these parameters, [S, S].
         error: Mean squared error before rounding.
-        masked: Whether the section has a threshold.
+        pack: Writes what is rounded, so that its bytes can be counted; raises TrainingError for
+            what cannot be written.
         refit: Trains what is not rounded yet; see
             :func:`~quinr_lidar.quantization.rounding.round_parameters`.
-        groups: Into which rounding falls where there is a refit.
+        groups: Number of groups that are rounded one after the other, with a refit in between.
     """
 
     def __init__(
@@ -78,22 +73,25 @@ class Rounder:
         matrix: NDArray[np.float64],
         error: float,
         *,
-        masked: bool = True,
+        pack: Pack,
         refit: Refit | None = None,
         groups: int = 1,
     ) -> None:
+        self._matrix, self._error, self._pack = matrix, error, pack
         self._refit, self._groups = refit, groups
-        self._threshold = 0.0 if masked else None  # any will do: it is always as long
-        self._field, self._matrix, self._error = field, matrix, error
         canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
         self._values = flatten(field, canonical)[0].cpu().numpy()
         self._classes = parameter_classes(field)
 
     def candidates(self, coarseness: float, budget: int | None) -> list[RoundedField]:
-        """With every damping: at a given coarseness, or of at most ``budget`` bytes.
+        """Round with every damping.
+
+        Args:
+            coarseness: Size of the steps; does not count with a budget.
+            budget: Bytes at most, reached as closely as possible.
 
         Raises:
-            TrainingError: none can be written.
+            TrainingError: none of the results can be written, or none fits.
         """
         found, reason = [], None
         start = coarseness if budget is None else self._coarseness_for(budget)
@@ -102,7 +100,7 @@ class Rounder:
             try:
                 if budget is None:
                     rounded = self.round(start, damping)
-                    rounded.payload(self._threshold)
+                    self._size(rounded)
                 else:
                     rounded = self._fitting(budget, start, damping)
                 found.append(rounded)
@@ -112,8 +110,8 @@ class Rounder:
             raise reason
         return found
 
-    def round(self, coarseness: float, damping: float = DAMPINGS[0]) -> RoundedField:
-        """At a given coarseness, compensated with a given damping.
+    def round(self, coarseness: float, damping: float) -> RoundedField:
+        """Round with given steps; what rounding errors do is made up for with a given damping.
 
         Raises:
             TrainingError: a parameter is not finite.
@@ -128,20 +126,15 @@ class Rounder:
             refit=self._refit,
             groups=self._groups,
         )
-        return RoundedField(self._field, values, rounded, coarseness)
+        return RoundedField(values, rounded, coarseness)
 
-    def round_to_fit(self, budget: int, damping: float = DAMPINGS[0]) -> RoundedField:
-        """As finely as a section of at most ``budget`` bytes allows.
-
-        Raises:
-            TrainingError: even the coarsest grids take more.
-        """
-        return self._fitting(budget, self._coarseness_for(budget), damping)
+    def _size(self, rounded: RoundedField) -> int:
+        return len(self._pack(rounded.values, rounded.classes))
 
     def _coarseness_for(self, budget: int) -> float:
-        """The least that fits if parameters are rounded each on its own, or the coarsest."""
+        """The finest that fits if each parameter is rounded on its own, or else the coarsest."""
         low, high = math.log(FINEST), math.log(COARSEST)
-        for _ in range(24):
+        for _ in range(28):
             middle = (low + high) / 2
             if self._estimate(math.exp(middle)) > budget:
                 low = middle
@@ -152,10 +145,10 @@ class Rounder:
     def _fitting(self, budget: int, start: float, damping: float) -> RoundedField:
         smallest = self._estimate(COARSEST)
         coarseness = start
-        # Compensation moves parameters, and so what their symbols cost.
+        # Compensation moves parameters, and with them the bytes that their symbols take.
         for _ in range(_TRIES if smallest <= budget else 0):
             rounded = self.round(coarseness, damping)
-            excess = len(rounded.payload(self._threshold)) - budget
+            excess = self._size(rounded) - budget
             if excess <= 0:
                 return rounded
             coarseness *= 1.01 * 2 ** (4 * excess / len(self._values))
@@ -166,11 +159,11 @@ class Rounder:
         )
 
     def _estimate(self, coarseness: float) -> float:
-        """Bytes of the section if parameters were rounded each on its own."""
+        """Number of bytes if each parameter were rounded on its own."""
         codes = choose_codes(self._classes, self._matrix, self._error, coarseness)
         plain = [self._plain(each, code) for each, code in zip(self._classes, codes, strict=True)]
         try:
-            return len(pack_rounded_preview(self._field, self._values, plain, self._threshold))
+            return len(self._pack(self._values, plain))
         except TrainingError:  # steps too fine to be written
             return math.inf
 

@@ -144,7 +144,8 @@ def test_a_file_has_the_size_that_is_asked_for():
     few = TINY | {"steps": 60}
     for target in (70, 85, 100):
         data = quinr_lidar.encode(street(), target_bytes=target, **few)
-        assert 0.97 * target <= len(data) <= target
+        # Equal bits, where they win, leave less than a bit of each of the 51 parameters.
+        assert target - 7 <= len(data) <= target
         assert quinr_lidar.decode(data).shape == (16, 64)
     with pytest.raises(TrainingError, match="target_bytes"):
         quinr_lidar.encode(street(), target_bytes=40, **few)
@@ -152,13 +153,37 @@ def test_a_file_has_the_size_that_is_asked_for():
         quinr_lidar.encode(street(), target_bytes=90, quantization="uniform", **few)
 
 
-@pytest.mark.parametrize("bits", [6, 7])
-def test_weighted_rounding_beats_equal_bits(bits):
-    equal = codec.encode_frame(street(), quantization="uniform", bits=bits, **TINY)
-    assert codec.inspect(equal.data).bits == bits
-    weighted = codec.encode_frame(street(), target_bytes=len(equal.data), **TINY)
-    assert weighted.float_psnr == equal.float_psnr
-    assert weighted.psnr > equal.psnr
+@pytest.mark.parametrize("bits", [3, 6, 7])
+def test_no_file_is_worse_than_equal_bits_of_its_size(bits):
+    """Whatever field a training ends with: small ones are where weighted steps may lose."""
+    for seed in range(4):
+        tiny = TINY | {"seed": seed}
+        equal = codec.encode_frame(street(), quantization="uniform", bits=bits, **tiny)
+        assert codec.inspect(equal.data).bits == bits
+        weighted = codec.encode_frame(street(), target_bytes=len(equal.data), **tiny)
+        assert weighted.float_psnr == equal.float_psnr
+        assert weighted.psnr > equal.psnr - 1e-3  # errors are compared in float32
+
+
+def test_no_file_is_worse_than_equal_bits_without_a_target():
+    for seed in range(4):
+        coarse = TINY | {"seed": seed, "coarseness": 5.0}
+        weighted = codec.encode_frame(street(), **coarse)
+        for bits in range(2, 8):
+            equal = codec.encode_frame(street(), quantization="uniform", bits=bits, **coarse)
+            assert len(equal.data) > len(weighted.data) or weighted.psnr > equal.psnr - 1e-3
+
+
+def test_weighted_rounding_beats_equal_bits():
+    larger = TINY | {"qubits": 4, "features": 16, "blocks": 8}
+    gains = []
+    for seed in range(3):
+        equal = codec.encode_frame(
+            street(), quantization="uniform", bits=6, **larger | {"seed": seed}
+        )
+        target = {"target_bytes": len(equal.data), "seed": seed}
+        gains.append(codec.encode_frame(street(), **larger | target).psnr - equal.psnr)
+    assert np.mean(gains) > 1.5
 
 
 def test_a_profile_is_a_name_or_an_object():
@@ -258,11 +283,14 @@ def test_restarts_keep_the_best_file():
 
 def test_rounding_with_refits_loses_less():
     deep = {"sine_layers": 2, "steps": 1500, "optimizer": "adamw", "learning_rate": 5e-3}
-    settings = TINY | deep | {"target_bytes": 92}
-    plain = codec.encode_frame(street(), **settings)
-    refitted = codec.encode_frame(street(), **settings | {"refit_groups": 6})
-    assert refitted.psnr > plain.psnr
-    assert len(refitted.data) <= 92
+    gains = []
+    for seed in range(3):
+        settings = TINY | deep | {"target_bytes": 105, "seed": seed}
+        plain = codec.encode_frame(street(), **settings)
+        refitted = codec.encode_frame(street(), **settings | {"refit_groups": 6})
+        assert len(refitted.data) <= 105
+        gains.append(refitted.psnr - plain.psnr)
+    assert np.mean(gains) > 0.5
 
 
 def test_other_grids_and_windows(encoded):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.fields import FourierField, QirenField, QuinrField, SirenField, pixel_coordinates
-from quinr_lidar.fields.field import flatten
+from quinr_lidar.fields.field import flatten, unflatten
 from quinr_lidar.layers.field_sizes import GRIDS, kind_of, pack_field, unpack_field
-from quinr_lidar.layers.preview import pack_preview, unpack_preview
+from quinr_lidar.layers.preview import pack_preview, pack_rounded_preview, unpack_preview
 from quinr_lidar.quantization.rate_control import Rounder
 from quinr_lidar.training.gauss_newton import image_matrix
 
@@ -54,9 +56,12 @@ def test_parameters_are_read_as_written(field, masked):
     assert uniform.threshold == threshold
     coordinates = pixel_coordinates(6, 8)
     matrix = image_matrix(field, parameters, coordinates, 0)
-    rounded = Rounder(field, parameters, matrix, 1e-3, masked=masked).round(0.5)
-    found = unpack_preview(rounded.payload(threshold), masked=masked).parameters
-    expected = field.evaluate(rounded.parameters(), coordinates[None])
+    pack = partial(pack_rounded_preview, field, threshold=threshold)
+    rounded = Rounder(field, parameters, matrix, 1e-3, pack=pack).round(0.5, 1e-2)
+    payload = pack(rounded.values, rounded.classes)
+    found = unpack_preview(payload, masked=masked).parameters
+    values = unflatten(field, torch.from_numpy(rounded.values).float()[None])
+    expected = field.evaluate(values, coordinates[None])
     single = {name: tensor.float() for name, tensor in found.items()}
     # All but the scalars' last bits.
     scale = flatten(field, single).abs().max()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,8 @@ from quinr_lidar.byte_io import ByteReader, pack_digits, unpack_digits
 from quinr_lidar.errors import BitstreamError, TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import flatten
-from quinr_lidar.layers.preview import unpack_preview
-from quinr_lidar.quantization.rate_control import Rounder
+from quinr_lidar.layers.preview import pack_rounded_preview, unpack_preview
+from quinr_lidar.quantization.rate_control import RoundedField, Rounder
 from quinr_lidar.training.gauss_newton import image_matrix
 
 fields = st.builds(
@@ -28,14 +30,20 @@ fields = st.builds(
 def rounder(field: QuinrField, error: float = 0.01) -> Rounder:
     parameters = field.initial_parameters(1, torch.Generator().manual_seed(3))
     matrix = image_matrix(field, parameters, pixel_coordinates(8, 16), 0)
-    return Rounder(field, parameters, matrix, error)
+    pack = partial(pack_rounded_preview, field, threshold=0.0)
+    return Rounder(field, parameters, matrix, error, pack=pack)
+
+
+def size(field: QuinrField, rounded: RoundedField) -> int:
+    return len(pack_rounded_preview(field, rounded.values, rounded.classes, 0.0))
 
 
 @settings(max_examples=40, deadline=None)
 @given(fields, st.floats(0.05, 4.0), st.integers(0, 65535))
 def test_what_is_written_is_read(field, coarseness, threshold):
-    rounded = rounder(field).round(coarseness)
-    preview = unpack_preview(rounded.payload(threshold / 65535))
+    rounded = rounder(field).round(coarseness, 1e-2)
+    payload = pack_rounded_preview(field, rounded.values, rounded.classes, threshold / 65535)
+    preview = unpack_preview(payload)
     assert preview.field == field
     assert preview.threshold == threshold / 65535
     read = flatten(field, preview.parameters)[0].numpy()
@@ -59,24 +67,33 @@ def _places(field: QuinrField) -> dict[str, np.ndarray]:
 
 
 def test_a_budget_is_kept_and_used():
-    one = rounder(QuinrField(4, 9, 4))
+    field = QuinrField(4, 9, 4)
+    finest = []
     for budget in (90, 120, 150, 200):
-        size = len(one.round_to_fit(budget).payload(0.5))
-        assert 0.97 * budget <= size <= budget
-    sizes = [one.round_to_fit(budget).coarseness for budget in (90, 150, 200)]
-    assert sizes == sorted(sizes, reverse=True)
+        candidates = rounder(field).candidates(0.6, budget)
+        assert all(0.97 * budget <= size(field, one) <= budget for one in candidates)
+        finest.append(min(one.coarseness for one in candidates))
+    assert finest == sorted(finest, reverse=True)
+
+
+@pytest.mark.parametrize("error", [1e-2, 1e-6, 1e-10])
+def test_a_small_budget_is_kept_however_well_the_field_fits(error):
+    field = QuinrField(4, 9, 4)
+    candidates = rounder(field, error).candidates(0.6, 70)
+    assert all(size(field, one) <= 70 for one in candidates)
 
 
 def test_a_budget_too_small_is_an_error():
     with pytest.raises(TrainingError, match=r"target_bytes: \d+ parameters take \d+ bytes more"):
-        rounder(QuinrField(4, 9, 4)).round_to_fit(20)
+        rounder(QuinrField(4, 9, 4)).candidates(0.6, 20)
 
 
 def test_a_budget_larger_than_any_use():
     """An almost perfect fit would ask for steps that no file can hold."""
-    one = rounder(QuinrField(3, 5, 2), error=0.0)
-    assert len(one.round_to_fit(2000).payload(0.5)) <= 2000
-    assert len(one.candidates(0.6, 2000)) == 4
+    field = QuinrField(3, 5, 2)
+    candidates = rounder(field, error=0.0).candidates(0.6, 2000)
+    assert len(candidates) == 4
+    assert all(size(field, one) <= 2000 for one in candidates)
 
 
 def test_candidates_that_cannot_be_written_are_left_out(monkeypatch):
