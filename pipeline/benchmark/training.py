@@ -28,10 +28,7 @@ SHARES = (0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 4.0)
 ADAMW_RATE = 2.5e-2
 """The best of AdamW's (its axes are not the profile's, so it has a rate of its own)."""
 
-STEP_SHARES: dict[Optimizer, float] = {"lm": 1 / 16, "lbfgs": 1 / 150}
-"""Steps of these for one of Adam, at about equal time."""
-
-OPTIMIZERS: tuple[Optimizer, ...] = ("gn-adam", "lm", "lbfgs", "adamw")
+OPTIMIZERS: tuple[Optimizer, ...] = ("gn-adam", "adamw")
 
 Start = Literal["cold", "warm"]
 
@@ -44,7 +41,7 @@ class FitTime:
         start: "cold", or "warm" from the frame before.
         optimizer: What took the steps.
         reached: Whether it came within :data:`TOLERANCE_DB` of the yardstick.
-        steps: Steps or iterations.
+        steps: Number of steps.
         core_seconds: Processor time of one training on one thread.
         psnr_db: Mean over seeds; whole image, before quantisation.
         psnr_spread_db: Largest less smallest.
@@ -153,7 +150,6 @@ class FitBench:
 
     def _settings(self, settings: FitSettings, optimizer: Optimizer, share: float) -> FitSettings:
         """The profile's training by another optimiser and of another length."""
-        share = share * STEP_SHARES.get(optimizer, 1.0)
         rate = ADAMW_RATE if optimizer == "adamw" else settings.learning_rate
         return replace(
             settings,

@@ -18,12 +18,10 @@ from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
-from quinr_lidar.training.lbfgs import Lbfgs
-from quinr_lidar.training.levenberg_marquardt import LevenbergMarquardt
 from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
 
 StopReason = Literal["steps", "plateau"]
-Optimizer = Literal["adamw", "gn-adam", "lm", "lbfgs"]
+Optimizer = Literal["adamw", "gn-adam"]
 
 SECOND_ORDER_LIMIT = 2500
 """Parameters of a frame up to which second-order steps were found to gain more than they cost."""
@@ -40,14 +38,11 @@ class FitSettings:
     """How long and how fast to train.
 
     Attributes:
-        optimizer: "adamw"; "gn-adam", Adam along the eigenvectors of the Gauss-Newton matrix; or
-            "lm", Levenberg-Marquardt; or "lbfgs". "gn-adam" and "lm" give way to AdamW above
-            :data:`SECOND_ORDER_LIMIT` parameters.
+        optimizer: "adamw", or "gn-adam": Adam along the eigenvectors of the Gauss-Newton matrix,
+            which gives way to AdamW above :data:`SECOND_ORDER_LIMIT` parameters.
         steps: Optimiser steps at most.
-        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`; "lm" and
-            "lbfgs" choose their own.
-        learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows; "lm"
-            and "lbfgs" have none.
+        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`.
+        learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows.
         warmup: Share of the steps spent warming up.
         weight_decay: AdamW's.
         patience: Steps without progress after which training cools down and stops.
@@ -163,7 +158,7 @@ def fit(
 
 def choose_optimizer(field: Field, wanted: Optimizer) -> Optimizer:
     """The optimiser for a field: the one that is wanted, unless the field is too large for it."""
-    if wanted in ("gn-adam", "lm") and parameter_count(field) > SECOND_ORDER_LIMIT:
+    if wanted == "gn-adam" and parameter_count(field) > SECOND_ORDER_LIMIT:
         return "adamw"
     return wanted
 
@@ -176,10 +171,6 @@ def _make_loop(
     targets: Tensor,
     settings: FitSettings,
 ) -> Loop:
-    if optimizer == "lm":
-        return LevenbergMarquardt(field, start, coordinates, targets, seed=settings.seed)
-    if optimizer == "lbfgs":
-        return Lbfgs(field, start, coordinates, targets, seed=settings.seed)
     rotated = optimizer == "gn-adam"
     # Rotated axes have lengths of their own.
     factors = torch.ones(parameter_count(field)) if rotated else rate_factors(field)

@@ -141,7 +141,7 @@ def test_divergence_is_an_error():
 
 def test_a_field_too_large_for_second_order_steps_trains_with_adamw():
     large = QuinrField(qubits=6, features=48, blocks=62, frequencies=(3.0, 2.0))
-    for wanted in ("adamw", "gn-adam", "lm"):
+    for wanted in ("adamw", "gn-adam"):
         assert choose_optimizer(FIELD, wanted) == wanted
         assert choose_optimizer(large, wanted) == "adamw"
     result = fit(large, COORDINATES, smooth_targets(), FitSettings(steps=2, batch_size=8))

@@ -135,14 +135,13 @@ def test_shapes_and_derivatives(field):
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=repr)
-@pytest.mark.parametrize("optimizer", ["adamw", "gn-adam", "lm", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["adamw", "gn-adam"])
 def test_training_lowers_the_error(field, optimizer):
     coordinates = pixel_coordinates(12, 24)
     wave = 0.5 + 0.4 * torch.sin(2 * coordinates.sum(1))
     targets = wave[None, :, None].expand(1, -1, field.outputs)
-    steps = {"lm": 10, "lbfgs": 3}.get(optimizer, 100)
     result = fit(
-        field, coordinates, targets, FitSettings(optimizer, steps, 128, 1e-2, patience=10**6)
+        field, coordinates, targets, FitSettings(optimizer, 100, 128, 1e-2, patience=10**6)
     )
     before = field.initial_parameters(1, torch.Generator().manual_seed(0))
 
