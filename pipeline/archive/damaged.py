@@ -132,7 +132,9 @@ class Damaged:
             if number not in known:
                 name = f"unnamed-{number:06d}"
                 time_ns = placed.message.log_time
-                known[number] = FrameRow(name, number, time_ns, time_assumed=False, status="ok")
+                known[number] = FrameRow(
+                    name, "ok", number=number, time_ns=time_ns, time_assumed=False
+                )
                 self.damage.append(f"{self._data.name}: the id of message {number} is lost: {name}")
         rows = [known[number] for number in sorted(known)]
         seen: set[str] = set()

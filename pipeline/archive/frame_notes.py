@@ -14,28 +14,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.archive.layout import check_frame_id
-from pipeline.archive.manifest import FIGURES, FrameRow
+from pipeline.archive.manifest import FIGURES, ROW_FACTS, FrameRow
 from quinr_lidar.errors import ArchiveError
 
-_FACTS = ("frame_id", "status", "error", "time_assumed", "source_sha256", "profile", "software")
-_FIGURES = (
-    "psnr_db",
-    "chamfer_m",
-    "largest_error_m",
-    "max_error_m",
-    "mask_exact",
-    "points",
-    "pixels_valid",
-    "kept_fraction",
-    "raw_bytes",
-)
+_FACTS = tuple(name for name, fact in ROW_FACTS.items() if fact.in_notes)
+_FIGURES = tuple(name for name, fact in FIGURES.items() if fact.in_notes)
 _TIME = "time_ns"
-"""Of failed frames: of others the message has it."""
-
-_TYPES: dict[str, tuple[type, ...]] = dict.fromkeys(_FACTS, (str,)) | {
-    "time_assumed": (bool,),
-    _TIME: (int,),
-}
+"""Kept for failed frames only: the others have it in their message."""
 
 MAX_ROWS = 1 << 16
 """Of one note."""
@@ -90,11 +75,16 @@ def _column(key: str, text: str, count: int) -> list[Any]:
     if len(values) != count:
         raise ValueError(f"{key}: expected {count} values, got {len(values)}")
     for value in values:
-        if value is not None and not isinstance(value, _TYPES.get(key, (int, float))):
+        if value is not None and not isinstance(value, _wanted(key)):
             raise ValueError(f"{key}: got {value!r}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{key}: got {value!r}")
     return values
+
+
+def _wanted(key: str) -> tuple[type, ...]:
+    """What JSON may hold for a fact; a figure's exact type is checked with its row."""
+    return (int, float) if key in FIGURES else (ROW_FACTS[key].type,)
 
 
 def _row(values: dict[str, Any], number: int, name: str) -> FrameRow:
@@ -111,10 +101,9 @@ def _row(values: dict[str, Any], number: int, name: str) -> FrameRow:
 
 def _typed(key: str, value: Any) -> float | int | bool:
     """As the manifest's column wants it."""
-    kind = str(FIGURES.get(key, "double"))
-    wanted = {"int64": int, "bool": bool}.get(kind, float)
-    if wanted is not float and not isinstance(value, wanted):
+    kind = FIGURES[key].type
+    if kind is not float and not isinstance(value, kind):
         raise ValueError(f"{key}: got {value!r}")
-    if wanted is int and not -(1 << 63) <= value < 1 << 63:
+    if kind is int and not -(1 << 63) <= value < 1 << 63:
         raise ValueError(f"{key}: got {value!r}")
-    return wanted(value)
+    return kind(value)

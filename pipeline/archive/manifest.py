@@ -6,14 +6,16 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.archive.layout import FORMAT, check_format, check_frame_id
+from pipeline.facts import Fact, facts_of
 from pipeline.fidelity import FrameFidelity
+from pipeline.sequence.records import FrameFacts
 from quinr_lidar.errors import ArchiveError
 
 MAX_ROWS = 1 << 24
@@ -24,85 +26,38 @@ KEY = b"quinr"
 
 _KEYS = {"sequence": str, "mcap_bytes": int, "mcap_sha256": str, "digest": str}
 
-_ARROW = {"int": pa.int64(), "bool": pa.bool_()}
-
-FIGURES: dict[str, pa.DataType] = {
-    item.name: _ARROW.get(str(item.type), pa.float64())
-    for item in fields(FrameFidelity)
-    if item.name != "encoded_bytes"  # the column "bytes"
-}
-"""Columns of what was measured when the frame was archived: every figure of a record."""
-
-_FACTS: dict[str, pa.DataType] = {
-    "frame_id": pa.string(),
-    "number": pa.int64(),
-    "time_ns": pa.int64(),
-    "time_assumed": pa.bool_(),
-    "status": pa.string(),
-    "error": pa.string(),
-    "bytes": pa.int64(),
-    "file_sha256": pa.string(),
-    "source": pa.string(),
-    "source_sha256": pa.string(),
-    "profile": pa.string(),
-    "software": pa.string(),
-    "start": pa.string(),
-    "kept": pa.string(),
-    "steps": pa.int64(),
-    "stop_reason": pa.string(),
-    "encode_seconds": pa.float64(),
-    "chunk_offset": pa.int64(),
-    "message_offset": pa.int64(),
-}
-
-SCHEMA = pa.schema(list((_FACTS | FIGURES).items()))
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
 @dataclass(frozen=True)
-class FrameRow:
-    """A frame's row.
+class FrameRow(FrameFacts):
+    """A frame's row: the facts of its record, where it is in the MCAP, and its figures.
 
     Attributes:
-        frame_id: Of the data set.
-        number: The row's, from 0, and the message's sequence number.
+        number: The row's number, from 0, and the message's sequence number.
         time_ns: Nanoseconds of the sensor's clock; the message's log time.
         time_assumed: Whether the data set had no time, so that it is 0.1 s times the number.
-        status: "ok", or "failed": then there is no message.
-        error: Why it failed.
-        bytes: Of the compressed file, as the next.
-        file_sha256: 64 hexadecimal digits.
-        source: The scan's path when it was archived.
-        source_sha256: Of the scan.
-        profile: Digest of the settings.
-        software: Version that encoded it.
-        start: How its training started, see :class:`~pipeline.sequence.records.FrameRecord`; so
-            the next 4.
-        kept: Whose parameters it holds.
-        steps: Of training.
-        stop_reason: Why the training ended.
-        encode_seconds: Encoding time.
+        bytes: Size of the compressed file.
         chunk_offset: Where its chunk is in the MCAP.
         message_offset: Where its message is among the chunk's uncompressed records.
-        figures: Columns of :data:`FIGURES`; missing ones are unknown.
+        figures: What was measured when the frame was archived, by the names of :data:`FIGURES`;
+            missing ones are unknown.
     """
 
-    frame_id: str
+    _: KW_ONLY
     number: int
-    time_ns: int
-    time_assumed: bool
-    status: str
-    error: str | None = None
-    bytes: int | None = None
-    file_sha256: str | None = None
-    source: str | None = None
-    source_sha256: str | None = None
-    profile: str | None = None
-    software: str | None = None
-    start: str | None = None
-    kept: str | None = None
-    steps: int | None = None
-    stop_reason: str | None = None
-    encode_seconds: float | None = None
+    time_ns: Annotated[int, Fact("time", tables=("archive",), scale=1e-9)]
+    time_assumed: Annotated[bool, Fact(in_notes=True)]
+    bytes: Annotated[
+        int | None,
+        Fact(
+            "size",
+            "bytes",
+            tables=("archive", "report"),
+            meaning="Bytes of the frame's .quinr file.",
+            better="lower",
+        ),
+    ] = None
     chunk_offset: int | None = None
     message_offset: int | None = None
     figures: Mapping[str, float | int | bool | None] = field(default_factory=dict)
@@ -114,8 +69,23 @@ class FrameRow:
 
     def as_dict(self) -> dict[str, Any]:
         """Column by column."""
-        facts = {name: getattr(self, name) for name in _FACTS}
+        facts = {name: getattr(self, name) for name in ROW_FACTS}
         return facts | {name: self.figures.get(name) for name in FIGURES}
+
+
+ROW_FACTS: dict[str, Fact] = {fact.name: fact for fact in facts_of(FrameRow)}
+"""Columns that every manifest has."""
+
+FIGURES: dict[str, Fact] = {
+    fact.name: fact
+    for fact in facts_of(FrameFidelity)
+    if fact.name != "encoded_bytes"  # the column "bytes"
+}
+"""Columns of what was measured when the frame was archived: every figure of a record."""
+
+COLUMNS: dict[str, Fact] = ROW_FACTS | FIGURES
+
+SCHEMA = pa.schema([(fact.name, _ARROW[fact.type]) for fact in COLUMNS.values()])
 
 
 @dataclass(frozen=True)
@@ -197,21 +167,19 @@ def _read_facts(file: pq.ParquetFile, name: str) -> dict[str, Any]:
     for key, kind in _KEYS.items():
         if not isinstance(facts.get(key), kind):
             raise ArchiveError(f"{name}: {key}: expected {kind.__name__}, got {facts.get(key)!r}")
-    for column, kind in _FACTS.items():
+    for column in COLUMNS:
+        kind = SCHEMA.field(column).type
         position = file.schema_arrow.get_field_index(column)
-        if position < 0 or file.schema_arrow.field(position).type != kind:
-            raise ArchiveError(f"{name}: column {column}: expected {kind}")
-    for column, kind in FIGURES.items():
-        # Figures come and go with versions.
-        position = file.schema_arrow.get_field_index(column)
-        if position >= 0 and file.schema_arrow.field(position).type != kind:
+        # Figures come and go with versions, the other columns do not.
+        missing = position < 0 and column in ROW_FACTS
+        if missing or (position >= 0 and file.schema_arrow.field(position).type != kind):
             raise ArchiveError(f"{name}: column {column}: expected {kind}")
     return facts
 
 
 def _row(values: dict[str, Any]) -> FrameRow:
     figures = {name: values[name] for name in FIGURES if values.get(name) is not None}
-    return FrameRow(**{name: values[name] for name in _FACTS}, figures=figures)
+    return FrameRow(**{name: values[name] for name in ROW_FACTS}, figures=figures)
 
 
 def check_rows(rows: Sequence[FrameRow], name: str) -> None:

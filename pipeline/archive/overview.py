@@ -7,8 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 from pipeline.archive.layout import MANIFEST, MCAP
-from pipeline.archive.manifest import FrameRow
+from pipeline.archive.manifest import COLUMNS, FrameRow
 from pipeline.archive.reader import PackedSequence
+from pipeline.facts import columns_of
 from pipeline.storage.locations import Location, locate
 from quinr_lidar.errors import ArchiveError
 
@@ -80,22 +81,10 @@ def details_of(archive: PackedSequence) -> dict[str, Any]:
 
 
 def frame_rows(archive: PackedSequence) -> list[dict[str, Any]]:
-    """A row for every frame, for tables."""
-    return [
-        {
-            "frame": row.frame_id,
-            "status": row.status,
-            "time [s]": row.time_ns / 1e9,
-            "bytes": row.bytes,
-            "bpp": row.figures.get("bpp"),
-            "PSNR [dB]": row.figures.get("psnr_db"),
-            "Chamfer [m]": row.figures.get("chamfer_m"),
-            "largest error [m]": row.figures.get("largest_error_m"),
-            "max error [m]": row.figures.get("max_error_m"),
-            "error": row.error,
-        }
-        for row in archive.rows
-    ]
+    """A row for every frame: the facts and figures of the table "archive"."""
+    columns = columns_of("archive", COLUMNS.values())
+    values = (row.as_dict() for row in archive.rows)
+    return [{fact.heading: fact.shown(row[fact.name]) for fact in columns} for row in values]
 
 
 def _figures(rows: Sequence[FrameRow], name: str) -> list[float]:

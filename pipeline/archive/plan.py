@@ -12,8 +12,16 @@ from typing import Any
 import quinr_lidar
 from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
 from pipeline.archive.manifest import FIGURES, FrameRow
+from pipeline.facts import facts_of
 from pipeline.models.files import models_in
-from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from pipeline.sequence.records import (
+    FRAMES,
+    SUFFIX,
+    FrameFacts,
+    FrameRecord,
+    frame_path,
+    read_record,
+)
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import Profile
 from quinr_lidar.codec.encoding import FileInfo, inspect
@@ -144,22 +152,10 @@ def row_of(record: FrameRecord, number: int) -> FrameRow:
     time_ns = _nanoseconds(record.timestamp)
     figures = record.fidelity or {}
     return FrameRow(
-        frame_id=record.frame_id,
+        **{fact.name: getattr(record, fact.name) for fact in facts_of(FrameFacts)},
         number=number,
         time_ns=number * ASSUMED_STEP_NS if time_ns is None else time_ns,
         time_assumed=time_ns is None,
-        status=record.status,
-        error=record.error,
-        file_sha256=record.file_sha256,
-        source=record.source,
-        source_sha256=record.source_sha256,
-        profile=record.profile,
-        software=record.software,
-        start=record.start,
-        kept=record.kept,
-        steps=record.steps,
-        stop_reason=record.stop_reason,
-        encode_seconds=record.seconds,
         figures={name: figures[name] for name in FIGURES if figures.get(name) is not None},
     )
 

@@ -12,22 +12,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline.archive.manifest import SCHEMA, Manifest, table_of
+from pipeline.archive.manifest import COLUMNS as FACTS
+from pipeline.archive.manifest import Manifest, table_of
+from pipeline.facts import columns_of
 from quinr_lidar.errors import ArchiveError
 
-SHOWN = (
-    "archive",
-    "frame_id",
-    "status",
-    "time_ns",
-    "bytes",
-    "bpp",
-    "psnr_db",
-    "chamfer_m",
-    "largest_error_m",
-    "max_error_m",
-    "error",
-)
+SHOWN = ("archive", *(fact.name for fact in columns_of("archive", FACTS.values())))
 """Columns of an answer, unless others are asked for."""
 
 ALIASES = {
@@ -39,7 +29,7 @@ ALIASES = {
 }
 """Short names for conditions; ``time`` is in seconds."""
 
-COLUMNS = ("archive", "sequence", *SCHEMA.names)
+COLUMNS = ("archive", "sequence", *FACTS)
 
 _LOCKS = (
     "SET temp_directory = ''",

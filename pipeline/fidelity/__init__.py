@@ -3,7 +3,8 @@
 No files and no archives here, so that every room which measures something can import it.
 """
 
-from pipeline.fidelity.frame import FrameFidelity, image_figures, measure_frame, summarise
+from pipeline.fidelity.figures import FrameFidelity
+from pipeline.fidelity.frame import image_figures, measure_frame
 from pipeline.fidelity.promises import (
     Promise,
     check_promise,
@@ -11,6 +12,7 @@ from pipeline.fidelity.promises import (
     promise_of_file,
     promise_of_profile,
 )
+from pipeline.fidelity.statistics import summarise
 
 __all__ = [
     "FrameFidelity",

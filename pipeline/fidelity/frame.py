@@ -8,108 +8,17 @@ decoded one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.fidelity.figures import FrameFidelity
 from pipeline.fidelity.promises import largest_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage
 from quinr_lidar.geometry.projection import point_ranges
-
-
-@dataclass(frozen=True)
-class FrameFidelity:
-    """All figures of one frame; lengths in metres, PSNR in dB, sizes in bytes.
-
-    Chamfer distances are means of unsquared nearest-neighbour distances. Range errors are
-    ``|decoded - original|`` over pixels measured in both images. Where nothing was decoded as
-    measured, codec distances are NaN and mask scores 0; range errors are NaN where no pixel is
-    measured in both. What the file says of pixels measured in the original alone is in
-    ``largest_error_m``.
-
-    Attributes:
-        points: Points in the scan.
-        points_outside_fov: Of these, clamped to the first or last row.
-        points_dropped: Of these, without a usable range (not finite, or zero).
-        points_hidden: Of these, behind a nearer point of the same pixel (collisions).
-        pixels_valid: Pixels that hold a point: what is left of the scan.
-        kept_fraction: ``pixels_valid / points``, in [0, 1].
-        projection_chamfer_m: Projection loss, the mean of the next two.
-        projection_scan_to_image_m: From the scan to its back-projected range image.
-        projection_image_to_scan_m: And back.
-        raw_bytes: Size of the original file.
-        encoded_bytes: Size of the compressed file.
-        bpp: ``8 encoded_bytes / (H W)``.
-        ratio_raw: ``raw_bytes / encoded_bytes``.
-        ratio_points: 12 bytes for each of ``pixels_valid`` over ``encoded_bytes``: points
-            that the projection hid or dropped do not count in the codec's favour.
-        psnr_db: The paper's: whole image, peak = maximum of the original image; infinite for
-            identical images.
-        preview_psnr_db: Likewise of the preview, invalid pixels taken from the mask where the
-            file has one; what later layers add does not count.
-        chamfer_m: Codec loss, the mean of the next two.
-        chamfer_original_to_decoded_m: From the back-projected original to the decoded cloud.
-        chamfer_decoded_to_original_m: And back.
-        mask_precision: Share of the pixels decoded as measured that were measured.
-        mask_recall: Share of the valid pixels that were decoded as measured.
-        mask_f1: Harmonic mean of both.
-        mask_iou: Pixels measured in both over pixels measured in either.
-        range_error_mean_m: Mean.
-        range_error_median_m: Median.
-        range_error_p95_m: 95th percentile.
-        range_error_max_m: Maximum.
-        range_error_rmse_m: Root mean square.
-        largest_error_m: Maximum over all pixels measured in the original, whatever the decoded
-            mask.
-        max_error_m: What the file promises ``largest_error_m`` not to exceed (at near ranges,
-            where the bound grows with the range); NaN without a promise.
-        mask_exact: Whether exactly the valid pixels were decoded as measured.
-    """
-
-    points: int
-    points_outside_fov: int
-    points_dropped: int
-    points_hidden: int
-    pixels_valid: int
-    kept_fraction: float
-    projection_chamfer_m: float
-    projection_scan_to_image_m: float
-    projection_image_to_scan_m: float
-
-    raw_bytes: int
-    encoded_bytes: int
-    bpp: float
-    ratio_raw: float
-    ratio_points: float
-
-    psnr_db: float
-    preview_psnr_db: float
-    chamfer_m: float
-    chamfer_original_to_decoded_m: float
-    chamfer_decoded_to_original_m: float
-    mask_precision: float
-    mask_recall: float
-    mask_f1: float
-    mask_iou: float
-    range_error_mean_m: float
-    range_error_median_m: float
-    range_error_p95_m: float
-    range_error_max_m: float
-    range_error_rmse_m: float
-    largest_error_m: float
-    max_error_m: float
-    mask_exact: bool
-
-    def as_dict(self) -> dict[str, float | int | None]:
-        """Field by field, ready for JSON: ``None`` where a figure is not finite."""
-        return {
-            name: value if math.isfinite(value) else None for name, value in asdict(self).items()
-        }
 
 
 def measure_frame(
@@ -224,47 +133,6 @@ def _stats_of(image: RangeImage, decoded: RangeImage) -> ProjectionStats:
     if decoded.projection != image.projection:
         raise GeometryError(f"decoded: expected {image.projection}, got {decoded.projection}")
     return image.stats
-
-
-def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | None]]:
-    """Mean, minimum, median, maximum and standard deviation of every figure over frames.
-
-    Counts and sizes (points, pixels, bytes) have a ``total`` as well. Figures that are not
-    finite are left out; ``None`` stands where none is left.
-    """
-    rows = [asdict(frame) for frame in frames]
-    summary: dict[str, dict[str, float | None]] = {}
-    for name in FrameFidelity.__dataclass_fields__:
-        values = np.array([float(row[name]) for row in rows if math.isfinite(row[name])])
-        summary[name] = {
-            label: float(function(values)) if len(values) else None
-            for label, function in _STATISTICS.items()
-        }
-        if name in _COUNTS:
-            summary[name]["total"] = float(np.sum(values))
-    return summary
-
-
-_STATISTICS = {
-    "mean": np.mean,
-    "min": np.min,
-    "median": np.median,
-    "max": np.max,
-    "std": np.std,
-}
-
-
-_COUNTS = frozenset(
-    {
-        "points",
-        "points_outside_fov",
-        "points_dropped",
-        "points_hidden",
-        "pixels_valid",
-        "raw_bytes",
-        "encoded_bytes",
-    }
-)
 
 
 def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> NDArray[np.float64]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from pipeline.archive.manifest import COLUMNS
 from pipeline.evaluation.cloud_fidelity import DEFAULT_PEAK
 from pipeline.evaluation.tasks.occupancy import CELL, REACH
 from pipeline.evaluation.tasks.pair import ABOVE_GROUND
-from pipeline.report.units import Kind
+from pipeline.facts import Better, Kind
 from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
-
-Better = Literal["lower", "higher"]
 
 
 @dataclass(frozen=True)
@@ -34,90 +32,10 @@ class Figure:
     better: Better | None = None
 
 
-ARCHIVED = (
-    Figure("bytes", "Size", "bytes", "Bytes of the frame's .quinr file.", "lower"),
-    Figure(
-        "bpp",
-        "Bits a pixel",
-        "bpp",
-        "8 * bytes / (H * W) of the range image, invalid pixels included.",
-        "lower",
-    ),
-    Figure("ratio_raw", "Ratio", "ratio", "Bytes of the scan over bytes of the file.", "higher"),
-    Figure(
-        "ratio_points",
-        "Ratio, points kept",
-        "ratio",
-        "12 bytes for each valid pixel over bytes of the file: points that the projection hid "
-        "do not count in the codec's favour.",
-        "higher",
-    ),
-    Figure(
-        "psnr_db",
-        "PSNR",
-        "psnr",
-        "Of the whole range image, invalid pixels included: 20 log10(peak / RMSE), peak = the "
-        "largest range of the original image.",
-        "higher",
-    ),
-    Figure(
-        "chamfer_m",
-        "Chamfer distance",
-        "length",
-        "Between the original range image's points and the decoded ones: mean of the two directed "
-        "mean nearest-neighbour distances, not squared.",
-        "lower",
-    ),
-    Figure(
-        "projection_chamfer_m",
-        "Projection's Chamfer distance",
-        "length",
-        "Between the scan and its range image's points: the price of the grid, whatever the codec.",
-        "lower",
-    ),
-    Figure(
-        "largest_error_m",
-        "Largest range error",
-        "length",
-        "Maximum of |decoded - original| over all pixels measured in the original.",
-        "lower",
-    ),
-    Figure(
-        "max_error_m",
-        "MaxError",
-        "length",
-        "What the file promises the largest range error not to exceed; none for previews.",
-    ),
-    Figure(
-        "range_error_mean_m",
-        "Mean range error",
-        "length",
-        "Mean of |decoded - original| over pixels measured in both images.",
-        "lower",
-    ),
-    Figure(
-        "range_error_p95_m",
-        "95th percentile of range errors",
-        "length",
-        "95 % of those pixels err by no more.",
-        "lower",
-    ),
-    Figure(
-        "mask_f1",
-        "Mask F1",
-        "share",
-        "Harmonic mean of precision and recall of “this pixel was measured”; 1 where the mask is "
-        "exact.",
-        "higher",
-    ),
-    Figure(
-        "kept_fraction",
-        "Points kept",
-        "share",
-        "Measured pixels over points of the scan: of the points in a pixel the nearest is kept.",
-        "higher",
-    ),
-    Figure("encode_seconds", "Encoding time", "seconds", "Of one frame, on the machine then used."),
+ARCHIVED = tuple(
+    Figure(fact.name, fact.label, fact.kind, fact.meaning, fact.better)
+    for fact in COLUMNS.values()
+    if fact.kind
 )
 """Measured when a frame was archived; columns of the manifest."""
 

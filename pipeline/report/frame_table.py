@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.archive.manifest import FrameRow
+from pipeline.archive.manifest import COLUMNS, FrameRow
 from pipeline.evaluation.tasks import EvaluationRecord
+from pipeline.facts import Kind, columns_of
 from pipeline.report.charts import sample
 from pipeline.report.document import Failure
-from pipeline.report.figures import BY_NAME, pair_figure
+from pipeline.report.figures import pair_figure
 from pipeline.report.summary import value_of
-from pipeline.report.units import Kind, unit_for
+from pipeline.report.units import unit_for
 
 MAX_ROWS = 500
 """On the page; the CSV has all."""
@@ -97,17 +98,10 @@ Reader = Callable[[FrameRow], float | None]
 
 
 def _figures(records: Records) -> list[tuple[str, Kind, Reader]]:
-    names = (
-        "bytes",
-        "bpp",
-        "psnr_db",
-        "chamfer_m",
-        "largest_error_m",
-        "max_error_m",
-        "encode_seconds",
-    )
     found: list[tuple[str, Kind, Reader]] = [
-        (BY_NAME[name].label, BY_NAME[name].kind, _archived(name)) for name in names
+        (fact.label, fact.kind, _archived(fact.name))
+        for fact in columns_of("report", COLUMNS.values())
+        if fact.kind
     ]
     for name in ("d1_psnr_db", "d2_psnr_db", "ground_iou", "occupancy_iou"):
         figure = pair_figure(name)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.archive.manifest import COLUMNS
 from pipeline.cli.console import format_value
+from pipeline.facts import columns_of
 from pipeline.report.cards import Card
 from pipeline.report.charts import Charts
 from pipeline.report.chosen_frames import NO_ORIGINALS, ShownFrame
@@ -26,8 +28,6 @@ SCRIPTS = ("tables.js", "plots.js", "charts.js", "cloud.js", "start.js")
 MAX_FAILURES = 2_000
 MAX_REASON = 300
 """Characters of a reason; report.json and frames.csv have all of it."""
-
-_SHOWN_FIGURES = ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ def _shown_title(frames: Sequence[ShownFrame]) -> str:
 
 
 def _facts(frame: ShownFrame) -> list[tuple[str, str]]:
-    found = [(BY_NAME[name], value_of(frame.row, name)) for name in _SHOWN_FIGURES]
+    shown = columns_of("report", COLUMNS.values())
+    found = [(BY_NAME[fact.name], value_of(frame.row, fact.name)) for fact in shown]
     return [
         (figure.label, text_of(figure.kind, value)) for figure, value in found if value is not None
     ]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.manifest import FIGURES, FrameRow
+from pipeline.archive.manifest import FIGURES, ROW_FACTS, FrameRow
 from pipeline.report.document import ArchivePart, EvaluationPart, Statistics, Summary
 from pipeline.report.max_errors import Bounds
 
-_FACTS = ("bytes", "encode_seconds")
-"""Columns of the manifest that are figures as well."""
+_FACTS = tuple(name for name, fact in ROW_FACTS.items() if fact.kind)
+"""Columns of the manifest that are figures as well: size and encoding time."""
 
 REFERENCES = {"truth": "ground truth", "scan": "odometry on the scans"}
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal[
-    "length", "bytes", "psnr", "share", "bpp", "seconds", "angle", "rate", "turn", "count", "ratio"
-]
-"""What a figure is. ``share`` is in [0, 1]; ``rate`` is metres a metre, shown in percent; ``turn``
-is degrees a metre."""
-
+from pipeline.facts import Kind
 
 NONE = "\u2013"
 """Stands where there is no figure."""

@@ -189,7 +189,7 @@ def _archive(
         start=encoding.start,
         kept=encoding.kept,
         start_sha256=start.sha256 if start else None,
-        seconds=round(encoding.seconds, 3),
+        encode_seconds=round(encoding.seconds, 3),
         steps=encoding.steps,
         stop_reason=encoding.frame.fit.stop_reason,
         timestamp=job.timestamp,

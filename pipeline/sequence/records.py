@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pipeline.facts import Fact
 from pipeline.jobs.job import read_dataclass, read_finished
 from pipeline.storage.files import write_json_atomically
 from quinr_lidar import Profile
@@ -27,44 +28,61 @@ StartKind = Literal["cold", "warm", "restart"]
 
 
 @dataclass(frozen=True)
-class FrameRecord:
-    """What became of a frame.
+class FrameFacts:
+    """What a frame's record and its row in a manifest both say: see :mod:`pipeline.facts`.
 
     Attributes:
         frame_id: Stem of the scan's file name.
         status: "ok", or "failed" (then ``error`` says why).
         error: One line that names the file and the reason.
-        source: The scan's path.
-        source_sha256: Of the scan's bytes.
-        file_sha256: Of the compressed file.
+        source: The scan's path when it was archived.
+        source_sha256: SHA-256 of the scan's bytes, 64 hexadecimal digits.
+        file_sha256: SHA-256 of the compressed file.
         profile: Digest of all settings.
-        software: quinr-lidar's version.
+        software: Version of quinr-lidar that encoded the frame.
         start: "cold" from random parameters; "warm" from the predecessor's; "restart" when a warm
             start came out too badly and a cold one was tried as well.
         kept: Whose parameters the file holds; after a restart the better of both, "cold" or
             "warm".
-        start_sha256: Of the predecessor's file, ``None`` where no warm start was tried.
-        seconds: Encoding time, of both starts after a restart.
-        steps: Training steps, likewise.
+        encode_seconds: Encoding time, of both starts after a restart.
+        steps: Training steps, of both starts after a restart.
         stop_reason: Why the kept training ended.
+    """
+
+    frame_id: Annotated[str, Fact("frame", tables=("sequence", "archive"), in_notes=True)]
+    status: Annotated[Literal["ok", "failed"], Fact(tables=("sequence", "archive"), in_notes=True)]
+    error: Annotated[str | None, Fact(tables=("sequence", "archive"), in_notes=True)] = None
+    source: str | None = None
+    source_sha256: Annotated[str | None, Fact(in_notes=True)] = None
+    file_sha256: str | None = None
+    profile: Annotated[str | None, Fact(in_notes=True)] = None
+    software: Annotated[str | None, Fact(in_notes=True)] = None
+    start: Annotated[StartKind | None, Fact(tables=("sequence",))] = None
+    kept: Literal["cold", "warm"] | None = None
+    encode_seconds: Annotated[
+        float | None,
+        Fact(
+            "encoding time",
+            "seconds",
+            tables=("sequence", "report"),
+            meaning="Of one frame, on the machine then used.",
+        ),
+    ] = None
+    steps: int | None = None
+    stop_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FrameRecord(FrameFacts):
+    """What became of a frame.
+
+    Attributes:
+        start_sha256: SHA-256 of the predecessor's file, ``None`` where no warm start was tried.
         timestamp: Seconds, if the data set has times.
         fidelity: :class:`~pipeline.fidelity.FrameFidelity` as a dictionary.
     """
 
-    frame_id: str
-    status: Literal["ok", "failed"]
-    error: str | None = None
-    source: str | None = None
-    source_sha256: str | None = None
-    file_sha256: str | None = None
-    profile: str | None = None
-    software: str | None = None
-    start: StartKind | None = None
-    kept: Literal["cold", "warm"] | None = None
     start_sha256: str | None = None
-    seconds: float | None = None
-    steps: int | None = None
-    stop_reason: str | None = None
     timestamp: float | None = None
     fidelity: dict[str, Any] | None = None
 

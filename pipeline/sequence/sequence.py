@@ -12,7 +12,8 @@ from typing import Any
 import quinr_lidar
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset
-from pipeline.fidelity.frame import FrameFidelity, summarise
+from pipeline.facts import columns_of, facts_of
+from pipeline.fidelity import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
 from pipeline.models.files import built_in_name, models_in, read_model
 from pipeline.models.resolved import AUTO, resolved_model
@@ -26,22 +27,7 @@ from quinr_lidar.errors import DatasetError, ProfileError
 
 ARCHIVE_PROFILE = "bounded"
 
-FIGURES = tuple(FrameFidelity.__dataclass_fields__)
-
-COLUMNS = {
-    "encoded_bytes": "bytes",
-    "bpp": "bpp",
-    "ratio_raw": "ratio to .bin",
-    "psnr_db": "PSNR [dB]",
-    "chamfer_m": "Chamfer [m]",
-    "projection_chamfer_m": "projection Chamfer [m]",
-    "range_error_median_m": "median error [m]",
-    "largest_error_m": "largest error [m]",
-    "max_error_m": "max error [m]",
-    "mask_precision": "mask precision",
-    "mask_recall": "mask recall",
-}
-"""The figures shown in tables, by field of FrameFidelity."""
+FIGURES = tuple(fact.name for fact in facts_of(FrameFidelity))
 
 _DIGITS = 4
 
@@ -219,28 +205,23 @@ def fidelity_of(record: FrameRecord) -> FrameFidelity:
 
 
 def table_rows(records: Sequence[FrameRecord]) -> list[dict[str, Any]]:
-    """Rows for people: frame, status and the figures of :data:`COLUMNS`."""
-    rows = []
-    for record in records:
-        values = record.fidelity or {}
-        row: dict[str, Any] = {"frame": record.frame_id, "status": record.status}
-        row["start"] = record.start
-        row |= {title: rounded(values.get(name), _DIGITS) for name, title in COLUMNS.items()}
-        row["seconds"] = record.seconds
-        row["error"] = record.error
-        rows.append(row)
-    return rows
+    """Rows for people: the facts and figures of the table "sequence"."""
+    columns = columns_of("sequence", (*facts_of(FrameRecord), *facts_of(FrameFidelity)))
+    return [
+        {fact.heading: rounded(_value(record, fact.name), _DIGITS) for fact in columns}
+        for record in records
+    ]
 
 
 def _csv(records: Sequence[FrameRecord]) -> str:
+    """Every fact and figure of every frame, with a line of column names."""
+    names = [fact.name for fact in facts_of(FrameRecord)]
     buffer = io.StringIO()
-    head = ["frame_id", "status", "error", "timestamp", "start", "kept"]
-    head += ["seconds", "steps", "stop_reason"]
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*head, *FIGURES])
-    for record in records:
-        values = record.fidelity or {}
-        writer.writerow(
-            [getattr(record, name) for name in head] + [values.get(name) for name in FIGURES]
-        )
+    writer.writerow([*names, *FIGURES])
+    writer.writerows([_value(record, name) for name in (*names, *FIGURES)] for record in records)
     return buffer.getvalue()
+
+
+def _value(record: FrameRecord, name: str) -> Any:
+    return (record.fidelity or {}).get(name) if name in FIGURES else getattr(record, name)

@@ -159,7 +159,13 @@ def view_frame(frames: Frames, row: FrameRow) -> ViewedFrame:
         raise DatasetError(f"{_name(frames, row)}: holds a picture; `quinr decode` writes it")
     if row.file_sha256 is not None and row.file_sha256 != sha256_of(data):
         # The record is of another file, of an earlier or a failed run.
-        row = FrameRow(row.frame_id, row.number, row.time_ns, row.time_assumed, "ok")
+        row = FrameRow(
+            row.frame_id,
+            "ok",
+            number=row.number,
+            time_ns=row.time_ns,
+            time_assumed=row.time_assumed,
+        )
     return ViewedFrame(
         source=frames.name,
         row=row,

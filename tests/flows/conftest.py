@@ -109,12 +109,12 @@ def contents(folder: Path) -> dict[str, Any]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder)
         if name.parts[0] == "records":
-            found[str(name)] = json.loads(path.read_text()) | {"seconds": None}
+            found[str(name)] = json.loads(path.read_text()) | {"encode_seconds": None}
         elif path.suffix == ".parquet":
             found[str(name)] = pq.read_table(path).drop_columns(["encode_seconds"]).to_pylist()
         elif path.name == "metrics.csv":
             lines = [line.split(",") for line in path.read_text().splitlines()]
-            place = lines[0].index("seconds")
+            place = lines[0].index("encode_seconds")
             found[str(name)] = [line[:place] + line[place + 1 :] for line in lines]
         elif name.parts[0] != "report":
             found[str(name)] = path.read_bytes()

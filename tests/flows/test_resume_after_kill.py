@@ -105,13 +105,13 @@ def contents(folder: Path) -> dict[str, Any]:
             continue
         if path.suffix == ".json" and path.parent.name == "records":
             record = json.loads(path.read_text())
-            del record["seconds"]
+            del record["encode_seconds"]
             found[name] = record
         elif path.suffix == ".parquet":
             found[name] = pq.read_table(path).drop_columns(["encode_seconds"]).to_pylist()
         elif path.name == "metrics.csv":
             lines = [line.split(",") for line in path.read_text().splitlines()]
-            place = lines[0].index("seconds")
+            place = lines[0].index("encode_seconds")
             found[name] = [line[:place] + line[place + 1 :] for line in lines]
         else:
             found[name] = path.read_bytes()

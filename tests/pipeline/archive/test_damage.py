@@ -129,7 +129,7 @@ def test_verify_finds_what_manifest_and_mcap_disagree_about(
 
 def row(name: str, number: int = 0, **changes) -> FrameRow:
     values = {"time_ns": 0, "time_assumed": True, "status": "failed"} | changes
-    return FrameRow(name, number, **values)
+    return FrameRow(frame_id=name, number=number, **values)
 
 
 @pytest.mark.parametrize(

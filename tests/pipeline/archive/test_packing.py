@@ -48,7 +48,7 @@ def test_the_manifest_holds_what_the_records_hold(folder, packed):
             key: value for key, value in values.items() if value is not None
         }
         assert (row.file_sha256, row.source_sha256) == (record.file_sha256, record.source_sha256)
-        assert (row.encode_seconds, row.profile) == (record.seconds, record.profile)
+        assert (row.encode_seconds, row.profile) == (record.encode_seconds, record.profile)
 
 
 def test_the_mcap_librarys_own_reader_finds_a_valid_indexed_file(folder, packed):
@@ -112,7 +112,7 @@ def test_the_mcap_knows_nothing_of_how_long_encoding_took(folder, tmp_path):
     pack_sequence(folder, tmp_path / "a")
     record = read_record(folder, "000003")
     assert record is not None
-    write_record(folder, replace(record, seconds=99.0, source="/elsewhere/000003.bin"))
+    write_record(folder, replace(record, encode_seconds=99.0, source="/elsewhere/000003.bin"))
     pack_sequence(folder, tmp_path / "b")
     a, b = digests(tmp_path / "a"), digests(tmp_path / "b")
     assert a[MCAP] == b[MCAP]

@@ -53,7 +53,7 @@ def shown(points: np.ndarray, error: float = 0.0, max_error: float | None = None
         image.no_return + error,
     )
     figures = {} if max_error is None else {"max_error_m": max_error}
-    row = FrameRow("000000", 0, 0, False, "ok", figures=figures)
+    row = FrameRow("000000", "ok", number=0, time_ns=0, time_assumed=False, figures=figures)
     chosen = Chosen(frame="000000", role="only", criterion="")
     return ShownFrame(chosen, row, decoded, image, points.astype(np.float32))
 
@@ -91,7 +91,7 @@ def test_errors_end_at_the_bound_where_there_is_one():
 def test_a_view_from_above_has_forward_up_and_left_left():
     points = np.array([[20.0, 5.0, -1.0], [-8.0, -3.0, -1.0], [70.0, 0.0, -1.0]])
     image = SphericalProjection(64, 4096).project(points)
-    row = FrameRow("a", 0, 0, False, "ok")
+    row = FrameRow("a", "ok", number=0, time_ns=0, time_assumed=False)
     frame = ShownFrame(Chosen(frame="a", role="only", criterion=""), row, image)
     (picture,) = map_pictures(frame, limits_of([frame]))
     found = np.argwhere(pixels(picture)[..., 3] > 0) + 0.5
@@ -130,7 +130,7 @@ def test_a_frame_without_any_point_is_still_shown():
 def test_huge_images_are_thinned_out():
     projection = SphericalProjection(300, 3000)
     image = projection.project(cloud(50_000))
-    row = FrameRow("a", 0, 0, False, "ok")
+    row = FrameRow("a", "ok", number=0, time_ns=0, time_assumed=False)
     frame = ShownFrame(Chosen(frame="a", role="only", criterion=""), row, image)
     (picture,) = range_pictures(frame, limits_of([frame]))
     assert picture.width <= 1024
@@ -173,7 +173,7 @@ def test_clouds_for_the_3d_view_are_the_frames_points():
 def test_many_points_are_thinned_out_and_counted():
     points = cloud(40_000)
     image = SphericalProjection(256, 2048).project(points)
-    row = FrameRow("a", 0, 0, False, "ok")
+    row = FrameRow("a", "ok", number=0, time_ns=0, time_assumed=False)
     chosen = Chosen(frame="a", role="only", criterion="")
     frame = ShownFrame(chosen, row, image, image, points.astype(np.float32))
     clouds = cloud_view([frame], limits_of([frame]))["frames"][0]["clouds"]
