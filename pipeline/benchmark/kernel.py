@@ -104,7 +104,6 @@ def bench_kernel(
             "features": spec.features,
             "blocks": spec.blocks,
             "entangling_layers": spec.entangling_layers,
-            "pairs": spec.pairs,
         },
         "pixels": pixels,
         "steps": [asdict(step) for step in steps],
@@ -196,7 +195,6 @@ def _training_step(spec: CircuitSpec, batch: int, *, repeats: int) -> float:
         spec.features,
         spec.blocks,
         spec.entangling_layers,
-        pairs=spec.pairs,
         outputs=spec.outputs,
     )
     coordinates = pixel_coordinates(64, max(1, batch // 64))

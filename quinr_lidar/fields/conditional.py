@@ -74,7 +74,6 @@ class ConditionalField:
             features=self.widths[-1],
             blocks=self.blocks,
             outputs=1 << self.qubits,
-            pairs="upper",
         )
 
     @property

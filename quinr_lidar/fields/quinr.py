@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from quinr_lidar.circuit import probabilities
-from quinr_lidar.circuit.specification import CircuitSpec, Pairs
+from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields import native_quinr
 from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
@@ -60,7 +60,6 @@ class QuinrField:
         sine_layers: Of a stage's embedding; 1 in the paper.
         readout: r, basis states that every value is a mixture of; 0 gives each value a basis state
             of its own, as the paper does.
-        pairs: Controlled rotations, "ordered" (the paper) or "upper".
         shuffle_seed: Seed of the re-upload order.
         w0: Factor inside the sine.
         frequencies: Initial half-range of ``w0 W`` for each coordinate, radians per unit.
@@ -77,7 +76,6 @@ class QuinrField:
     stages: int = 1
     inputs: int = 2
     outputs: int = 1
-    pairs: Pairs = "ordered"
     shuffle_seed: int = 0
     w0: float = 30.0
     frequencies: tuple[float, ...] = (3.5, 6.0)
@@ -114,7 +112,6 @@ class QuinrField:
                 blocks=self.blocks,
                 entangling_layers=self.entangling_layers,
                 outputs=outputs,
-                pairs=self.pairs,
                 shuffle_seed=self.shuffle_seed,
             )
             for outputs in read_out

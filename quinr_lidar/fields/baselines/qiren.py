@@ -68,7 +68,6 @@ class QirenField(FieldDefaults):
             blocks=self.blocks,
             entangling_layers=self.entangling_layers,
             outputs=2**self.qubits,
-            pairs="upper",
         )
 
     @property

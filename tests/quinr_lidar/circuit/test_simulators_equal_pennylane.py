@@ -28,7 +28,6 @@ def random_specs() -> list[CircuitSpec]:
                 blocks=index % 6 + 1,
                 entangling_layers=generator.choice((1, 1, 2, 3)),
                 outputs=min(index % 3 + 1, 2**qubits),
-                pairs="upper" if generator.random() < 0.3 else "ordered",
                 shuffle_seed=generator.randrange(2**32),
             )
         )

@@ -19,7 +19,6 @@ fields = st.builds(
     blocks=st.integers(1, 4),
     entangling_layers=st.integers(1, 3),
     stages=st.integers(1, 2),
-    pairs=st.sampled_from(["ordered", "upper"]),
     shuffle_seed=st.integers(0, 2**32 - 1),
     w0=st.sampled_from([30.0, 1.0, 12.5]),
 )

@@ -23,7 +23,6 @@ fields = st.builds(
     blocks=st.integers(1, 4),
     entangling_layers=st.integers(1, 2),
     stages=st.integers(1, 2),
-    pairs=st.sampled_from(["ordered", "upper"]),
 )
 
 

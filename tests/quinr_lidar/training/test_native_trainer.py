@@ -19,7 +19,7 @@ RATES = [1e-3 * (1 + step % 7) for step in range(30)]
 FIELDS = [
     QuinrField(3, 7, 2),
     QuinrField(1, 2, 1),
-    QuinrField(4, 5, 2, entangling_layers=2, pairs="upper"),
+    QuinrField(4, 5, 2, entangling_layers=2),
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
     QuinrField(3, 5, 2, outputs=3, readout=6),
     QuinrField(3, 4, 2, sine_layers=3, w0=10.0),
