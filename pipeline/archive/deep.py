@@ -12,7 +12,7 @@ from pipeline.datasets import Dataset, open_dataset, parse_velodyne
 from pipeline.fidelity import check_promise, largest_error, promise_of_file
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
-from quinr_lidar.codec.encoding import FileInfo
+from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
 
 

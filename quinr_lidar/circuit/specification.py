@@ -1,4 +1,4 @@
-"""What a quINR circuit is: sizes, gate order and parameter shapes. No arithmetic.
+"""What a quINR circuit is: sizes, gate order and parameter shapes. No simulation.
 
 One *block* is a folded-angle embedding of all features followed by entangling layers of Sim et
 al.'s circuit 5 (paper section 3.2). From the second block on the same features are embedded
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 from quinr_lidar.circuit.random import split_mix_words
 from quinr_lidar.errors import CircuitError
@@ -98,6 +98,36 @@ class CircuitSpec:
     def gate(self, fold: int) -> Literal["RX", "RZ"]:
         """The rotation that embeds a feature on the given fold."""
         return "RX" if fold % 2 == 0 else "RZ"
+
+
+def check_arrays(spec: CircuitSpec, embedding: Any, rotations: Any, controlled: Any) -> None:
+    """Check that arrays fit a circuit and share frames and dtype.
+
+    Args:
+        spec: The circuit.
+        embedding: Real array of NumPy or torch, [F, P, M].
+        rotations: The same dtype, [F, L, E, 4, n].
+        controlled: The same dtype, [F, L, E, pairs].
+
+    Raises:
+        CircuitError: one of them does not fit.
+    """
+    if embedding.ndim != 3 or "float" not in str(embedding.dtype):
+        raise CircuitError(
+            f"embedding: expected a real array [frames, pixels, {spec.features}], "
+            f"got {embedding.dtype} {list(embedding.shape)}"
+        )
+    frames, pixels, _ = embedding.shape
+    for name, array, shape in (
+        ("embedding", embedding, (frames, pixels, spec.features)),
+        ("rotations", rotations, (frames, *spec.rotation_shape)),
+        ("controlled", controlled, (frames, *spec.controlled_shape)),
+    ):
+        if tuple(array.shape) != shape or array.dtype != embedding.dtype:
+            raise CircuitError(
+                f"{name}: expected {embedding.dtype} {list(shape)}, "
+                f"got {array.dtype} {list(array.shape)}"
+            )
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from quinr_lidar import _native
 from quinr_lidar.circuit import statevector
-from quinr_lidar.circuit.native import instruction_sets, native_spec
+from quinr_lidar.circuit.native import native_spec
 from quinr_lidar.circuit.random import split_mix_uniforms
 from quinr_lidar.circuit.specification import CircuitSpec
+from quinr_lidar.kernel import instruction_sets
 
 Floats = NDArray[np.float32]
 UPWARD = {"x86_64": 0x800, "aarch64": 0x400000}

@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from quinr_lidar.circuit import native, statevector
+from quinr_lidar.circuit import autograd, statevector
 from quinr_lidar.circuit.pennylane import build_qnode, draw
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.circuit.statevector import probabilities
@@ -59,7 +59,7 @@ def test_probabilities_and_gradients_are_pennylanes(spec, dtype, atol):
     expected = torch.autograd.grad(
         (reference * weights).sum(), reference_inputs, materialize_grads=True
     )
-    for simulator in (statevector, native):
+    for simulator in (statevector, autograd):
         ours = simulator.probabilities(spec, *inputs)
         assert ours.shape == (1, PIXELS, spec.outputs)
         assert ours.dtype == dtype
