@@ -14,7 +14,8 @@ from flows._prefect.alerts import ALERTS
 from flows._prefect.chunks import final_state
 from flows.archive_sequence import archive_sequence
 from flows.parameters import Archiving, Folder, Minutes, Share
-from pipeline.nightly.inbox import Drive, drives_in, is_archived, newest_change, packed_location
+from pipeline.datasets.discovery import Drive, drives_in, newest_change
+from pipeline.nightly.inbox import is_archived, packed_location
 from pipeline.nightly.report import DriveOutcome
 from pipeline.sequence.sequence import archive_settings
 from pipeline.storage.lock import holder_of
@@ -116,7 +117,7 @@ def decide(
         archive=place,
     )
     if resume and is_archived(dataset, place, settings):
-        return DriveOutcome(drive, "complete", f"{len(dataset.files)} scans")
+        return DriveOutcome(drive, "complete", f"{len(dataset.frame_ids)} scans")
     return None
 
 

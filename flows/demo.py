@@ -136,7 +136,7 @@ def _check(state: State) -> None:
 
 
 def _picture(drive: Path, folder: Path, frame_id: str, out: Path) -> Path:
-    image = SphericalProjection().project(open_dataset(drive, SEQUENCE).points(frame_id))
+    image = SphericalProjection().project(open_dataset(drive, SEQUENCE).read(frame_id).points)
     file = frame_path(folder, frame_id)
     data = read_bytes(file)
     title = f"frame {frame_id}: {len(data)} bytes, {8 * len(data) / image.ranges.size:.3f} bpp"

@@ -37,8 +37,8 @@ from pipeline.cli.console import (
     Settings,
     parse_settings,
 )
+from pipeline.datasets.discovery import drives_in
 from pipeline.models.resolved import AUTO
-from pipeline.nightly.inbox import drives_in
 from pipeline.nightly.report import REPORT
 from pipeline.sequence.sequence import ARCHIVE_PROFILE, archive_settings
 

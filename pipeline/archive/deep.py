@@ -8,11 +8,10 @@ from pathlib import Path
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import Dataset, open_dataset, parse_velodyne
+from pipeline.datasets import Dataset, Frame, open_dataset
 from pipeline.fidelity import check_promise, largest_error, promise_of_file
-from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
-from quinr_lidar.codec.inspection import FileInfo
+from quinr_lidar.codec.encoding import FileInfo
 from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
 
 
@@ -48,14 +47,12 @@ class Originals:
             GeometryError: the mask is not exact, or a range errs by more than the bound.
             ScanError, StorageError: the scan cannot be read.
         """
-        path = self.dataset.path(row.frame_id)
-        raw = read_bytes(path)
-        if sha256_of(raw) != row.source_sha256:
-            raise ArchiveError(f"{path}: not the scan that was archived (SHA-256)")
+        path = self.dataset.frame(row.frame_id)
+        scan = read_original(self.dataset, row)
         promise = promise_of_file(info)
         if promise.max_error is None or not promise.mask:
             raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {path}")
-        image = decoded.projection.project(parse_velodyne(raw, str(path)))
+        image = decoded.projection.project(scan.points)
         try:
             check_promise(promise, image, decoded)
         except GeometryError as error:
@@ -71,3 +68,22 @@ class Originals:
                 f"{archive.name}: {len(absent)} scans of {self.dataset.name} are not in the "
                 f"archive, the first {absent[0]}"
             )
+
+
+def read_original(dataset: Dataset, row: FrameRow) -> Frame:
+    """Read the scan that an archived frame was made from.
+
+    Args:
+        dataset: The originals.
+        row: The frame, as its archive describes it.
+
+    Raises:
+        ArchiveError: the scan is another one than was archived.
+        DatasetError: there is no such scan.
+        ScanError, StorageError: the scan cannot be read.
+    """
+    source = dataset.frame(row.frame_id)
+    scan = source.read()
+    if scan.sha256 != row.source_sha256:
+        raise ArchiveError(f"{source}: not the scan that was archived (SHA-256)")
+    return scan

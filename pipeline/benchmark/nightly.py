@@ -23,7 +23,8 @@ import psutil
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.writer import pack_sequence
 from pipeline.benchmark.machine import describe_machine
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import FrameRecord
@@ -265,7 +266,7 @@ def _is_server(process: psutil.Process) -> bool:
 
 
 def _count(drive: Path) -> int:
-    return len(open_dataset(drive).files)
+    return len(open_dataset(drive).frame_ids)
 
 
 def _run(

@@ -27,6 +27,7 @@ from pipeline.cli.report import app as report_app
 from pipeline.cli.search import rd_search
 from pipeline.cli.train_model import train_prior_command
 from pipeline.cli.view import view
+from pipeline.datasets.single_file import scan_file
 from pipeline.evaluation.files import evaluate_archive, evaluate_file
 from pipeline.fidelity import promise_of_file
 from pipeline.models.files import built_in_name
@@ -113,7 +114,7 @@ def evaluate(
     Example: `quinr evaluate kitti/odometry archive/00 --sequence 00`
     """
     if archived.is_file():
-        fidelity = evaluate_file(original, archived).as_dict()
+        fidelity = evaluate_file(scan_file(original), archived).as_dict()
         if json:
             print_json(fidelity)
         else:

@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 import quinr_lidar
 from pipeline.cli.console import Json, print_json, print_table
+from pipeline.datasets import FrameSource
 from pipeline.jobs.workers import available_cores
 from pipeline.models.scans import ScanChoice, choose_scans, read_variants
 from pipeline.models.training import ModelCost, ModelSettings, measure_model, train_model
-from pipeline.storage.files import read_bytes, sha256_of, write_atomically
+from pipeline.storage.files import write_atomically
 from quinr_lidar import SphericalProjection
 from quinr_lidar.entropy.models import SUFFIX, EntropyModel, built_in_models
 from quinr_lidar.errors import EntropyModelError
@@ -123,13 +124,13 @@ def _about(
         "software": quinr_lidar.__version__,
         "settings": vars(settings) | {"copies": copies},
         "projection": vars(projection),
-        "learnt": [_scan(path) for path in choice.learnt],
-        "held_out": [_scan(path) for path in choice.held_out],
+        "learnt": [_scan(scan) for scan in choice.learnt],
+        "held_out": [_scan(scan) for scan in choice.held_out],
     }
 
 
-def _scan(path: Path) -> dict[str, str]:
-    return {"file": "/".join(path.parts[-4:]), "sha256": sha256_of(read_bytes(path))}
+def _scan(scan: FrameSource) -> dict[str, str]:
+    return {"file": "/".join(scan.path.parts[-4:]), "sha256": scan.sha256()}
 
 
 def _text(about: dict[str, Any]) -> str:

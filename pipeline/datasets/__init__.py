@@ -1,7 +1,8 @@
-"""Data sets of LiDAR scans: readers, and the synthetic drive."""
+"""Data sets of LiDAR scans: layouts on disk, formats of scans, and the synthetic drive."""
 
 from pipeline.datasets.dataset import Dataset
-from pipeline.datasets.layouts import open_dataset
-from pipeline.datasets.velodyne import encode_velodyne, parse_velodyne, read_velodyne
+from pipeline.datasets.frame import Frame, FrameSource
+from pipeline.datasets.registry import open_dataset
+from pipeline.datasets.single_file import read_scan
 
-__all__ = ["Dataset", "encode_velodyne", "open_dataset", "parse_velodyne", "read_velodyne"]
+__all__ = ["Dataset", "Frame", "FrameSource", "open_dataset", "read_scan"]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.datasets import parse_velodyne
+from pipeline.datasets.single_file import read_scan
 from pipeline.storage.files import read_bytes
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError, ScanError
@@ -57,13 +57,14 @@ def read_source(path: Path, projection: SphericalProjection | None = None) -> So
         ScanError: a scan that is none, or without any measured point.
         GeometryError: a picture that is none.
     """
-    data = read_bytes(path)
     if is_picture(path):
+        data = read_bytes(path)
         return Source(path, len(data), parse_picture(data, str(path)))
-    image = (projection or SphericalProjection()).project(parse_velodyne(data, str(path)))
+    scan = read_scan(path)
+    image = (projection or SphericalProjection()).project(scan.points)
     if not image.valid.any():
         raise ScanError(f"{path}: no point with a range above 0 m, nothing to encode")
-    return Source(path, len(data), image)
+    return Source(path, scan.raw_bytes, image)
 
 
 def parse_picture(data: bytes, name: str) -> NDArray[np.uint8]:

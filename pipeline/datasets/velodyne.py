@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.frame import Cloud
 from quinr_lidar.errors import GeometryError, ScanError
 
+SUFFIX = ".bin"
 BYTES_PER_POINT = 16
 MAX_COORDINATE = 1e4
 """Metres; no LiDAR sees a tenth as far, so a file of larger numbers holds something else."""
 
 
-def read_velodyne(path: Path) -> NDArray[np.float32]:
-    """Read a scan.
+def parse_velodyne(data: bytes, name: str) -> Cloud:
+    """Read a scan from a file's bytes.
 
     Args:
-        path: A ``.bin`` file as KITTI distributes them.
+        data: A ``.bin`` file as KITTI distributes them.
+        name: Where the bytes came from, for errors.
 
     Returns:
-        float32 [N, 4], N >= 1: x, y, z in metres and reflectance. Single points may be NaN.
+        At least one point, and the channel ``reflectance``, float32 [N], 0 to 1.
 
     Raises:
-        ScanError: the file cannot be read, is empty, truncated, or holds no scan. The message
-            names the file.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise ScanError(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_velodyne(data, str(path))
-
-
-def parse_velodyne(data: bytes, name: str) -> NDArray[np.float32]:
-    """Read a scan from bytes; ``name`` says in errors where they came from.
-
-    Raises:
-        ScanError: as :func:`read_velodyne`.
+        ScanError: the file is empty, truncated, or holds no scan.
     """
     if not data:
         raise ScanError(f"{name}: the file is empty, expected {BYTES_PER_POINT} bytes a point")
@@ -51,24 +38,26 @@ def parse_velodyne(data: bytes, name: str) -> NDArray[np.float32]:
             f"{name}: {len(data)} bytes are not a multiple of {BYTES_PER_POINT} "
             "(float32 x, y, z, reflectance): the file is truncated or no velodyne scan"
         )
-    points = np.frombuffer(data, dtype="<f4").reshape(-1, 4).astype(np.float32)
-    finite = np.isfinite(points[:, :3]).all(axis=1)
+    values = np.frombuffer(data, dtype="<f4").reshape(-1, 4).astype(np.float32)
+    points, reflectance = np.ascontiguousarray(values[:, :3]), values[:, 3].copy()
+    finite = np.isfinite(points).all(axis=1)
     if not finite.any():
         raise ScanError(f"{name}: none of its {len(points)} points has finite coordinates")
-    beyond = np.abs(points[finite, :3]).max(axis=1) > MAX_COORDINATE
+    beyond = np.abs(points[finite]).max(axis=1) > MAX_COORDINATE
     if beyond.mean() > 0.5:
         raise ScanError(
             f"{name}: most coordinates lie beyond {MAX_COORDINATE:.0f} m, "
             "expected float32 x, y, z, reflectance"
         )
-    return points
+    return Cloud(points, {"reflectance": reflectance})
 
 
 def encode_velodyne(points: NDArray[np.floating]) -> bytes:
-    """A KITTI velodyne file's bytes.
+    """The bytes of a KITTI velodyne file.
 
     Args:
-        points: [N, 3] or [N, 4] or wider; reflectance is 0 where there is no fourth column.
+        points: [N, 3 or more]: x, y, z in metres, and reflectance, which is 0 without a fourth
+            column.
 
     Raises:
         GeometryError: another shape.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.datasets import open_dataset, parse_velodyne
+from pipeline.datasets import FrameSource, open_dataset
 from pipeline.fidelity import FrameFidelity, check_promise, measure_frame, promise_of_file
 from pipeline.sequence.frames import decode_file
 from pipeline.sequence.records import FrameRecord
@@ -18,28 +18,27 @@ from quinr_lidar import codec
 from quinr_lidar.errors import DatasetError, GeometryError, QuinrError
 
 
-def evaluate_file(scan: Path, file: Path) -> FrameFidelity:
+def evaluate_file(source: FrameSource, file: Path) -> FrameFidelity:
     """All figures of one file, decoded now.
 
     Raises:
         GeometryError: the file breaks its bound or its mask is not exact.
         QuinrError: a file is missing or damaged; the message names it.
     """
-    data, raw = read_bytes(file), read_bytes(scan)
+    data, scan = read_bytes(file), source.read()
     decoded = decode_file(data, file)
     promise = promise_of_file(codec.inspect(data))
-    points = parse_velodyne(raw, str(scan))
-    image = decoded.projection.project(points)
+    image = decoded.projection.project(scan.points)
     try:
         check_promise(promise, image, decoded)
     except GeometryError as error:
-        raise GeometryError(f"{file}: not {scan} as promised: {error}") from error
+        raise GeometryError(f"{file}: not {source} as promised: {error}") from error
     return measure_frame(
-        points,
+        scan.points,
         image,
         decoded,
         encoded_bytes=len(data),
-        raw_bytes=len(raw),
+        raw_bytes=scan.raw_bytes,
         preview=None if promise.max_error is None else decode_file(data, file, PREVIEW),
         max_error=promise.max_error,
     )
@@ -67,7 +66,7 @@ def evaluate_archive(
     records = []
     for file in tqdm(archived_frames(folders[0]), unit="frame", disable=not show_progress):
         try:
-            fidelity = evaluate_file(dataset.path(file.stem), file)
+            fidelity = evaluate_file(dataset.frame(file.stem), file)
             records.append(FrameRecord(file.stem, "ok", fidelity=fidelity.as_dict()))
         except QuinrError as error:
             records.append(FrameRecord(file.stem, "failed", error=str(error)))

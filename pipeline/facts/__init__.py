@@ -28,15 +28,7 @@ Better = Literal["lower", "higher"]
 Table = Literal["sequence", "archive", "report"]
 """Tables of frames: of a sequence's records, of a packed archive, and of a report."""
 
-_SYMBOLS: dict[Kind, str] = {
-    "length": "m",
-    "bytes": "B",
-    "psnr": "dB",
-    "seconds": "s",
-    "angle": "deg",
-    "rate": "m/m",
-    "turn": "deg/m",
-}
+_SYMBOLS: dict[Kind, str] = {"length": "m", "bytes": "B", "psnr": "dB", "seconds": "s"}
 """Units of stored figures, for headings."""
 
 _TYPES = (str, int, float, bool)

@@ -67,11 +67,11 @@ class Job(ABC, Generic[RecordT]):
     """A unit of work. Small and picklable: it travels to worker processes.
 
     Attributes:
-        source: What is read.
+        source: What is read: a path, or anything else whose ``str()`` names it in errors.
         predecessor: Name of the job that must be done before, if any.
     """
 
-    source: Path
+    source: Any
     predecessor: str | None = None
 
     @property

@@ -132,7 +132,7 @@ def _images(dataset: Dataset, frames: Sequence[str], copies: int = 1) -> list[Ra
     reason = "no scan with a point"
     for seed, frame in enumerate(frames):
         try:
-            images += read_variants([dataset.path(frame)], SphericalProjection(), copies, seed)
+            images += read_variants([dataset.frame(frame)], SphericalProjection(), copies, seed)
         except (ScanError, StorageError) as error:
             reason = str(error)
     if not images:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets import open_dataset, read_velodyne
+from pipeline.datasets import FrameSource, open_dataset
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import EntropyModelError
 
@@ -22,8 +22,8 @@ COLUMN_SHIFTS = 8
 class ScanChoice:
     """Scans to learn from, and others to measure on."""
 
-    learnt: tuple[Path, ...]
-    held_out: tuple[Path, ...]
+    learnt: tuple[FrameSource, ...]
+    held_out: tuple[FrameSource, ...]
 
 
 def choose_scans(
@@ -43,23 +43,23 @@ def choose_scans(
         DatasetError: a source is no data set.
         PriorError: nothing is left to learn from.
     """
-    files = [
-        path
+    scans = [
+        scan
         for source in sources
-        for path in _spread(list(open_dataset(source, sequence).files.values()), frames)
+        for scan in _spread(open_dataset(source, sequence).frames(), frames)
     ]
-    held_out = math.ceil(share_held_out * len(files))
-    if held_out >= len(files):
+    held_out = math.ceil(share_held_out * len(scans))
+    if held_out >= len(scans):
         raise EntropyModelError(
-            f"{len(files)} scans, of which {held_out} are held out: nothing to learn from; "
+            f"{len(scans)} scans, of which {held_out} are held out: nothing to learn from; "
             "give more scans, or --held-out 0"
         )
-    return ScanChoice(tuple(files[: len(files) - held_out]), tuple(files[len(files) - held_out :]))
+    return ScanChoice(tuple(scans[: len(scans) - held_out]), tuple(scans[len(scans) - held_out :]))
 
 
-def _spread(files: list[Path], count: int) -> list[Path]:
-    chosen = np.linspace(0, len(files) - 1, min(count, len(files)))
-    return [files[round(at)] for at in chosen]
+def _spread(scans: Sequence[FrameSource], count: int) -> list[FrameSource]:
+    chosen = np.linspace(0, len(scans) - 1, min(count, len(scans)))
+    return [scans[round(at)] for at in chosen]
 
 
 def variants(
@@ -91,17 +91,17 @@ def variants(
 
 
 def read_variants(
-    files: Sequence[Path], projection: SphericalProjection, count: int, seed: int
+    scans: Sequence[FrameSource], projection: SphericalProjection, count: int, seed: int
 ) -> list[RangeImage]:
     """All variants of all scans that have a valid pixel.
 
     Raises:
-        ScanError: a file is not a scan.
+        ScanError, StorageError: a scan cannot be read.
     """
     generator = np.random.default_rng(seed)
     images = [
         image
-        for file in files
-        for image in variants(read_velodyne(file), projection, count, generator)
+        for scan in scans
+        for image in variants(scan.read().points, projection, count, generator)
     ]
     return [image for image in images if image.valid.any()]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from pipeline.datasets.discovery import Drive
 from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.jobs.results import rounded
-from pipeline.nightly.inbox import Drive
 from pipeline.nightly.retention import Removal
 from pipeline.nightly.verification import ArchiveRecord
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import Dataset
+from pipeline.datasets import Dataset, FrameSource
+from pipeline.datasets.frame import ScanFile
 from pipeline.nightly.verification import ArchiveRecord
-from pipeline.storage.files import read_bytes, sha256_of, write_atomically, write_json_atomically
+from pipeline.storage.files import write_atomically, write_json_atomically
 from pipeline.storage.locations import Location
 from quinr_lidar.errors import ArchiveError, QuinrError, StorageError
 
@@ -103,12 +104,12 @@ def remove_originals(
     rows = {row.frame_id: row for row in manifest.rows}
     going: dict[str, _Compared] = {}
     kept: dict[str, str] = {}
-    for frame_id, path in dataset.files.items():
-        scan = _Compared(path, _state_of(path))
-        if (reason := _why_kept(path, rows.get(frame_id))) is not None:
-            kept[frame_id] = reason
+    for source in dataset.frames():
+        scan = _Compared(source.path, _state_of(source.path))
+        if (reason := _why_kept(source, rows.get(source.frame_id))) is not None:
+            kept[source.frame_id] = reason
         else:
-            going[frame_id] = scan
+            going[source.frame_id] = scan
     _write_list(folder, going)
     if not dry_run and going:
         write_json_atomically(folder / BEGUN, {"mcap_sha256": manifest.mcap_sha256})
@@ -150,13 +151,15 @@ def _write_list(folder: Path, going: Mapping[str, _Compared]) -> None:
     write_atomically(folder / LIST, lines.encode())
 
 
-def _why_kept(path: Path, row: FrameRow | None) -> str | None:
+def _why_kept(source: FrameSource, row: FrameRow | None) -> str | None:
     if row is None or not row.ok:
-        return f"{path}: the archive does not hold it"
-    if path.is_symlink():
-        return f"{path}: a link, the scan is elsewhere"
-    if sha256_of(read_bytes(path)) != row.source_sha256:
-        return f"{path}: not the scan that was archived (SHA-256)"
+        return f"{source}: the archive does not hold it"
+    if not isinstance(source, ScanFile):
+        return f"{source}: the file holds more than this scan"
+    if source.path.is_symlink():
+        return f"{source}: a link, the scan is elsewhere"
+    if source.sha256() != row.source_sha256:
+        return f"{source}: not the scan that was archived (SHA-256)"
     return None
 
 

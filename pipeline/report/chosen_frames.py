@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive import PackedSequence
+from pipeline.archive.deep import read_original
 from pipeline.archive.manifest import FrameRow
-from pipeline.datasets import Dataset, parse_velodyne
+from pipeline.datasets import Dataset
 from pipeline.fidelity import check_promise
 from pipeline.report.document import Chosen, Failure
 from pipeline.report.frame_files import FrameFiles, failure_of
 from pipeline.report.summary import value_of
-from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
 from quinr_lidar.metrics.clouds import Cloud, Matches, match
@@ -158,11 +158,7 @@ def _original(
         DatasetError: there is no such scan.
         ScanError, StorageError: it cannot be read.
     """
-    path = originals.path(row.frame_id)
-    raw = read_bytes(path)
-    if sha256_of(raw) != row.source_sha256:
-        raise ArchiveError(f"{path.name} is not the scan that was archived (SHA-256)")
-    points = parse_velodyne(raw, str(path))[:, :3]
+    points = read_original(originals, row).points
     return points[np.isfinite(points).all(axis=1)], decoded.projection.project(points)
 
 

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.fidelity.statistics import Statistics
-
 FORMAT = 1
 """Of report.json; counted up when older software would misread a new one."""
 
@@ -19,6 +17,7 @@ KIND = "quinr archive report"
 State = Literal["good", "bad", "note"]
 Kept = Literal["yes", "no", "unknown", "no promise"]
 Stage = Literal["archiving", "reading", "decoding", "measuring", "evaluation"]
+Statistics = dict[str, float | None]
 
 
 class Part(BaseModel):

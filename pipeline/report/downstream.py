@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluation.figures import ALONE, COMPARISONS, PAIRS, TRAJECTORY
 from pipeline.evaluation.tasks.records import TRACKS, TRUTH
-from pipeline.facts import Fact
-from pipeline.facts.units import unit_for
-from pipeline.fidelity.statistics import Statistics
-from pipeline.report.document import EvaluationPart
+from pipeline.report.document import EvaluationPart, Statistics
+from pipeline.report.figures import ALONE, CODEC, PAIRS, PROJECTION, SCAN, TRAJECTORY, Figure
+from pipeline.report.units import unit_for
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Row:
         cells: Means as text.
     """
 
-    figure: Fact
+    figure: Figure
     unit: str
     cells: tuple[str, ...]
 
@@ -61,19 +59,19 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
     """Tables of an evaluation: clouds against each other, and against ground truth."""
     figures, odometry = evaluation.figures, evaluation.odometry
     pairs = [
-        _row(figure, [_mean(figures, f"{prefix}_{figure.name}") for prefix in COMPARISONS])
-        for figure in PAIRS.values()
+        _row(figure, [_mean(figures, f"{prefix}_{figure.name}") for prefix in _PREFIXES])
+        for figure in PAIRS
     ]
     paths = [
         _row(figure, [_error(odometry, name, figure) for name in _TRAJECTORY_PAIRS])
-        for figure in TRAJECTORY.values()
+        for figure in TRAJECTORY
     ]
     alone = [
         _row(figure, [_error(odometry, f"{track} to {TRUTH}", figure) for track in TRACKS])
-        for figure in TRAJECTORY.values()
+        for figure in TRAJECTORY
     ] + [
         _row(figure, [_mean(figures, f"{track}_{figure.name}") for track in TRACKS])
-        for figure in ALONE.values()
+        for figure in ALONE
     ]
     tables = [
         Table(
@@ -87,7 +85,10 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def _row(figure: Fact, values: Sequence[float | None]) -> Row | None:
+_PREFIXES = (CODEC, SCAN, PROJECTION)
+
+
+def _row(figure: Figure, values: Sequence[float | None]) -> Row | None:
     if all(value is None for value in values):
         return None
     unit = unit_for(figure.kind, values, smallest=True)
@@ -102,5 +103,5 @@ def _mean(figures: Mapping[str, Statistics], name: str) -> float | None:
     return figures.get(name, {}).get("mean")
 
 
-def _error(odometry: Mapping[str, Any], name: str, figure: Fact) -> float | None:
+def _error(odometry: Mapping[str, Any], name: str, figure: Figure) -> float | None:
     return (odometry.get(name) or {}).get(figure.name)

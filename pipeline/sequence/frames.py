@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import quinr_lidar
-from pipeline.datasets import encode_velodyne, parse_velodyne
+from pipeline.datasets import Frame, FrameSource
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
@@ -47,11 +48,10 @@ class ArchiveJob(_FrameJob):
     """
 
     frame_id: str
-    source: Path
+    source: FrameSource
     folder: Path
     profile: Profile
     projection: SphericalProjection = field(default_factory=SphericalProjection)
-    timestamp: float | None = None
     predecessor: str | None = None
     resume: bool = True
 
@@ -100,12 +100,11 @@ def archive_frame(
         unless one of an earlier run is there.
     """
     try:
-        data = read_bytes(job.source)
-        digest = sha256_of(data)
+        frame = job.source.read()
         start = find_start(job.folder, job.predecessor, job.profile)
-        if job.resume and (done := _finished(job, digest, start)):
+        if job.resume and (done := _finished(job, frame.sha256, start)):
             return done
-        record = _archive(job, data, digest, start, progress)
+        record = _archive(job, frame, start, progress)
     except (QuinrError, MemoryError) as error:
         record = job.failed(str(error) or type(error).__name__)
     return job.finish(record)
@@ -148,13 +147,11 @@ def decode_file(
 
 def _archive(
     job: ArchiveJob,
-    data: bytes,
-    digest: str,
+    frame: Frame,
     start: Start | None,
     progress: Callable[[FitProgress], None] | None,
 ) -> FrameRecord:
-    points = parse_velodyne(data, str(job.source))
-    image = job.projection.project(points)
+    image = job.projection.project(frame.points)
     if not image.valid.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
     entropy_models = (
@@ -166,11 +163,11 @@ def _archive(
         written = read_bytes(job.file)
         decoded = _verified(job, written, image)
         fidelity = measure_frame(
-            points,
+            frame.points,
             image,
             decoded,
             encoded_bytes=len(written),
-            raw_bytes=len(data),
+            raw_bytes=frame.raw_bytes,
             preview=decode_file(written, job.file, PREVIEW) if job.profile.layers > 2 else None,
             max_error=promise_of_profile(job.profile).max_error,
         )
@@ -182,7 +179,7 @@ def _archive(
         frame_id=job.frame_id,
         status="ok",
         source=str(job.source),
-        source_sha256=digest,
+        source_sha256=frame.sha256,
         file_sha256=sha256_of(written),
         profile=job.profile.digest(),
         software=quinr_lidar.__version__,
@@ -192,7 +189,7 @@ def _archive(
         encode_seconds=round(encoding.seconds, 3),
         steps=encoding.steps,
         stop_reason=encoding.frame.fit.stop_reason,
-        timestamp=job.timestamp,
+        timestamp=frame.timestamp,
         fidelity=fidelity.as_dict(),
     )
 

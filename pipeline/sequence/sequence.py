@@ -12,6 +12,7 @@ from typing import Any
 import quinr_lidar
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset
+from pipeline.datasets.kitti_odometry import scan_path
 from pipeline.facts import columns_of, facts_of
 from pipeline.fidelity import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
@@ -46,10 +47,9 @@ def archive_jobs(
     return [
         ArchiveJob(
             frame_id=frame_id,
-            source=dataset.path(frame_id),
+            source=dataset.frame(frame_id),
             folder=out / dataset.name,
             profile=profile,
-            timestamp=dataset.timestamp(frame_id),
             predecessor=frame_ids[index - 1] if index % profile.keyframe_interval else None,
             resume=resume,
         )
@@ -127,7 +127,7 @@ def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
             RestoreJob(
                 frame_id=path.stem,
                 source=path,
-                target=out / "sequences" / folder.resolve().name / "velodyne" / f"{path.stem}.bin",
+                target=scan_path(out, folder.resolve().name, path.stem),
             )
             for path in archived_frames(folder)
         ]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
-from pipeline.datasets import Dataset, open_dataset, parse_velodyne
+from pipeline.datasets import Dataset, open_dataset
 from pipeline.fidelity import Promise, largest_error, promise_of_file
 from pipeline.sequence.records import SUFFIX
-from pipeline.storage.files import named, read_bytes, sha256_of
+from pipeline.storage.files import named, sha256_of
 from pipeline.viewing.sources import Frames
 from quinr_lidar import RangeImage, codec, metrics
 from quinr_lidar.errors import BitstreamError, DatasetError
@@ -187,15 +187,14 @@ def with_scan(frame: ViewedFrame, original: Dataset) -> ViewedFrame:
         ScanError, StorageError: the scan cannot be read.
     """
     single = original.layout == "file"
-    path = original.path(original.frame_ids[0] if single else frame.row.frame_id)
-    raw = read_bytes(path)
-    points = parse_velodyne(raw, str(path))
+    source = original.frame(original.frame_ids[0] if single else frame.row.frame_id)
+    read = source.read()
     digest = frame.row.source_sha256
     scan = Scan(
-        path=path,
-        points=points[np.isfinite(points[:, :3]).all(axis=1), :3],
-        image=frame.decoded.projection.project(points),
-        same=None if digest is None else digest == sha256_of(raw),
+        path=source.path,
+        points=read.points[np.isfinite(read.points).all(axis=1)],
+        image=frame.decoded.projection.project(read.points),
+        same=None if digest is None else digest == read.sha256,
     )
     return replace(frame, scan=scan)
 

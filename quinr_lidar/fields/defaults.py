@@ -1,10 +1,11 @@
-"""What most fields answer to :class:`~quinr_lidar.fields.field.Field`."""
+"""Answers that most fields give to what :class:`~quinr_lidar.fields.field.Field` asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import torch
+from torch import Tensor
 
-from quinr_lidar.arrays import Array, namespace
+from quinr_lidar.fields.field import Parameters
 
 
 class FieldDefaults:
@@ -17,24 +18,24 @@ class FieldDefaults:
 
     @property
     def periods(self) -> dict[str, float]:
-        """No parameter is an angle."""
+        """No tensor holds angles."""
         return {}
 
     def wraps(self, name: str) -> bool:  # noqa: ARG002 (the protocol's)
-        """True for all angles."""
+        """All angles do."""
         return True
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """All parameters train at the same rate."""
+        """All tensors train alike."""
         return {}
 
-    def canonical(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
+    def canonical(self, parameters: Parameters) -> Parameters:
         """Equivalent parameters with all angles within half their period of zero."""
-        folded = {name: fold(parameters[name], period) for name, period in self.periods.items()}
-        return dict(parameters) | folded
+        folded = {name: _fold(parameters[name], period) for name, period in self.periods.items()}
+        return parameters | folded
 
 
-def fold(values: Array, period: float) -> Array:
+def _fold(values: Tensor, period: float) -> Tensor:
     """Equivalent angles in [-period / 2, period / 2)."""
-    return values - period * namespace(values).floor(values / period + 0.5)
+    return values - period * torch.floor(values / period + 0.5)

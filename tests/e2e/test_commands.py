@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.main import app
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from tests.support.tiny import set_options, tiny
 
 TINY = set_options(tiny(steps=5))

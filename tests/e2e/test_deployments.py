@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.nightly.report import REPORT
 
 pytestmark = [pytest.mark.slow, pytest.mark.prefect, pytest.mark.timeout(900)]

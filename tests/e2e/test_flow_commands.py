@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.storage.lock import lock
 from tests.support.tiny import set_options, tiny
 

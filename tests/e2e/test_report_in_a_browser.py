@@ -22,7 +22,6 @@ from pipeline.evaluation.tasks import (
     SequenceFrame,
     TaskSettings,
     evaluate_sequence,
-    read_poses,
 )
 from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare
@@ -65,13 +64,13 @@ def drive(tmp_path_factory) -> Drive:
     write_results(root / "out" / "00", records, {"profile": chosen.model_dump(mode="json")})
     pack_sequence(root / "out" / "00")
     archive = PackedSequence.open(root / "out" / "00")
-    poses = read_poses(root / "kitti", originals.name)
+    poses = originals.poses()
 
     def load(name: str) -> FrameClouds:
-        decoded, points = archive.decode(name), originals.points(name)
+        decoded, points = archive.decode(name), originals.read(name).points
         image = decoded.projection.project(points)
         back = decoded.projection.back_project
-        return FrameClouds(points[:, :3], back(image), back(decoded))
+        return FrameClouds(points, back(image), back(decoded))
 
     frames = [
         SequenceFrame(name, partial(load, name), poses.get(name)) for name in archive.frame_ids

@@ -23,7 +23,7 @@ from flows.nightly import nightly
 from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MANIFEST, MCAP
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import QuinrError
 from tests.support.tiny import tiny

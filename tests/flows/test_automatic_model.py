@@ -12,7 +12,7 @@ from flows.archive_dataset import decide
 from flows.archive_sequence import archive_sequence
 from flows.parameters import Archiving
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.files import keep_model
 from pipeline.models.resolved import NOTE, ModelChoice, write_choice
 from pipeline.nightly.inbox import Drive

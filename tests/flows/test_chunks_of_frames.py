@@ -22,6 +22,7 @@ from flows._prefect.chunks import (
 )
 from flows.parameters import Runner
 from flows.restore_sequence import restore_sequence
+from pipeline.datasets.single_file import scan_file
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.workers import Workers, runs_of
 from pipeline.sequence.frames import ArchiveJob, RestoreJob, archive_frame
@@ -46,7 +47,7 @@ def jobs_in_runs(frames: int, length: int) -> list[ArchiveJob]:
     return [
         ArchiveJob(
             str(index),
-            Path(),
+            scan_file(Path()),
             Path(),
             TINY,
             predecessor=str(index - 1) if index % length else None,
@@ -139,7 +140,9 @@ def in_threads(jobs: list[ArchiveJob]) -> list[FrameRecord]:
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_frame_that_hangs_fails_alone(tmp_path):
-    jobs = [ArchiveJob(name, tmp_path / name, tmp_path, TINY) for name in ("a", "never", "c")]
+    jobs = [
+        ArchiveJob(name, scan_file(tmp_path / name), tmp_path, TINY) for name in ("a", "never", "c")
+    ]
     records = in_threads(jobs)
     assert [record.status for record in records] == ["ok", "failed", "ok"]
     assert (records[1].error or "").endswith("never: no result after 0.2 s")
@@ -150,7 +153,7 @@ def test_a_frame_that_hangs_fails_alone(tmp_path):
 @pytest.mark.usefixtures("prefect_harness")
 def test_where_everything_hangs_finished_frames_stay_finished(tmp_path):
     names = ("never1", "never2", "never3", "d", "e")
-    jobs = [ArchiveJob(name, tmp_path / name, tmp_path, TINY) for name in names]
+    jobs = [ArchiveJob(name, scan_file(tmp_path / name), tmp_path, TINY) for name in names]
     finished = FrameRecord("d", "ok", file_sha256="of an earlier run")
     jobs[3].keep(finished)
     with pytest.raises(GaveUpError, match="3 jobs in a row"):
@@ -169,7 +172,7 @@ def test_sequences_may_share_frame_ids(tmp_path, capfd):
         points = np.random.default_rng(seed).normal(scale=(15, 15, 1, 0), size=(2000, 4))
         source.write_bytes(points.astype("<f4").tobytes())
         folder = tmp_path / "archive" / sequence
-        job = ArchiveJob("000000", source, folder, TINY, SphericalProjection(16, 64))
+        job = ArchiveJob("000000", scan_file(source), folder, TINY, SphericalProjection(16, 64))
         assert archive_frame(job).status == "ok"
     damaged = frame_path(tmp_path / "archive" / "00", "000000")
     damaged.write_bytes(damaged.read_bytes()[:-1])

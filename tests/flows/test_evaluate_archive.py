@@ -17,7 +17,8 @@ from flows.evaluate_archive import Evaluated, evaluate_archive, evaluation_state
 from pipeline.archive import PackedSequence
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import ArchiveEvaluation
 from pipeline.evaluation.archive.jobs import OdometryJob
 from pipeline.evaluation.archive.requests import evaluation_requests, frame_outcomes

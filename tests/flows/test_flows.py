@@ -13,7 +13,7 @@ import pytest
 from flows._prefect.chunks import default_chunk, final_state
 from flows.archive_sequence import archive_sequence
 from flows.restore_sequence import restore_sequence
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
 from quinr_lidar.errors import EntropyModelError

@@ -17,7 +17,7 @@ from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MCAP
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.workers import Workers
 from pipeline.nightly.inbox import Drive
 from pipeline.nightly.report import REPORT, DriveOutcome

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.records import frame_path, read_record, record_path
 from pipeline.storage.lock import LOCK, holder_of
 from tests.support.tiny import tiny

@@ -20,7 +20,7 @@ from flows.nightly import nightly
 from flows.parameters import Archiving, Runner
 from flows.restore_sequence import restore_sequence
 from flows.verify_archive import verify_archive
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.workers import ATTEMPTS, Workers
 from pipeline.nightly.verification import ArchiveRecord, VerifyJob

@@ -18,7 +18,7 @@ from prefect.settings import PREFECT_API_URL
 
 from flows._prefect.chunks import chunk_runner, run_in_chunks
 from flows.parameters import Runner
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
 from pipeline.storage.lock import LOCK

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main as cli
-from pipeline.datasets import encode_velodyne, read_velodyne
+from pipeline.datasets import read_scan
+from pipeline.datasets.velodyne import encode_velodyne
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from tests.support.models import coarser
@@ -52,7 +53,7 @@ def scan(tmp_path) -> Path:
 @pytest.fixture
 def image(scan) -> RangeImage:
     """The scan's."""
-    return SphericalProjection(16, 64).project(read_velodyne(scan))
+    return SphericalProjection(16, 64).project(read_scan(scan).points)
 
 
 @pytest.fixture

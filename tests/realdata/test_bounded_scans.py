@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import quinr_lidar
-from pipeline.datasets import read_velodyne
+from pipeline.datasets import read_scan
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.layers.mask import pack_mask, unpack_mask
@@ -21,7 +21,7 @@ FIRST = "odometry/sequences/00/velodyne/000000.bin"
 
 
 def image_of(path: Path) -> RangeImage:
-    return SphericalProjection().project(read_velodyne(path))
+    return SphericalProjection().project(read_scan(path).points)
 
 
 def assert_kept(

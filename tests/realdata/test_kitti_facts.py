@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datasets import open_dataset, read_velodyne
+from pipeline.datasets import open_dataset, read_scan
 from quinr_lidar import SphericalProjection
 
 pytestmark = pytest.mark.realdata
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.realdata
 )
 def test_measured_pixels(data_root, scan, points, valid):
     projection = SphericalProjection()
-    image = projection.project(read_velodyne(data_root / "kitti" / scan))
+    image = projection.project(read_scan(data_root / "kitti" / scan).points)
     assert image.stats is not None
     assert (image.stats.points, image.stats.valid) == (points, valid)
     again = projection.project(projection.back_project(image))
@@ -36,6 +36,4 @@ def test_readers_need_neither_calibration_nor_times(data_root):
     assert dataset.name == "00"
     assert dataset.frame_ids == tuple(f"{index:06d}" for index in range(6))
     assert len(open_dataset(data_root / "kitti" / "object" / "training").frame_ids) == 3
-    others = data_root / "kitti" / "other"
-    assert "scan_a" in open_dataset(others).frame_ids
-    assert open_dataset(others).frame_ids == tuple(sorted(path.stem for path in others.iterdir()))
+    assert open_dataset(data_root / "kitti" / "other").frame_ids == ("scan_a",)

@@ -15,7 +15,8 @@ from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import records_of
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.files import keep_model
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import frame_path, read_record, write_record

@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.datasets.single_file import scan_file
 from pipeline.models.scans import read_variants
 from pipeline.models.training import ModelSettings
 from pipeline.storage.files import read_bytes, write_atomically
@@ -81,8 +82,8 @@ class TrainingSet:
         Raises:
             QuinrError: a scan cannot be read.
         """
-        paths = [path for _, path in self.scans]
-        return read_variants(paths, SphericalProjection(), self.copies, self.settings.seed)
+        scans = [scan_file(path) for _, path in self.scans]
+        return read_variants(scans, SphericalProjection(), self.copies, self.settings.seed)
 
     def described(self) -> list[Any]:
         """All that decides what is learnt, ready for JSON."""

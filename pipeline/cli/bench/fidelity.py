@@ -8,11 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.cli.console import Json, print_json
-from pipeline.datasets import open_dataset
+from pipeline.datasets import Dataset, open_dataset
 from pipeline.storage.files import write_atomically, write_json_atomically
 from quinr_lidar.errors import DatasetError
 
@@ -111,11 +113,14 @@ def _run(
 def _frames(source: Path, sequence: str | None, count: int) -> list[BenchFrame]:
     """The first ones of a data set, with ground truth where it has any."""
     from pipeline.benchmark.fidelity import BenchFrame
-    from pipeline.evaluation.tasks import read_poses
 
     dataset = open_dataset(source, sequence)
     names = dataset.frame_ids[:count]
     if len(names) < 2:
         raise DatasetError(f"{source}: expected two frames at least, of one drive")
-    poses = read_poses(source, dataset.name)
-    return [BenchFrame(name, partial(dataset.points, name), poses.get(name)) for name in names]
+    poses = dataset.poses()
+    return [BenchFrame(name, partial(_points, dataset, name), poses.get(name)) for name in names]
+
+
+def _points(dataset: Dataset, name: str) -> NDArray[np.float32]:
+    return dataset.read(name).points

@@ -19,7 +19,7 @@ from pipeline.cli.console import (
     print_table,
 )
 from pipeline.config.profile_files import find_profile
-from pipeline.datasets import read_velodyne
+from pipeline.datasets import read_scan
 from pipeline.storage.files import write_atomically, write_json_atomically
 from quinr_lidar import RangeImage, SphericalProjection
 
@@ -156,7 +156,7 @@ def _figure_bytes(figure: Figure, kind: str) -> bytes:
 
 def _image(scan: Path | None) -> RangeImage:
     if scan is not None:
-        return SphericalProjection().project(read_velodyne(scan))
+        return SphericalProjection().project(read_scan(scan).points)
     # Open3D takes seconds to import, and only the synthetic frame needs it.
     from pipeline.datasets.synthetic import scan_frame
     from pipeline.datasets.synthetic.drive import make_road

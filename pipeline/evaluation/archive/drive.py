@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.deep import Originals
+from pipeline.archive.deep import Originals, read_original
 from pipeline.archive.manifest import FrameRow
-from pipeline.datasets import Dataset, parse_velodyne
-from pipeline.evaluation.tasks import FrameClouds, SequenceFrame, read_poses
+from pipeline.datasets import Dataset, Frame
+from pipeline.evaluation.tasks import FrameClouds, SequenceFrame
 from pipeline.evaluation.tasks.records import TrackName
 from pipeline.fidelity import check_promise, image_figures, promise_of_file
-from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
 from quinr_lidar.geometry.projection import point_ranges
@@ -71,7 +70,7 @@ class ArchivedDrive:
         """
         opened = PackedSequence.open(archive)
         dataset = Originals.open(originals, sequence, opened).dataset
-        return cls(opened, dataset, true_poses(dataset))
+        return cls(opened, dataset, dataset.poses())
 
     def frames(self) -> list[SequenceFrame]:
         """Every frame of the archive in the order of the drive, those that failed as well."""
@@ -87,7 +86,7 @@ class ArchivedDrive:
         try:
             if not row.ok:
                 self.archive.read(row.frame_id)
-            self.dataset.path(row.frame_id)
+            self.dataset.frame(row.frame_id)
         except QuinrError as error:
             return str(error)
         return None
@@ -103,14 +102,14 @@ class ArchivedDrive:
             StorageError: archive or scan cannot be read.
         """
         data = self.archive.read(frame_id)
-        raw, points = self._scan(frame_id)
+        scan = self._scan(frame_id)
         decoded = self.archive.decode_bytes(frame_id, data)
-        image = decoded.projection.project(points)
+        image = decoded.projection.project(scan.points)
         return FrameClouds(
-            usable_points(points),
+            usable_points(scan.points),
             _cloud(image),
             _cloud(decoded),
-            partial(frame_figures, data, len(raw), image, decoded),
+            partial(frame_figures, data, scan.raw_bytes, image, decoded),
         )
 
     def points(self, frame_id: str, track: TrackName) -> Points:
@@ -123,18 +122,13 @@ class ArchivedDrive:
             self._scan(frame_id)
             return _cloud(self.archive.decode(frame_id))
         data = self.archive.read(frame_id)
-        _, points = self._scan(frame_id)
+        points = self._scan(frame_id).points
         if track == "scan":
             return usable_points(points)
         return _cloud(self._projection(frame_id, data).project(points))
 
-    def _scan(self, frame_id: str) -> tuple[bytes, Points]:
-        """The frame's original, if it is the one that was archived: its file and its points."""
-        path = self.dataset.path(frame_id)
-        raw = read_bytes(path)
-        if sha256_of(raw) != self.archive.row(frame_id).source_sha256:
-            raise ArchiveError(f"{path}: not the scan that was archived (SHA-256)")
-        return raw, parse_velodyne(raw, str(path))
+    def _scan(self, frame_id: str) -> Frame:
+        return read_original(self.dataset, self.archive.row(frame_id))
 
     def _projection(self, frame_id: str, data: bytes) -> SphericalProjection:
         try:
@@ -171,18 +165,6 @@ def open_drive(source: DriveSource) -> ArchivedDrive:
             )
         _kept.drive = (source, drive)
     return _kept.drive[1]
-
-
-def true_poses(dataset: Dataset) -> Mapping[str, FloatArray]:
-    """Ground truth of a KITTI odometry sequence; empty where there is none.
-
-    Raises:
-        DatasetError: as :func:`pipeline.evaluation.tasks.read_poses`.
-    """
-    path = next(iter(dataset.files.values())).absolute()
-    if path.parent.name != "velodyne" or path.parents[2].name != "sequences":
-        return {}
-    return read_poses(path.parents[3], path.parents[1].name)
 
 
 def usable_points(points: Points) -> Points:

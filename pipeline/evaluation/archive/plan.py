@@ -21,7 +21,7 @@ from pipeline.evaluation.tasks import TaskSettings, check_odometry
 from pipeline.evaluation.tasks.records import TRACKS, TrackName
 from pipeline.evaluation.tasks.sequence import FloatArray, step_between, truth_poses
 from pipeline.storage.locations import locate
-from quinr_lidar.errors import BackendError
+from quinr_lidar.errors import BackendError, DatasetError, StorageError
 
 _FIGURES_BY = ("small-gicp", "open3d")
 _POSES_BY = ("kiss-icp",)
@@ -120,12 +120,11 @@ def frame_facts(row: FrameRow, dataset: Dataset) -> list[Any]:
     The scan's content is compared when it is read; that it may have changed since shows in its size
     and time.
     """
-    path = dataset.files.get(row.frame_id)
     try:
-        stat = None if path is None else path.stat()
-    except OSError:
-        stat = None
-    seen = None if stat is None else [stat.st_size, stat.st_mtime_ns]
+        source = dataset.frame(row.frame_id)
+        seen = [source.size(), source.changed()]
+    except (DatasetError, StorageError):
+        seen = None
     return [row.frame_id, row.status, row.file_sha256, row.source_sha256, seen]
 
 

@@ -1,6 +1,5 @@
 """What decoded clouds are good for: odometry, registration, ground, occupancy."""
 
-from pipeline.evaluation.tasks.ground_truth import read_poses
 from pipeline.evaluation.tasks.odometry import check_odometry
 from pipeline.evaluation.tasks.pair import evaluate_decoded, evaluate_originals, evaluate_pair
 from pipeline.evaluation.tasks.records import EvaluationRecord, summarise_evaluation
@@ -19,6 +18,5 @@ __all__ = [
     "evaluate_originals",
     "evaluate_pair",
     "evaluate_sequence",
-    "read_poses",
     "summarise_evaluation",
 ]

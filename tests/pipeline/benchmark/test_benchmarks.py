@@ -83,7 +83,7 @@ def test_bench_kernel_as_a_table():
     assert result.exit_code == 0, result.output
     assert "PennyLane default.qubit" in result.stdout
     assert "of the peak" in result.stdout
-    wrong = CliRunner().invoke(app, ["bench", "kernel", "--pixels", "0"])
+    wrong = CliRunner().invoke(app, ["bench", "kernel", "--pairs", "all"])
     assert wrong.exit_code == 2
 
 
@@ -105,7 +105,7 @@ def test_fits_are_compared_with_a_longer_one(monkeypatch):
 
 
 def test_bench_fit_on_scans(tmp_path, monkeypatch):
-    from pipeline.datasets import encode_velodyne
+    from pipeline.datasets.velodyne import encode_velodyne
 
     monkeypatch.setattr(training, "SHARES", (1.0,))
     for index in range(2):

@@ -45,10 +45,10 @@ def test_copies_are_scans_under_their_own_ids(tmp_path):
     drive = write_copies(tmp_path / "scans" / "drive", 2 * DISTINCT + 1, 50)
     dataset = open_dataset(drive)
     assert len(dataset.frame_ids) == 2 * DISTINCT + 1
-    contents = [dataset.path(frame).read_bytes() for frame in dataset.frame_ids]
+    contents = [dataset.frame(frame).path.read_bytes() for frame in dataset.frame_ids]
     assert contents[0] == contents[DISTINCT] == contents[2 * DISTINCT]
     assert len(set(contents)) == DISTINCT
-    assert dataset.points("000000").shape == (50, 4)
+    assert dataset.read("000000").points.shape == (50, 3)
     with pytest.raises(StorageError, match="scans/drive"):
         write_copies(tmp_path / "scans" / "drive", 1, 50)
 

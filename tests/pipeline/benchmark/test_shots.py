@@ -125,7 +125,7 @@ def test_growth_of_shots(result):
 
 @pytest.mark.parametrize("qubits", range(1, 8))
 def test_files_of_equal_size(qubits):
-    field = equal_field(QuinrField(5, 19, 5), qubits, 210)
+    field = equal_field(QuinrField(5, 19, 5, pairs="upper"), qubits, 210)
     assert abs(parameter_count(field) - 210) <= 12
     assert field.qubits == qubits
     if qubits == 5:
@@ -152,7 +152,7 @@ def test_figure(result):
 
 
 def test_the_command(tmp_path):
-    from pipeline.datasets import encode_velodyne
+    from pipeline.datasets.velodyne import encode_velodyne
 
     scan, out, svg = (tmp_path / name for name in ("scan.bin", "out.json", "figure.svg"))
     points = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(2000, 3))

@@ -12,7 +12,7 @@ import quinr_lidar
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import read_velodyne
+from pipeline.datasets import read_scan
 from pipeline.datasets.open3d_import import import_open3d
 from pipeline.fidelity import largest_error
 from pipeline.sequence.records import FrameRecord, frame_path, write_record
@@ -89,7 +89,7 @@ def test_a_deep_verify_measures_every_frame(quinr, packed, drive):
     assert (code, found["ok"], found["deep"], found["problems"]) == (0, True, True, [])
     archive = PackedSequence.open(packed)
     for frame in found["frames"]:
-        image = PROJECTION.project(read_velodyne(scans / f"{frame['frame_id']}.bin"))
+        image = PROJECTION.project(read_scan(scans / f"{frame['frame_id']}.bin").points)
         decoded = archive.decode(frame["frame_id"])
         assert frame["largest_error_m"] == largest_error(image, decoded) <= 0.02
     assert "within their bounds" in quinr("archive", "verify", packed, "--deep", scans)[1]
@@ -123,7 +123,7 @@ def test_a_deep_verify_finds_what_would_be_lost_with_the_originals(
 
 def test_a_file_that_breaks_its_bound_is_found(quinr, folder, drive, tmp_path):
     """Encoder, records and checksums agree; only the scan says otherwise."""
-    points = read_velodyne(drive / "scans" / "00" / "000003.bin") * np.float32(1.01)
+    points = read_scan(drive / "scans" / "00" / "000003.bin").points * np.float32(1.01)
     image = PROJECTION.project(points)
     small = {"qubits": 2, "features": 4, "blocks": 1, "steps": 1, "batch_size": 64}
     data = quinr_lidar.encode(image, "bounded", refit_groups=1, **small)
@@ -151,7 +151,7 @@ def test_extract_writes_what_others_open(quinr, packed, tmp_path, kind):
     if kind == "quinr":
         assert (out / names[1]).read_bytes() == archive.read("000002")
     elif kind == "bin":
-        assert np.array_equal(read_velodyne(out / names[1])[:, :3], expected)
+        assert np.array_equal(read_scan(out / names[1]).points, expected)
     else:
         open3d = import_open3d()
         cloud = open3d.io.read_point_cloud(str(out / names[1]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import encode as encode_cli
-from pipeline.datasets import read_velodyne
+from pipeline.datasets import read_scan
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.entropy.models import built_in_models
 from tests.support.tiny import SMALL_GRID, set_options, tiny
@@ -145,7 +145,7 @@ def test_evaluate_refuses_a_broken_bound(quinr, scan, file, tmp_path):
     assert "mask_exact" in table
     assert "yes" in table
     # The same directions, so the same pixels, but other ranges.
-    points = read_velodyne(scan)
+    points = read_scan(scan).points
     points[:, :3] *= np.float32(1.05)
     other = tmp_path / "other.bin"
     other.write_bytes(points.astype("<f4").tobytes())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne, open_dataset
-from pipeline.nightly.inbox import drives_in
+from pipeline.datasets import open_dataset
+from pipeline.datasets.discovery import drives_in
+from pipeline.datasets.velodyne import encode_velodyne
 from quinr_lidar.errors import DatasetError
 
 SCAN = encode_velodyne(np.ones((4, 3)))
@@ -44,9 +45,10 @@ def test_times_that_are_none(tmp_path, times, reason):
     with pytest.raises(DatasetError) as caught:
         open_dataset(odometry(tmp_path, times))
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'sequences' / '00'}: calib.txt or times.txt")
+    assert message.startswith(f"{tmp_path / 'sequences' / '00'}: calib.txt, times.txt or its poses")
     assert reason in message
     assert "one time a line" in message
+    assert "12 numbers a line in poses/00.txt" in message
 
 
 @pytest.mark.parametrize(
@@ -61,15 +63,15 @@ def test_times_that_are_none(tmp_path, times, reason):
 )
 def test_clocks_that_jump_and_lines_that_miss(tmp_path, times, expected):
     dataset = open_dataset(odometry(tmp_path, times))
-    assert [dataset.timestamp(frame_id) for frame_id in dataset.frame_ids] == expected
+    assert [dataset.frame(frame_id).timestamp for frame_id in dataset.frame_ids] == expected
 
 
 def test_ids_that_are_the_same_number_are_two_frames(tmp_path):
     dataset = open_dataset(odometry(tmp_path, b"0\n7\n", "000001", "1", "0001", "\u00b2"))
     assert set(dataset.frame_ids) == {"000001", "1", "0001", "\u00b2"}
-    assert len({dataset.path(frame_id) for frame_id in dataset.frame_ids}) == 4
+    assert len({dataset.frame(frame_id).path for frame_id in dataset.frame_ids}) == 4
     # They are the same line of times.txt; what is no ASCII number is of none.
-    assert [dataset.timestamp(one) for one in ("000001", "1", "\u00b2")] == [7.0, 7.0, None]
+    assert [dataset.frame(one).timestamp for one in ("000001", "1", "\u00b2")] == [7.0, 7.0, None]
 
 
 def test_raw_stamps_that_are_no_text(tmp_path):

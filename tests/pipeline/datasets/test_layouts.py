@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from quinr_lidar.errors import DatasetError
 
 SCAN = encode_velodyne(np.ones((4, 3)))
@@ -35,8 +36,8 @@ def test_complete_odometry_has_times_by_frame_id(tmp_path):
     assert (dataset.name, dataset.layout) == ("00", "kitti-odometry")
     assert dataset.frame_ids == ("000000", "000002")
     # Frame 000001 is missing: 000002 keeps the time of its own line.
-    assert dataset.timestamp("000002") == pytest.approx(0.25)
-    assert dataset.points("000000").shape == (4, 4)
+    assert dataset.frame("000002").timestamp == pytest.approx(0.25)
+    assert dataset.read("000000").points.shape == (4, 3)
 
 
 @pytest.mark.parametrize("path", ["", "sequences/00", "sequences/00/velodyne"])
@@ -45,7 +46,7 @@ def test_scans_alone_are_enough(tmp_path, path):
     dataset = open_dataset(tmp_path / path)
     assert (dataset.name, dataset.layout) == ("00", "folder")
     assert dataset.frame_ids == ("000000", "000002")
-    assert dataset.timestamp("000000") is None
+    assert dataset.frame("000000").timestamp is None
 
 
 def test_several_sequences_need_a_choice(tmp_path):
@@ -61,7 +62,9 @@ def test_several_sequences_need_a_choice(tmp_path):
 def test_partial_calibration_is_explained(tmp_path):
     folder = write_odometry(tmp_path)
     (folder / "calib.txt").write_text(f"P0: {MATRIX}\n")
-    with pytest.raises(DatasetError, match=r"calib.txt or times.txt cannot be understood"):
+    with pytest.raises(
+        DatasetError, match=r"calib.txt, times.txt or its poses cannot be understood"
+    ):
         open_dataset(tmp_path)
 
 
@@ -73,7 +76,7 @@ def test_raw_drive_with_gaps_keeps_ids_and_times(tmp_path):
     (drive / "velodyne_points" / "timestamps.txt").write_text("\n".join(stamps) + "\n")
     dataset = open_dataset(drive)
     assert dataset.frame_ids == tuple(names)
-    first, later = dataset.timestamp(names[0]), dataset.timestamp("0000000004")
+    first, later = dataset.frame(names[0]).timestamp, dataset.frame("0000000004").timestamp
     assert first is not None
     assert later is not None
     assert later - first == pytest.approx(4.0)
@@ -97,7 +100,7 @@ def test_complete_raw_drive_goes_through_pykitti(tmp_path):
     dataset = open_dataset(drive)
     assert dataset.layout == "kitti-raw"
     assert dataset.frame_ids == ("0000000000", "0000000001")
-    assert dataset.points("0000000001").shape == (4, 4)
+    assert dataset.read("0000000001").points.shape == (4, 3)
 
 
 def test_folder_in_natural_order_without_foreign_files(tmp_path):
@@ -112,7 +115,7 @@ def test_single_file(tmp_path):
     dataset = open_dataset(folder / "b.bin")
     assert (dataset.layout, dataset.frame_ids) == ("file", ("b",))
     with pytest.raises(DatasetError, match="no frame 'a'"):
-        dataset.path("a")
+        dataset.frame("a")
 
 
 def test_what_is_no_data_set_shows_the_expected_tree(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.datasets import open3d_import
 from pipeline.datasets.open3d_import import explain, import_open3d
 from quinr_lidar.errors import BackendError
 
@@ -23,7 +22,7 @@ def test_missing_library_is_explained(
     def fail(_name: str) -> None:
         raise OSError(f"{library}: cannot open shared object file: No such file or directory")
 
-    monkeypatch.setattr(open3d_import.importlib, "import_module", fail)
+    monkeypatch.setattr("pipeline.datasets.open3d_import.importlib.import_module", fail)
     with pytest.raises(BackendError, match=f"{library}.*apt-get install {package}"):
         import_open3d()
 

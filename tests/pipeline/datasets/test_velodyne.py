@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne, read_velodyne
-from quinr_lidar.errors import GeometryError, ScanError
+from pipeline.datasets import read_scan
+from pipeline.datasets.velodyne import encode_velodyne
+from quinr_lidar.errors import GeometryError, ScanError, StorageError
 
 POINTS = np.random.default_rng(0).normal(scale=20, size=(50, 4)).astype(np.float32)
 
@@ -12,14 +13,18 @@ POINTS = np.random.default_rng(0).normal(scale=20, size=(50, 4)).astype(np.float
 def test_round_trip(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(encode_velodyne(POINTS))
-    np.testing.assert_array_equal(read_velodyne(path), POINTS)
+    scan = read_scan(path)
+    np.testing.assert_array_equal(scan.points, POINTS[:, :3])
+    np.testing.assert_array_equal(scan.channels["reflectance"], POINTS[:, 3])
+    assert scan.points.dtype == scan.channels["reflectance"].dtype == np.float32
+    assert (scan.frame_id, scan.raw_bytes) == ("a", path.stat().st_size)
 
 
 def test_missing_reflectance_is_zero(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(encode_velodyne(POINTS[:, :3]))
-    np.testing.assert_array_equal(read_velodyne(path)[:, :3], POINTS[:, :3])
-    assert not read_velodyne(path)[:, 3].any()
+    np.testing.assert_array_equal(read_scan(path).points, POINTS[:, :3])
+    assert not read_scan(path).channels["reflectance"].any()
     with pytest.raises(GeometryError, match="points"):
         encode_velodyne(POINTS[:, :2])
 
@@ -30,7 +35,7 @@ def test_single_bad_points_are_kept_for_the_projection_to_count(tmp_path):
     points[4] = np.inf
     path = tmp_path / "a.bin"
     path.write_bytes(encode_velodyne(points))
-    assert len(read_velodyne(path)) == len(points)
+    assert len(read_scan(path).points) == len(points)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +53,11 @@ def test_what_is_no_scan_is_refused_by_name(tmp_path, content, reason):
     path = tmp_path / "bad.bin"
     path.write_bytes(content)
     with pytest.raises(ScanError, match=rf"bad\.bin: .*{reason}"):
-        read_velodyne(path)
+        read_scan(path)
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(ScanError, match=r"none\.bin: cannot be read: No such file"):
-        read_velodyne(tmp_path / "none.bin")
-    with pytest.raises(ScanError, match="cannot be read: Is a directory"):
-        read_velodyne(tmp_path)
+    with pytest.raises(StorageError, match=r"none\.bin: cannot be read: No such file"):
+        read_scan(tmp_path / "none.bin")
+    with pytest.raises(StorageError, match="cannot be read: Is a directory"):
+        read_scan(tmp_path)

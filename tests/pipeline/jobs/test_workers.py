@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.single_file import scan_file
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.workers import Workers, runs_of
 from pipeline.sequence.frames import ArchiveJob, RestoreJob, archive_frame
 from pipeline.sequence.records import FrameRecord, frame_path, read_record
@@ -33,7 +34,7 @@ def archive_jobs(
         before = f"{index - 1:06d}" if index % length else None
         projection = SphericalProjection(16, 64)
         jobs.append(
-            ArchiveJob(source.stem, source, tmp_path / out, TINY, projection, predecessor=before)
+            ArchiveJob(source.stem, scan_file(source), tmp_path / out, TINY, projection, before)
         )
     return jobs
 

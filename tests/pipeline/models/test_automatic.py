@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.profile_files import scan_profile
-from pipeline.datasets import Dataset, encode_velodyne, open_dataset
+from pipeline.datasets import Dataset, open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models import automatic
 from pipeline.models.automatic import choose_automatically, frame_bytes
 from pipeline.models.files import keep_model
@@ -60,7 +61,7 @@ def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
     assert entropy_model.name == choice.entropy_model
     assert entropy_model.data == (folder / f"{entropy_model.name}{SUFFIX}").read_bytes()
     built_in = built_in_models()["hdl64"]
-    images = [SphericalProjection().project(dataset.points(one)) for one in choice.measured]
+    images = [SphericalProjection().project(dataset.read(one).points) for one in choice.measured]
     sizes = {
         name: np.mean([frame_bytes(one, image, BOUNDED) for image in images])
         for name, one in {
@@ -113,11 +114,11 @@ def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
 
 def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
     dataset = strange_drive(tmp_path / "scans", 4)
-    dataset.path("000001").write_bytes(b"\x00" * 17)
+    dataset.frame("000001").path.write_bytes(b"\x00" * 17)
     choice = choose_automatically(dataset, tmp_path / "a" / "00", BOUNDED)
     assert choice.origin == "built in: hdl64"
     for frame in dataset.frame_ids:
-        dataset.path(frame).write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
+        dataset.frame(frame).path.write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
     with pytest.raises(EntropyModelError, match="expected scans to choose it by"):
         choose_automatically(dataset, tmp_path / "b" / "00", BOUNDED)
     assert not (tmp_path / "b" / "00" / NOTE).exists()
@@ -127,7 +128,7 @@ def test_without_ranges_masks_alone_decide(tmp_path):
     masks = scan_profile("bounded", {"layers": 2})
     dataset = strange_drive(tmp_path / "scans", 1)
     choice = choose_automatically(dataset, tmp_path / "archive" / "00", masks)
-    image = SphericalProjection().project(dataset.points("000000"))
+    image = SphericalProjection().project(dataset.read("000000").points)
     built_in = built_in_models()["hdl64"]
     assert list(choice.frame_bytes.values()) == [frame_bytes(built_in, image, masks)]
     assert frame_bytes(built_in, image, masks) < frame_bytes(built_in, image, BOUNDED)

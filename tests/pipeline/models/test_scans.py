@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets import open_dataset
+from pipeline.datasets.single_file import scan_file
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.scans import choose_scans, read_variants, variants
 from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import DatasetError, EntropyModelError, ScanError
@@ -23,8 +25,8 @@ def folder(tmp_path):
     return made
 
 
-def names(paths) -> list[str]:
-    return [path.stem[-1] for path in paths]
+def names(scans) -> list[str]:
+    return [scan.frame_id[-1] for scan in scans]
 
 
 def test_scans_are_spread_and_the_last_held_out(folder):
@@ -65,8 +67,8 @@ def test_variants_are_the_scene_from_other_sides():
 
 
 def test_a_seed_makes_variants_repeatable(folder):
-    files = [folder / "000000.bin", folder / "000001.bin"]
-    first, again, other = (read_variants(files, PROJECTION, 2, seed) for seed in (0, 0, 1))
+    scans = open_dataset(folder).frames()[:2]
+    first, again, other = (read_variants(scans, PROJECTION, 2, seed) for seed in (0, 0, 1))
     assert len(first) == 4
     for one, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.ranges, same.ranges)
@@ -76,7 +78,7 @@ def test_a_seed_makes_variants_repeatable(folder):
 def test_scans_without_a_measured_pixel_are_left_out(tmp_path):
     nothing = tmp_path / "0.bin"
     nothing.write_bytes(encode_velodyne(np.zeros((20, 4), np.float32)))
-    assert read_variants([nothing], PROJECTION, 3, 0) == []
+    assert read_variants([scan_file(nothing)], PROJECTION, 3, 0) == []
     (tmp_path / "1.bin").write_bytes(b"abc\n")
     with pytest.raises(ScanError, match=r"1\.bin"):
-        read_variants([tmp_path / "1.bin"], PROJECTION, 1, 0)
+        read_variants([scan_file(tmp_path / "1.bin")], PROJECTION, 1, 0)

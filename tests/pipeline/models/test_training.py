@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.training import ModelSettings, measure_model, train_model
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import built_in_models, unpack_model

@@ -12,10 +12,12 @@ import pytest
 
 from pipeline.archive.layout import MCAP
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.discovery import Drive, drives_in
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
-from pipeline.nightly.inbox import Drive, check_settings, drives_in, is_archived
+from pipeline.nightly.inbox import check_settings, is_archived
 from pipeline.nightly.report import DriveOutcome, nightly_report, nightly_rows, report_of
 from pipeline.nightly.retention import BEGUN, LIST, has_begun, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import encode_velodyne, open_dataset
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.nightly import retention
 from pipeline.nightly.retention import LIST, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive
@@ -29,7 +30,7 @@ def night(drive, folder, tmp_path) -> Path:
 @pytest.mark.parametrize("how", ["written to", "replaced", "appended to"])
 def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, how):
     scan = night / "000004.bin"
-    new = encode_velodyne(open_dataset(night).points("000000"))
+    new = encode_velodyne(open_dataset(night).read("000000").points)
     real = retention.write_json_atomically
 
     def change(path, value):

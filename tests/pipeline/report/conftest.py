@@ -13,7 +13,8 @@ import pytest
 from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.writer import write_archive
-from pipeline.datasets import Dataset, encode_velodyne, open_dataset
+from pipeline.datasets import Dataset, open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.report.archive_report import ReportFiles
@@ -23,7 +24,7 @@ from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection
 from tests.support.tiny import tiny
 
-TINY = tiny(keyframe_interval=3, steps=20)
+TINY = tiny(keyframe_interval=3)
 FRAMES = 5
 
 Repack = Callable[..., PackedSequence]

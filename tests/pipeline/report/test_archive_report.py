@@ -13,11 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.archive import PackedSequence
-from pipeline.datasets import Dataset
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.evaluation.tasks.trajectory import trajectory_errors
-from pipeline.facts.units import NONE
 from pipeline.report.archive_report import write_report
+from pipeline.report.units import NONE
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import ArchiveError
 from tests.pipeline.report.conftest import (
@@ -25,6 +24,7 @@ from tests.pipeline.report.conftest import (
     evaluation_of,
     page_of,
 )
+from tests.support.scans import dataset_of, files_of
 
 
 def manifest_table(packed: Path) -> dict[str, list]:
@@ -105,17 +105,17 @@ def test_a_scan_that_was_not_archived_is_not_shown_as_the_original(
     other = tmp_path / "other.bin"
     swapped = sorted(archive.rows, key=lambda row: row.figures["psnr_db"])[-1].frame_id
     other.write_bytes((scans / f"{swapped}.bin").read_bytes()[:-16])
-    changed = Dataset("00", "folder", dict(originals.files) | {swapped: other})
+    changed = dataset_of(files_of(originals) | {swapped: other})
     files = write_report(archive, tmp_path / "out", originals=changed)
     chosen = {one["frame"]: one for one in json.loads(files.json.read_text())["chosen"]}
     assert not chosen[swapped]["original"]
     assert "not the scan that was archived" in chosen[swapped]["note"]
     assert sum(one["original"] for one in chosen.values()) == 2
-    assert "other.bin is not the scan that was archived" in page_of(files).words
+    assert "other.bin: not the scan that was archived" in page_of(files).words
 
 
 def test_a_missing_scan_does_not_stop_the_report(archive, originals, tmp_path):
-    none = Dataset("00", "folder", {"elsewhere": originals.path("000000")})
+    none = dataset_of({"elsewhere": originals.frame("000000").path})
     files = write_report(archive, tmp_path / "out", originals=none)
     notes = [one["note"] for one in json.loads(files.json.read_text())["chosen"]]
     assert all("no frame" in note for note in notes)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from pipeline.archive import PackedSequence
-from pipeline.datasets import Dataset
 from pipeline.report.archive_report import write_report
 from tests.pipeline.report.conftest import (
     FRAMES,
@@ -19,6 +18,7 @@ from tests.pipeline.report.conftest import (
     failed,
     page_of,
 )
+from tests.support.scans import dataset_of, files_of
 
 
 def test_an_evaluation_tells_whether_bounds_are_kept(archive, tmp_path):
@@ -54,9 +54,9 @@ def test_a_file_that_does_not_hold_its_frame_is_noticed_in_the_pictures(
     rows = list(archive.rows)
     swapped = [replace(rows[0], source_sha256=rows[1].source_sha256), *rows[1:]]
     frames = [(row, archive.read(row.frame_id)) for row in swapped]
-    other = dict(originals.files) | {"000000": originals.path("000001")}
+    other = dataset_of(files_of(originals) | {"000000": originals.frame("000001").path})
     only = repack(archive, frames[:1])
-    report = write_report(only, tmp_path / "o", originals=Dataset("00", "folder", other)).report
+    report = write_report(only, tmp_path / "o", originals=other).report
     assert [(one.frame, one.stage) for one in report.failures] == [("000000", "measuring")]
     assert "do not delete the original" in report.failures[0].error
 

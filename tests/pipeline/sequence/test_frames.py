@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne, open_dataset, read_velodyne
+from pipeline.datasets import open_dataset
+from pipeline.datasets.single_file import scan_file
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence import frames, warm_start
 from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
 from pipeline.sequence.records import frame_path, read_record
@@ -26,12 +29,15 @@ def write_scan(path: Path, seed: int = 0) -> Path:
     return path
 
 
-def job(tmp_path: Path, name: str = "000000", **changes) -> ArchiveJob:
+def job(
+    tmp_path: Path, name: str = "000000", timestamp: float | None = None, **changes
+) -> ArchiveJob:
     source = tmp_path / "scans" / f"{name}.bin"
     if not source.exists():
         write_scan(source)
     values = {"profile": TINY, "projection": PROJECTION} | changes
-    return ArchiveJob(name, source, tmp_path / "archive" / "00", **values)
+    scan = replace(scan_file(source), timestamp=timestamp)
+    return ArchiveJob(name, scan, tmp_path / "archive" / "00", **values)
 
 
 def test_a_frame_is_written_decoded_measured_and_recorded(tmp_path):
@@ -41,7 +47,7 @@ def test_a_frame_is_written_decoded_measured_and_recorded(tmp_path):
     data = frame_path(work.folder, "000000").read_bytes()
     assert record.fidelity is not None
     assert record.fidelity["encoded_bytes"] == len(data)
-    assert record.fidelity["raw_bytes"] == work.source.stat().st_size
+    assert record.fidelity["raw_bytes"] == work.source.path.stat().st_size
     assert record.fidelity["psnr_db"] > 0
     assert (record.timestamp, record.steps) == (1.5, 4)
     assert read_record(work.folder, "000000") == record
@@ -68,7 +74,7 @@ def test_resume_skips_only_what_is_the_same(tmp_path, monkeypatch):
     path.unlink()
     archive_frame(work)
     assert len(calls) == 4, "a missing file"
-    write_scan(work.source, seed=9)
+    write_scan(work.source.path, seed=9)
     archive_frame(work)
     assert len(calls) == 5, "another scan"
     monkeypatch.setattr("quinr_lidar.__version__", "9.9")
@@ -94,9 +100,9 @@ def test_resume_skips_only_what_is_the_same(tmp_path, monkeypatch):
 )
 def test_a_bad_frame_is_recorded_and_leaves_no_file(tmp_path, content, reason):
     work = job(tmp_path)
-    work.source.unlink()
+    work.source.path.unlink()
     if content is not None:
-        work.source.write_bytes(content)
+        work.source.path.write_bytes(content)
     record = archive_frame(work)
     assert record.status == "failed"
     assert record.error is not None
@@ -126,11 +132,11 @@ def test_restored_scans_open_as_a_data_set(tmp_path):
     assert restore_frame(jobs["00"][0]).status == "ok"
     dataset = open_dataset(tmp_path / "restored")
     assert (dataset.name, dataset.frame_ids) == ("00", ("000000",))
-    points = read_velodyne(dataset.path("000000"))
+    scan = dataset.read("000000")
     record = read_record(work.folder, "000000")
     assert record is not None
-    assert len(points) > 0
-    assert not points[:, 3].any()
+    assert len(scan.points) > 0
+    assert not scan.channels["reflectance"].any()
 
 
 def test_a_damaged_file_fails_alone(tmp_path):
@@ -154,7 +160,7 @@ def test_nothing_to_restore_is_said(tmp_path):
 
 def test_results_beside_the_frames(tmp_path):
     good, bad = job(tmp_path, "000000"), job(tmp_path, "000001")
-    bad.source.write_bytes(b"")
+    bad.source.path.write_bytes(b"")
     records = [archive_frame(good), archive_frame(bad)]
     write_results(good.folder, records, {"profile": {"name": "paper"}})
     results = json.loads((good.folder / "metrics.json").read_text())

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.config.profile_files import scan_profile
-from pipeline.datasets import encode_velodyne, open_dataset, read_velodyne
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.files import evaluate_archive, evaluate_file
 from pipeline.models.files import keep_model
 from pipeline.sequence import frames
@@ -58,7 +59,7 @@ def test_records_say_the_bound_and_the_largest_error(tmp_path, options, max_erro
     records = [archive_frame(job) for job in jobs]
     for job, record in zip(jobs, records, strict=True):
         assert (record.status, record.error) == ("ok", None)
-        image = PROJECTION.project(read_velodyne(job.source))
+        image = PROJECTION.project(job.source.read().points)
         decoded = codec.decode(job.file.read_bytes())
         worst = np.abs(decoded.ranges.astype(float) - image.ranges)[image.valid].max()
         figures = record.fidelity or {}
@@ -139,7 +140,7 @@ def test_an_error_within_the_bound_is_none(tmp_path, monkeypatch):
     job = drive(tmp_path, 1, max_error=0.2)[0]
 
     def shrink(ranges, valid):
-        image = PROJECTION.project(read_velodyne(job.source))
+        image = PROJECTION.project(job.source.read().points)
         ranges[:] = np.where(valid, image.ranges + np.float32(0.19), ranges)
 
     distort(monkeypatch, shrink)

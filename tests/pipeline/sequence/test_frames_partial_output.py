@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.datasets.single_file import scan_file
 from pipeline.sequence import frames, records
 from pipeline.sequence.frames import ArchiveJob, archive_frame
 from pipeline.sequence.records import frame_path, read_record
@@ -22,7 +23,9 @@ def job(tmp_path) -> ArchiveJob:
     points = np.random.default_rng(0).normal(scale=(15, 15, 1, 0), size=(2000, 4))
     source = tmp_path / "000000.bin"
     source.write_bytes(points.astype("<f4").tobytes())
-    return ArchiveJob("000000", source, tmp_path / "00", TINY, SphericalProjection(16, 64))
+    return ArchiveJob(
+        "000000", scan_file(source), tmp_path / "00", TINY, SphericalProjection(16, 64)
+    )
 
 
 def files_below(folder: Path) -> list[str]:
@@ -65,6 +68,6 @@ def test_a_file_whose_record_cannot_be_kept_is_removed(job, monkeypatch):
 def test_a_bad_source_does_not_cost_the_file_of_an_earlier_run(job):
     assert archive_frame(job).status == "ok"
     before = frame_path(job.folder, "000000").read_bytes()
-    job.source.write_bytes(b"\x00\x01\x02")
+    job.source.path.write_bytes(b"\x00\x01\x02")
     assert archive_frame(job).status == "failed"
     assert frame_path(job.folder, "000000").read_bytes() == before

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datasets import encode_velodyne, open_dataset, parse_velodyne
+from pipeline.datasets import open_dataset
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.frames import ArchiveJob, archive_frame
 from pipeline.sequence.records import FrameRecord, frame_path, read_record, record_path
 from pipeline.sequence.sequence import archive_jobs, table_rows, write_results
@@ -82,7 +83,7 @@ def test_a_follower_starts_from_its_predecessors_file(tmp_path):
     hashes = [sha256_of(data) for data in files(jobs)]
     assert [r.start_sha256 for r in records] == [None, *hashes[:2], None, *hashes[3:5]]
     assert records == [read_record(job.folder, job.frame_id) for job in jobs]
-    image = PROJECTION.project(parse_velodyne(jobs[1].source.read_bytes(), ""))
+    image = PROJECTION.project(jobs[1].source.read().points)
     start = codec.read_parameters(files(jobs)[0])
     assert codec.encode_frame(image, PROFILE, start=start).data == files(jobs)[1]
     assert [row["start"] for row in table_rows(records)] == ["cold", "warm", "warm"] * 2
@@ -152,7 +153,7 @@ def test_an_interrupted_night_ends_as_one_that_ran_through(tmp_path):
 def test_a_changed_predecessor_does_its_followers_again(tmp_path):
     jobs = drive(tmp_path)
     before, hashes = archive(jobs), [sha256_of(data) for data in files(jobs)]
-    write_scan(jobs[1].source, 0.3)
+    write_scan(jobs[1].source.path, 0.3)
     after = archive(jobs)
     assert [a == b for a, b in zip(after, before, strict=True)] == [True, False, False] + [True] * 3
     assert after[2].start_sha256 == after[1].file_sha256 != hashes[1]
@@ -160,16 +161,16 @@ def test_a_changed_predecessor_does_its_followers_again(tmp_path):
 
 def test_after_a_failed_predecessor_a_frame_starts_cold(tmp_path):
     jobs = drive(tmp_path, 3)
-    good = jobs[1].source.read_bytes()
+    good = jobs[1].source.path.read_bytes()
     archive(jobs)
     expected = files(jobs)
-    jobs[1].source.write_bytes(b"")
+    jobs[1].source.path.write_bytes(b"")
     records = archive(jobs)
     assert [record.status for record in records] == ["ok", "failed", "ok"]
     # The failed frame's file of the first time is still there, but is nobody's start.
     assert frame_path(jobs[1].folder, "000001").exists()
     assert (records[2].start, records[2].start_sha256) == ("cold", None)
-    jobs[1].source.write_bytes(good)
+    jobs[1].source.path.write_bytes(good)
     assert [record.start for record in archive(jobs)] == ["cold", "warm", "warm"]
     assert files(jobs) == expected
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.benchmark.rate import model_table as model_table
 from pipeline.benchmark.rate import training_sets as training_set
-from pipeline.datasets import encode_velodyne
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.training import ModelSettings
 from pipeline.storage.files import sha256_of
 

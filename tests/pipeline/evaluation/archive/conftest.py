@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.archive.writer import pack_sequence
-from pipeline.datasets import encode_velodyne, open_dataset, read_velodyne
+from pipeline.datasets import open_dataset, read_scan
 from pipeline.datasets.synthetic import write_drive
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import (
     ArchiveEvaluation,
     evaluation_jobs,
@@ -76,7 +77,7 @@ def street(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("street")
     write_drive(root / "scans", frames=FRAMES)
     for path in (root / "scans" / "sequences" / "00" / "velodyne").iterdir():
-        path.write_bytes(encode_velodyne(read_velodyne(path)[::16]))
+        path.write_bytes(encode_velodyne(read_scan(path).points[::16]))
     archive_scans(root / "scans", root / "frames", root / "packed", "bounded")
     return root
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from pipeline.archive import PackedSequence
-from pipeline.datasets import read_velodyne
+from pipeline.datasets import read_scan
+from pipeline.datasets.single_file import scan_file
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import (
     evaluation_jobs,
     plan_evaluation,
@@ -116,11 +118,11 @@ def test_a_frame_of_a_few_points_fails_alone(place):
 
 
 def test_points_that_are_none_are_dropped_and_counted(place):
-    points = read_velodyne(place.scan(1))
+    points = read_scan(place.scan(1)).points.copy()
     points[3] = np.nan
     points[5, 1] = np.inf
-    points[7:10, :3] = 0
-    place.scan(1).write_bytes(points.astype("<f4").tobytes())
+    points[7:10] = 0
+    place.scan(1).write_bytes(encode_velodyne(points))
     place.archive()
     record = place.evaluate().records[1]
     assert record.figures["points"] == len(points)
@@ -138,7 +140,7 @@ def test_frame_figures_are_those_of_the_file(place, tmp_path):
     for record in place.evaluate().records:
         file = tmp_path / f"{record.frame}.quinr"
         write_atomically(file, archive.read(record.frame))
-        expected = evaluate_file(place.scan(int(record.frame)), file).as_dict()
+        expected = evaluate_file(scan_file(place.scan(int(record.frame))), file).as_dict()
         shared = expected.keys() & record.figures.keys()
         assert {
             "psnr_db",
@@ -158,7 +160,7 @@ def test_a_broken_bound_shows(place):
     archive = PackedSequence.open(place.packed)
     data = archive.read("000000")
     decoded = decode(data)
-    image = decoded.projection.project(read_velodyne(place.scan(0)))
+    image = decoded.projection.project(read_scan(place.scan(0)).points)
 
     def kept(ranges, valid):
         changed = RangeImage(ranges, valid, decoded.projection, decoded.no_return)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from pipeline.datasets import open_dataset
 from pipeline.datasets.synthetic import write_drive
-from pipeline.evaluation.tasks import read_poses
 from pipeline.evaluation.tasks.ground import THICKNESS, Ground, fit_ground, label_iou
 from pipeline.evaluation.tasks.occupancy import occupancy, occupancy_iou
 from pipeline.evaluation.tasks.odometry import Odometry
@@ -153,13 +153,15 @@ def test_occupancy_of_the_same_and_of_nothing():
 
 def test_poses_of_a_drive_are_those_of_its_velodyne(tmp_path, drive):
     write_drive(tmp_path, frames=3)
-    poses = read_poses(tmp_path, "00")
+    dataset = open_dataset(tmp_path)
+    poses = dataset.poses()
     assert list(poses) == ["000000", "000001", "000002"]
     for name, frame in (("000001", 1), ("000002", 2)):
         truth = np.linalg.inv(drive.poses[0]) @ drive.poses[frame]
         assert poses[name] == pytest.approx(truth, abs=1e-6)
-    assert read_poses(tmp_path, "01") == {}
     for line in (b"1 2 3\n", b"nan " * 12, b"\xff\xfe", b"1 " * 11 + b"x"):
         (tmp_path / "poses" / "00.txt").write_bytes(line)
         with pytest.raises(DatasetError, match="12 numbers a line"):
-            read_poses(tmp_path, "00")
+            dataset.poses()
+    (tmp_path / "poses" / "00.txt").unlink()
+    assert open_dataset(tmp_path).poses() == {}
