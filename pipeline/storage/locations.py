@@ -1,4 +1,4 @@
-"""Where archives lie: local folders and object stores, by path or URL, through fsspec.
+"""Where archives are: local folders and object stores, by path or URL, through fsspec.
 
 Credentials come from where the store's own tools look for them (for s3:// the AWS environment
 variables and files), never from the URL.
@@ -10,7 +10,6 @@ import contextlib
 import os
 import secrets
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from urllib.parse import urlsplit
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from pipeline.storage.files import TEMPORARY_SUFFIX, sync_folder
 from quinr_lidar.errors import QuinrError, StorageError
@@ -27,14 +27,14 @@ from quinr_lidar.errors import QuinrError, StorageError
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before an object store is asked again."""
+ATTEMPTS = 5
+"""How often an object store is asked, with pauses of 0.5, 1, 2 and 4 s in between."""
 
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""What asking again does not change."""
+"""Errors that asking again does not change."""
 
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs"})
-"""Protocols of stores in which nothing can be written where no bucket was made before."""
+"""Protocols of stores that need a bucket before anything can be written."""
 
 T = TypeVar("T")
 
@@ -44,9 +44,9 @@ class Location:
     """A file or folder that need not exist.
 
     Attributes:
-        fs: Of fsspec.
-        path: As that file system wants it.
-        name: As a person wrote it.
+        fs: The file system, as fsspec opens it.
+        path: The path in the form that this file system expects.
+        name: The path or URL as a person wrote it.
     """
 
     fs: AbstractFileSystem
@@ -128,7 +128,7 @@ class Location:
         return data
 
     def read_range(self, start: int, length: int) -> bytes:
-        """A part of a file, in one request; less where the file ends.
+        """A part of a file, in one request; shorter where the file ends.
 
         Raises:
             StorageError: it cannot be read.
@@ -138,12 +138,16 @@ class Location:
         return data
 
     def find(self, names: tuple[str, ...], depth: int) -> list[Location]:
-        """Files of these names in here, at most so many folders deep, in order of their paths.
+        """Files with one of these names, in the order of their paths.
+
+        Args:
+            names: File names.
+            depth: Number of folder levels to search.
 
         Raises:
             StorageError: it cannot be listed.
         """
-        # Behind a cached listing an archive of another machine would not be seen.
+        # A cached listing would hide an archive that another machine has just written.
         self.fs.invalidate_cache()
         paths = self._try(lambda: self.fs.find(self.path, maxdepth=depth), "listed")
         root = self.path.rstrip("/")
@@ -155,9 +159,13 @@ class Location:
 
     @contextmanager
     def staging(self, count: int = 1) -> Iterator[list[Path]]:
-        """New, empty files to write what is then published here; what is left of them goes.
+        """New, empty files whose content :meth:`publish` then puts here; leftovers are removed.
 
-        They lie beside the target where that is local, else where temporary files do.
+        They are beside the target where that is local, otherwise in the folder for temporary
+        files.
+
+        Args:
+            count: Number of files.
 
         Raises:
             StorageError: they cannot be made, or what the block writes does not fit the disk.
@@ -181,10 +189,10 @@ class Location:
                     path.unlink(missing_ok=True)
 
     def publish(self, staged: Path) -> None:
-        """Let a finished file take this place, at once; a file that was there is replaced.
+        """Put a finished file here in one step; a file that was here is replaced.
 
         Raises:
-            StorageError: it cannot be written; then what was there is as it was.
+            StorageError: it cannot be written; a file that was here is unchanged.
         """
         if not self.local:
             self._try(lambda: self.fs.put_file(str(staged), self.path), "written")
@@ -210,27 +218,33 @@ class Location:
             self.publish(staged)
 
     def _try(self, action: Callable[[], T], doing: str) -> T:
-        """Do something; where a store fails, again after a pause."""
-        for pause in (*(() if self.local else PAUSES), None):
-            try:
-                return action()
-            except _FINAL as error:
-                raise self._error(doing, error) from error
-            except Exception as error:
-                # Stores raise what their libraries please; a local file raises OSError only.
-                if self.local and not isinstance(error, OSError):
-                    raise
-                if pause is None:
-                    raise self._error(doing, error) from error
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+        """Do something; where an object store fails, do it again after a pause."""
+        try:
+            return action() if self.local else _retrying(action)
+        except Exception as error:
+            # Stores raise whatever their libraries raise; a local file raises OSError only.
+            if self.local and not isinstance(error, OSError):
+                raise
+            raise self._error(doing, error) from error
 
     def _error(self, doing: str, error: Exception) -> StorageError:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if isinstance(error, FileNotFoundError):
             reason = "No such file or directory"
-        tried = "" if self.local or isinstance(error, _FINAL) else f" ({len(PAUSES) + 1} attempts)"
+        tried = "" if self.local or isinstance(error, _FINAL) else f" ({ATTEMPTS} attempts)"
         return StorageError(f"{self.name}: cannot be {doing}: {' '.join(reason.split())}{tried}")
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, _FINAL)
+
+
+_retrying = Retrying(
+    retry=retry_if_exception(_may_pass),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_exponential(multiplier=0.5),
+    reraise=True,
+)
 
 
 def _protocols(fs: AbstractFileSystem) -> tuple[str, ...]:
@@ -262,15 +276,15 @@ def locate(where: str | Path | Location) -> Location:
 
 
 class Bytes:
-    """A file's bytes at any place, by ranged reads with one block of read-ahead.
+    """A file that is read in ranges, with one block of read-ahead.
 
     Args:
-        location: Of the file.
-        block: Bytes to read at least; 0 reads exactly what is asked for.
+        location: Where the file is.
+        block: Smallest number of bytes to read; 0 reads exactly what is asked for.
 
     Attributes:
-        name: Of the file, for errors.
-        size: Of the file.
+        name: Name of the file, for errors.
+        size: Size of the file in bytes.
 
     Raises:
         StorageError: there is no such file.
@@ -284,7 +298,7 @@ class Bytes:
         self._start, self._kept = 0, b""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes from a place on; fewer where the file ends.
+        """Bytes from an offset; fewer where the file ends.
 
         Raises:
             StorageError: they cannot be read.
@@ -298,7 +312,7 @@ class Bytes:
         return self._kept[offset - self._start : end - self._start]
 
     def blocks(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes between two places, piece by piece.
+        """The bytes between two offsets, piece by piece.
 
         Raises:
             StorageError: they cannot be read.

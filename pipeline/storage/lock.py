@@ -1,8 +1,9 @@
 """One writer a folder: a lock file that says who writes there.
 
-The operating system's lock on that file tells whether its writer lives: a killed process leaves
-the file, but no lock. So what a dead process of this machine left is taken over, whatever has
-become of its process id. Of another machine nobody knows: its lock file stays until it is removed.
+The operating system's lock on that file tells whether its writer is alive: a killed process leaves
+the file, but no lock. So another process takes over what a dead process of this machine left, even
+if its process id is in use again. A lock of another machine may be invisible here: its lock file
+stays until somebody removes it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import lock_descriptor
+
 from pipeline.storage.files import unwritable
 from quinr_lidar.errors import StorageError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 LOCK = "writer.lock"
 """Name of the lock file in the folder that it protects."""
@@ -34,7 +32,7 @@ _UNSUPPORTED = {errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL}
 
 
 class LockedError(StorageError):
-    """A folder that another process writes to. The message names it, and says what to do."""
+    """Another process writes to the folder. The message names it and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,10 @@ class Holder:
     """Who writes, or wrote, to a folder.
 
     Attributes:
-        pid: Its process.
+        pid: Its process id.
         host: Its machine.
         since: When it began, UTC.
-        note: Whatever it wanted to leave to whom takes over.
+        note: Note for the process that takes over the lock.
     """
 
     pid: int
@@ -55,18 +53,18 @@ class Holder:
 
     @classmethod
     def this_process(cls, note: str = "") -> Holder:
-        """The one that is running."""
+        """The process that is running."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         return cls(os.getpid(), socket.gethostname(), now, note)
 
 
 @contextmanager
 def lock(folder: Path, note: str = "") -> Iterator[Holder | None]:
-    """Be the only one who writes to a folder, which is made if need be.
+    """Be the only one who writes to a folder; the folder is made if need be.
 
     Args:
-        folder: Any; all writers of it must ask.
-        note: For whoever takes over from this process, should it be killed.
+        folder: Any folder; all writers must ask for its lock.
+        note: Note for the process that takes over the lock, should this one be killed.
 
     Yields:
         The killed process of this machine from which the lock was taken over, if there was one.
@@ -80,8 +78,8 @@ def lock(folder: Path, note: str = "") -> Iterator[Holder | None]:
     try:
         yield left
     finally:
-        # Removed before it is let go: who waits for the handle then sees that the file is gone.
-        if _is_still(path, handle):
+        # Removed before it is unlocked: whoever waits for the handle then sees that it is gone.
+        if _is_same_file(path, handle):
             with contextlib.suppress(OSError):
                 path.unlink()
         os.close(handle)
@@ -115,7 +113,7 @@ def check_unlocked(folder: Path) -> None:
 
 
 def _acquire(path: Path, note: str) -> tuple[int, Holder | None]:
-    """The lock file's handle, and whose file it was."""
+    """The locked file's handle, and what the file said before."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,8 +124,8 @@ def _acquire(path: Path, note: str) -> tuple[int, Holder | None]:
             left = _read(handle)
             if _is_held(handle, left):
                 raise _locked(path, left)
-            # A file that was removed in between protects nothing.
-            if _is_still(path, handle):
+            # A file that was removed in between protects nothing: try the new one.
+            if _is_same_file(path, handle):
                 _write(path, handle, Holder.this_process(note))
                 return handle, left
         except BaseException:
@@ -138,43 +136,31 @@ def _acquire(path: Path, note: str) -> tuple[int, Holder | None]:
 
 def _is_held(handle: int, holder: Holder | None) -> bool:
     """Whether a lock file keeps this process out; if not, the handle holds the lock now."""
-    free = _try_lock(handle)
-    if holder is not None and holder.host != socket.gethostname():
-        return True
-    return not (_is_dead(holder) if free is None else free)
-
-
-def _try_lock(handle: int) -> bool | None:
-    """Whether the lock was free; ``None`` where the file system knows no locks."""
-    if fcntl is None:
-        return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        free = lock_descriptor(handle, blocking=False)
     except OSError as error:
-        if error.errno in _UNSUPPORTED:
-            return None
-        raise
+        if error.errno not in _UNSUPPORTED:
+            raise
+        # The file system has no locks: the process id is all there is to go by.
+        free = holder is None or not _is_alive(holder.pid)
+    other_machine = holder is not None and holder.host != socket.gethostname()
+    return other_machine or not free
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this machine is running, as far as one can tell."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
 
 
-def _is_dead(holder: Holder | None) -> bool:
-    """Whether a process of this machine has ended, where its id is all there is to go by."""
-    if holder is None:
-        return True
-    if os.name != "posix":
-        return False
-    try:
-        os.kill(holder.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _is_still(path: Path, handle: int) -> bool:
+def _is_same_file(path: Path, handle: int) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(handle))
     except OSError:
@@ -182,7 +168,7 @@ def _is_still(path: Path, handle: int) -> bool:
 
 
 def _read(handle: int) -> Holder | None:
-    """What a lock file says; ``None`` of a new one, or one that was cut short."""
+    """What a lock file says; ``None`` for a new one, or one that a crash cut short."""
     try:
         values: dict[str, Any] = json.loads(os.pread(handle, 1 << 16, 0))
         return Holder(**values)

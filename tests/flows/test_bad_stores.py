@@ -21,8 +21,7 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.verify import verify_archive
 from pipeline.nightly.report import REPORT
 from pipeline.nightly.retention import LIST
-from pipeline.storage import locations as storage
-from pipeline.storage.locations import PAUSES, locate
+from pipeline.storage.locations import locate
 from quinr_lidar.errors import StorageError
 
 from . import conftest
@@ -34,6 +33,8 @@ pytest.importorskip("moto.server")
 pytestmark = pytest.mark.usefixtures("plain")
 
 PLACE = "s3://nights/drives"
+PAUSES = [0.5, 1.0, 2.0, 4.0]
+"""Seconds between the attempts at a request."""
 PATIENCE = 3.0
 """Seconds until the library gives a request up: a busy machine's store takes one now and then."""
 
@@ -144,7 +145,7 @@ def pauses(proxy, monkeypatch) -> Iterator[list[float]]:
     import s3fs
 
     waited: list[float] = []
-    monkeypatch.setattr(storage.time, "sleep", waited.append)
+    monkeypatch.setattr("time.sleep", waited.append)
     options = {"read_timeout": PATIENCE, "retries": {"max_attempts": 0}}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": options})
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
@@ -202,7 +203,7 @@ SLOW = pytest.mark.slow
 def test_errors_that_pass(drives, tmp_path, proxy, pauses, fault):
     proxy.fail("PUT .*frames.mcap", fault, 2)
     assert archive(drives, tmp_path / "out").name == "Completed"
-    assert pauses[: len(PAUSES)] == list(PAUSES[: len(pauses)])
+    assert pauses[: len(PAUSES)] == PAUSES[: len(pauses)]
     assert 0 < len(pauses) <= len(PAUSES)
     assert verify_archive(f"{PLACE}/a", drives / "a").ok
 
@@ -227,7 +228,7 @@ def test_errors_that_stay_and_then_go(drives, tmp_path, proxy, pauses, fault, re
     assert said.startswith(f"{PLACE}/a/{MCAP}: cannot be written: ")
     assert said.endswith("(5 attempts)")
     assert re.search(reason, said)
-    assert pauses == list(PAUSES)
+    assert pauses == PAUSES
     proxy.faults = []
     assert objects() == before
     # What was encoded is there, and only packed.

@@ -17,18 +17,20 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
-from pipeline.storage import locations as storage
 from pipeline.storage.files import TEMPORARY_SUFFIX
-from pipeline.storage.locations import PAUSES, Bytes, locate
+from pipeline.storage.locations import ATTEMPTS, Bytes, locate
 from quinr_lidar.errors import ArchiveError, StorageError
 from tests.support.archived_drive import FRAMES, digests
+
+PAUSES = [0.5, 1.0, 2.0, 4.0]
+"""Seconds between the attempts."""
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch):
     """Seconds that were waited, without waiting them."""
     waited: list[float] = []
-    monkeypatch.setattr(storage.time, "sleep", waited.append)
+    monkeypatch.setattr("time.sleep", waited.append)
     return waited
 
 
@@ -138,7 +140,7 @@ def test_a_stores_errors_are_tried_again_with_growing_pauses(folder, memory, mon
     store = fsspec.filesystem("memory")
     failing(store, monkeypatch, "put_file", 3, RuntimeError("503 Slow Down"))
     pack_sequence(folder, f"{memory}/00")
-    assert pauses == list(PAUSES[:3])
+    assert pauses == PAUSES[:3]
     assert verify_archive(f"{memory}/00").ok
 
 
@@ -155,8 +157,8 @@ def test_errors_that_stay_are_reported_and_nothing_is_changed(
     assert str(caught.value) == (
         f"{memory}/00/frames.mcap: cannot be written: 503 Slow Down (5 attempts)"
     )
-    assert len(calls) == len(PAUSES) + 1
-    assert pauses == list(PAUSES)
+    assert len(calls) == ATTEMPTS
+    assert pauses == PAUSES
     assert locate(f"{memory}/00/{MCAP}").read() == before
 
 
@@ -220,7 +222,7 @@ def test_a_disk_that_fails_at_the_last_moment_leaves_what_was_there(many, packed
     def full(_handle):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(StorageError, match=r"frames\.mcap: cannot be written: Input/output error"):
         pack_sequence(folder, packed)
     assert digests(packed) == before

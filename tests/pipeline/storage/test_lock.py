@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -113,7 +114,10 @@ def test_the_lock_goes_when_the_work_fails(tmp_path):
 
 
 def test_without_locks_of_the_file_system_the_process_id_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.storage.lock._try_lock", lambda handle: None)
+    def unsupported(_handle, _operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
     living = Holder.this_process()
     (tmp_path / LOCK).write_text(json.dumps(living.__dict__))
     with pytest.raises(LockedError), lock(tmp_path):
