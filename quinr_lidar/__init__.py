@@ -7,14 +7,22 @@
 >>> data = quinr_lidar.encode(image, "paper", qubits=3, features=6, blocks=2, steps=20)
 >>> decoded = quinr_lidar.decode(data)
 >>> cloud = projection.back_project(decoded)
+
+Importing the package and decoding need NumPy, zstandard and the compiled kernel only. ``encode``
+and ``Profile`` are loaded when they are first used: they need torch and Pydantic, the extra
+``train``.
 """
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-from quinr_lidar.codec.encoding import decode, encode
-from quinr_lidar.codec.profiles import Profile
+from quinr_lidar.codec.decoding import decode
 from quinr_lidar.errors import QuinrError
 from quinr_lidar.geometry import RangeImage, SphericalProjection
+
+if TYPE_CHECKING:
+    from quinr_lidar.codec.encoding import encode
+    from quinr_lidar.codec.profiles import Profile
 
 try:
     __version__ = version("quinr-lidar")
@@ -30,3 +38,15 @@ __all__ = [
     "decode",
     "encode",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "encode":
+        from quinr_lidar.codec.encoding import encode
+
+        return encode
+    if name == "Profile":
+        from quinr_lidar.codec.profiles import Profile
+
+        return Profile
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

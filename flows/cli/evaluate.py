@@ -31,15 +31,15 @@ Out = Annotated[
     typer.Option(help="Folder of the report; ARCHIVE/report, or ./report/SEQUENCE of a URL."),
 ]
 
-_SHOWN = {
-    "D1 PSNR [dB]": "codec_d1_psnr_db",
-    "D2 PSNR [dB]": "codec_d2_psnr_db",
-    "Chamfer [m]": "codec_chamfer_m",
-    "registration [m]": "codec_registration_m",
-    "ground IoU": "codec_ground_iou",
-    "occupancy IoU": "codec_occupancy_iou",
-}
-"""Columns of the table: means of the codec's own loss."""
+_SHOWN = (
+    "d1_psnr_db",
+    "d2_psnr_db",
+    "chamfer_m",
+    "registration_m",
+    "ground_iou",
+    "occupancy_iou",
+)
+"""Figures in the table: means of the codec's own loss, see :mod:`pipeline.evaluation.figures`."""
 
 
 def evaluate(
@@ -140,11 +140,13 @@ def summaries(requests: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
+    from pipeline.evaluation.figures import PAIRS
+
     summary = found["summary"] or {}
     figures, odometry = summary.get("figures", {}), summary.get("odometry", {})
     row = {"archive": found["archive"]}
     row |= {name: summary.get(name) for name in ("frames", "measured", "failed")}
-    row |= {name: figures.get(key, {}).get("mean") for name, key in _SHOWN.items()}
+    row |= {PAIRS[name].heading: figures.get(f"codec_{name}", {}).get("mean") for name in _SHOWN}
     drift = odometry.get("decoded to truth") or odometry.get("decoded to scan") or {}
     row["drift [m/m]"] = drift.get("translation_per_m")
     return row | {"error": found["error"]}

@@ -11,7 +11,7 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import Dataset, Frame, open_dataset
 from pipeline.fidelity import check_promise, largest_error, promise_of_file
 from quinr_lidar import RangeImage
-from quinr_lidar.codec.encoding import FileInfo
+from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
 
 

@@ -24,7 +24,7 @@ from pipeline.sequence.records import (
 )
 from pipeline.storage.files import read_bytes, sha256_of
 from quinr_lidar import Profile
-from quinr_lidar.codec.encoding import FileInfo, inspect
+from quinr_lidar.codec.inspection import FileInfo, inspect
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 

@@ -15,10 +15,12 @@ from torch import Tensor
 from pipeline.benchmark.machine import describe_machine
 from pipeline.benchmark.operations import training_flops
 from pipeline.benchmark.timing import best_seconds, torch_threads
-from quinr_lidar.circuit import CircuitSpec, native, statevector
+from quinr_lidar.circuit import CircuitSpec, statevector
+from quinr_lidar.circuit import autograd as native_circuit
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.fields.native_quinr import NativeTrainer
+from quinr_lidar.kernel import instruction_set, load_kernel
 
 PENNYLANE_CHUNKS = (2048, 8192, 16384, 32768)
 """Pixels PennyLane simulates at once, the fastest of which counts: few suffer from Python, many
@@ -76,7 +78,7 @@ def bench_kernel(
         kernel = _training_step(spec, pixels, repeats=10 * repeats)
         times = {"kernel, a step of training": (pixels, kernel)}
         say("kernel, through autograd")
-        step = _autograd_step(native, spec, pixels)
+        step = _autograd_step(native_circuit, spec, pixels)
         times["kernel, through autograd"] = (pixels, best_seconds(step, repeats=2 * repeats))
         say("torch simulator")
         step = _autograd_step(statevector, spec, pixels)
@@ -104,7 +106,6 @@ def bench_kernel(
             "features": spec.features,
             "blocks": spec.blocks,
             "entangling_layers": spec.entangling_layers,
-            "pairs": spec.pairs,
         },
         "pixels": pixels,
         "steps": [asdict(step) for step in steps],
@@ -196,7 +197,6 @@ def _training_step(spec: CircuitSpec, batch: int, *, repeats: int) -> float:
         spec.features,
         spec.blocks,
         spec.entangling_layers,
-        pairs=spec.pairs,
         outputs=spec.outputs,
     )
     coordinates = pixel_coordinates(64, max(1, batch // 64))
@@ -219,7 +219,7 @@ def _training_step(spec: CircuitSpec, batch: int, *, repeats: int) -> float:
 
 def _peak_flops(threads: int) -> float:
     """Operations a second of fused multiply-adds on as many threads; each counts as two."""
-    kernel, isa = native.load_kernel(), native.instruction_set()
+    kernel, isa = load_kernel(), instruction_set()
     with ThreadPoolExecutor(threads) as pool:
         rounds = [
             sum(pool.map(lambda _: kernel.fma_peak(isa, PEAK_ROUNDS), range(threads)))

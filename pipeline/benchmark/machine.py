@@ -11,7 +11,7 @@ import torch
 
 from pipeline.jobs.workers import available_cores
 from quinr_lidar import __version__
-from quinr_lidar.circuit import native
+from quinr_lidar.kernel import instruction_set
 
 
 def describe_machine() -> dict[str, Any]:
@@ -20,7 +20,7 @@ def describe_machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": available_cores(),
         "threads": torch.get_num_threads(),
-        "instruction_set": native.instruction_set(),
+        "instruction_set": instruction_set(),
         "python": platform.python_version(),
         "quinr_lidar": __version__,
         "torch": torch.__version__,

@@ -21,8 +21,10 @@ from torch import Tensor
 
 from pipeline.benchmark.machine import describe_machine
 from quinr_lidar import Profile, RangeImage, metrics
+from quinr_lidar.arrays import to_tensors
 from quinr_lidar.circuit import devices, probabilities
-from quinr_lidar.codec.encoding import encode_frame, read_parameters
+from quinr_lidar.codec.encoding import encode_frame
+from quinr_lidar.codec.inspection import read_parameters
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
@@ -199,7 +201,7 @@ class ShotsBench:
         targets = self._image.filled().ravel()[chosen] / np.float32(self._image.no_return)
         return DecodedPixels(
             field=size,
-            parameters={name: part.double() for name, part in read_parameters(data).items()},
+            parameters=to_tensors(read_parameters(data), torch.float64),
             coordinates=pixel_coordinates(*self._image.shape, torch.float64)[chosen],
             targets=targets.astype(float),
             total_bytes=len(data),

@@ -58,7 +58,7 @@ def run_app(app: typer.Typer, name: str) -> None:
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """``["steps=500", "pairs=upper"]`` to a dictionary; values are JSON where they can be.
+    """``["steps=500", "seed=1"]`` to a dictionary; values are JSON where they can be.
 
     Raises:
         ProfileError: a pair without ``=``.

@@ -15,7 +15,7 @@ from pipeline.datasets.sources import picture_bytes
 from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.codec.field_codec import Window
+from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.codec.images import decode_image
 from quinr_lidar.container import LAYERS, ImageHeader, unpack
 from quinr_lidar.entropy.models import EntropyModel

@@ -134,14 +134,14 @@ def compare(
 
 def _rows(found: Comparison) -> list[dict[str, Any]]:
     """A row a report, for a terminal."""
+    from pipeline.facts.units import unit_for
     from pipeline.report.comparison import COLUMNS
-    from pipeline.report.units import unit_for
 
     rows: list[dict[str, Any]] = [{"": label} for label in found.labels]
     for column in COLUMNS:
         values = [column.read(report.summary) for report in found.reports]
-        unit = unit_for(column.kind, values, smallest=True)
-        head = f"{column.label} [{unit.symbol}]" if unit.symbol else column.label
+        unit = unit_for(column.figure.kind, values, smallest=True)
+        head = f"{column.figure.title} [{unit.symbol}]" if unit.symbol else column.figure.title
         for row, value in zip(rows, values, strict=True):
             row[head] = None if value is None else value * unit.factor
     return rows

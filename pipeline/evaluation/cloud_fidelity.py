@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
+from typing import Annotated, Any
 
+from pipeline.facts import Fact
+from quinr_lidar.geometry.planes import PLANE_NEIGHBOURS
 from quinr_lidar.metrics import clouds as cloud_metrics
 from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
@@ -23,31 +26,74 @@ RINGS = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
 
 @dataclass(frozen=True)
 class CloudComparison:
-    """Figures of two clouds, see :mod:`quinr_lidar.metrics.clouds`; NaN where one is empty.
+    """Figures of two clouds, see :mod:`quinr_lidar.metrics.clouds`; NaN where one is empty."""
 
-    Attributes:
-        chamfer_m: Mean of the mean distances of both directions, not squared, metres.
-        d1_mse_m2: Point to point, the worse direction, square metres.
-        d1_psnr_db: Likewise, by the peak asked for.
-        d2_mse_m2: Point to plane, by the first cloud's normals.
-        d2_psnr_db: Likewise.
-        hausdorff_m: Largest distance of all.
-        distance_p95_m: 95th percentile of distances, the worse direction's.
-        f_score_5cm: Of 1, at a threshold of 5 cm.
-        f_score_10cm: At 10 cm.
-        f_score_20cm: At 20 cm.
-    """
-
-    chamfer_m: float
+    chamfer_m: Annotated[
+        float,
+        Fact(
+            "Chamfer distance",
+            "length",
+            "Mean of both directions' mean nearest-neighbour distances, not squared.",
+            better="lower",
+        ),
+    ]
     d1_mse_m2: float
-    d1_psnr_db: float
+    d1_psnr_db: Annotated[
+        float,
+        Fact(
+            "D1 PSNR",
+            "psnr",
+            "Point to point, as MPEG's pc_error: 10 log10(3 peak² / MSE), the worse direction, "
+            f"peak {DEFAULT_PEAK:g} m unless the settings say otherwise.",
+            better="higher",
+        ),
+    ]
     d2_mse_m2: float
-    d2_psnr_db: float
-    hausdorff_m: float
-    distance_p95_m: float
-    f_score_5cm: float
-    f_score_10cm: float
-    f_score_20cm: float
+    d2_psnr_db: Annotated[
+        float,
+        Fact(
+            "D2 PSNR",
+            "psnr",
+            "As D1, but point to plane; planes go through "
+            f"{PLANE_NEIGHBOURS} neighbours of the first cloud.",
+            better="higher",
+        ),
+    ]
+    f_score_5cm: Annotated[
+        float,
+        Fact(
+            "F-score, 5 cm",
+            "share",
+            "Harmonic mean of the shares of either cloud's points that have one of the other "
+            "cloud within 5 cm.",
+            better="higher",
+        ),
+    ]
+    f_score_10cm: Annotated[
+        float, Fact("F-score, 10 cm", "share", "As for 5 cm, within 10 cm.", better="higher")
+    ]
+    f_score_20cm: Annotated[
+        float, Fact("F-score, 20 cm", "share", "As for 5 cm, within 20 cm.", better="higher")
+    ]
+    distance_p95_m: Annotated[
+        float,
+        Fact(
+            "distance, 95th percentile",
+            "length",
+            "95 % of the points have a neighbour in the other cloud within this distance; the "
+            "worse direction.",
+            better="lower",
+        ),
+    ]
+    hausdorff_m: Annotated[
+        float,
+        Fact(
+            "Hausdorff distance",
+            "length",
+            "Largest nearest-neighbour distance of all points, both directions.",
+            better="lower",
+        ),
+    ]
 
 
 def compare_clouds(matches: Matches | None, peak: float) -> CloudComparison:
@@ -120,6 +166,6 @@ def densities(name: str, cloud: Cloud | None) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def prefixed(prefix: str, comparison: CloudComparison) -> dict[str, float]:
-    """Figures as a flat record names them."""
-    return {f"{prefix}_{name}": value for name, value in asdict(comparison).items()}
+def prefixed(prefix: str, figures: Any) -> dict[str, float]:
+    """Figures of a dataclass as a flat record names them."""
+    return {f"{prefix}_{name}": value for name, value in asdict(figures).items()}

@@ -28,7 +28,15 @@ Better = Literal["lower", "higher"]
 Table = Literal["sequence", "archive", "report"]
 """Tables of frames: of a sequence's records, of a packed archive, and of a report."""
 
-_SYMBOLS: dict[Kind, str] = {"length": "m", "bytes": "B", "psnr": "dB", "seconds": "s"}
+_SYMBOLS: dict[Kind, str] = {
+    "length": "m",
+    "bytes": "B",
+    "psnr": "dB",
+    "seconds": "s",
+    "angle": "deg",
+    "rate": "m/m",
+    "turn": "deg/m",
+}
 """Units of stored figures, for headings."""
 
 _TYPES = (str, int, float, bool)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar import Profile, RangeImage
-from quinr_lidar.codec.encoding import FileInfo
+from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.range_steps import allowed_error
 

@@ -11,25 +11,38 @@ import numpy as np
 from pipeline.facts import facts_of
 from pipeline.fidelity.figures import FrameFidelity
 
+Statistics = dict[str, float | None]
 
-def summarise(frames: Iterable[FrameFidelity]) -> dict[str, dict[str, float | None]]:
-    """Mean, minimum, median, maximum and standard deviation of every figure over frames.
+_FUNCTIONS = {"mean": np.mean, "min": np.min, "median": np.median, "max": np.max, "std": np.std}
 
-    Counts and sizes (points, pixels, bytes) have a ``total`` as well. Figures that are not
-    finite are left out; ``None`` stands where none is left.
+
+def statistics_of(values: Iterable[float | None]) -> Statistics:
+    """Mean, minimum, median, maximum and standard deviation of one figure.
+
+    Args:
+        values: Its values; ``None`` and values that are not finite are left out.
+
+    Returns:
+        By "mean", "min", "median", "max" and "std"; ``None`` where no value is left.
+
+    Example:
+        >>> statistics_of([1.0, None, 4.0])["mean"]
+        2.5
     """
+    found = np.array([value for value in values if value is not None and math.isfinite(value)])
+    return {
+        name: float(function(found)) if len(found) else None
+        for name, function in _FUNCTIONS.items()
+    }
+
+
+def summarise(frames: Iterable[FrameFidelity]) -> dict[str, Statistics]:
+    """Statistics of every figure over frames; counts and sizes have a ``total`` as well."""
     rows = [asdict(frame) for frame in frames]
-    summary: dict[str, dict[str, float | None]] = {}
+    summary: dict[str, Statistics] = {}
     for fact in facts_of(FrameFidelity):
-        name = fact.name
-        values = np.array([float(row[name]) for row in rows if math.isfinite(row[name])])
-        summary[name] = {
-            label: float(function(values)) if len(values) else None
-            for label, function in _STATISTICS.items()
-        }
+        values = [row[fact.name] for row in rows]
+        summary[fact.name] = statistics_of(values)
         if fact.kind in ("count", "bytes"):
-            summary[name]["total"] = float(np.sum(values))
+            summary[fact.name]["total"] = float(sum(filter(math.isfinite, values)))
     return summary
-
-
-_STATISTICS = {"mean": np.mean, "min": np.min, "median": np.median, "max": np.max, "std": np.std}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from pipeline.facts import Fact, facts_of
+from pipeline.fidelity.statistics import Statistics, statistics_of
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 
@@ -24,41 +26,80 @@ SSIM_WINDOW = 11
 class PictureFidelity:
     """All figures of one picture; PSNR in dB, sizes in bytes.
 
-    Attributes:
-        width: Columns.
-        height: Rows.
-        channels: 1 for grey, 3 for RGB.
-        raw_bytes: Size of the source file, as it is on disk (a PNG, say): not of its pixels.
-        encoded_bytes: Size of the compressed file.
-        bpp: ``8 encoded_bytes / (H W)``, whatever the number of channels.
-        psnr_db: Of the decoded 8-bit picture, over all pixels and channels, peak 255; infinite
-            for identical pictures.
-        ssim: Mean structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, mean
-            over channels; 1 for identical pictures, NaN where a side is shorter than the window
-            of 11 pixels.
-        float_psnr_db: Before parameters were quantised and values rounded to 8 bits; ``None``
-            where not known.
-        quantisation_loss_db: By how much quantising the parameters lowered the PSNR of values
-            not yet rounded to 8 bits; ``None`` where not known.
+    ``float_psnr_db`` and ``quantisation_loss_db`` are ``None`` where
+    they are not known.
     """
 
-    width: int
-    height: int
-    channels: int
-    raw_bytes: int
-    encoded_bytes: int
-    bpp: float
-    psnr_db: float
-    ssim: float
-    float_psnr_db: float | None = None
-    quantisation_loss_db: float | None = None
+    width: Annotated[int, Fact("width", "count", "Columns.")]
+    height: Annotated[int, Fact("height", "count", "Rows.")]
+    channels: Annotated[int, Fact("channels", "count", "1 for grey, 3 for RGB.")]
+    raw_bytes: Annotated[
+        int,
+        Fact(
+            "source's size",
+            "bytes",
+            "Size of the source file as it is on disk (a PNG, say), not of its pixels.",
+        ),
+    ]
+    encoded_bytes: Annotated[
+        int, Fact("size", "bytes", "Size of the compressed file.", better="lower")
+    ]
+    bpp: Annotated[
+        float,
+        Fact(
+            "bits a pixel",
+            "bpp",
+            "8 * size / (H * W), whatever the number of channels.",
+            better="lower",
+        ),
+    ]
+    psnr_db: Annotated[
+        float,
+        Fact(
+            "PSNR",
+            "psnr",
+            "Of the decoded 8-bit picture, over all pixels and channels, peak 255; infinite for "
+            "identical pictures.",
+            better="higher",
+        ),
+    ]
+    ssim: Annotated[
+        float,
+        Fact(
+            "SSIM",
+            "share",
+            "Mean structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, mean "
+            "over channels; 1 for identical pictures, NaN where a side is shorter than 11 pixels.",
+            better="higher",
+        ),
+    ]
+    float_psnr_db: Annotated[
+        float | None,
+        Fact(
+            "PSNR before rounding",
+            "psnr",
+            "Before parameters were quantised and values rounded to 8 bits.",
+            better="higher",
+        ),
+    ] = None
+    quantisation_loss_db: Annotated[
+        float | None,
+        Fact(
+            "quantisation loss",
+            "psnr",
+            "By how much quantising the parameters lowered the PSNR of values not yet rounded to "
+            "8 bits.",
+            better="lower",
+        ),
+    ] = None
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Field by field, ready for JSON: ``None`` where a figure is not finite."""
         return {name: value if _is_finite(value) else None for name, value in asdict(self).items()}
 
 
-FIGURES = tuple(PictureFidelity.__dataclass_fields__)
+FIGURES = {fact.name: fact for fact in facts_of(PictureFidelity)}
+"""Figures of a picture by name."""
 
 
 def measure_picture(
@@ -103,31 +144,14 @@ def measure_picture(
     )
 
 
-def summarise_pictures(
-    pictures: Iterable[dict[str, float | int | None]],
-) -> dict[str, dict[str, float | None]]:
-    """Mean, minimum, median and maximum of every figure over pictures.
-
-    Every picture counts alike, whatever its size.
+def summarise_pictures(pictures: Iterable[dict[str, float | int | None]]) -> dict[str, Statistics]:
+    """Statistics of every figure over pictures; each picture counts alike, whatever its size.
 
     Args:
-        pictures: Figures as :meth:`PictureFidelity.as_dict` gives them. ``None`` is left out.
-
-    Returns:
-        By figure and statistic; ``None`` where no picture has the figure.
+        pictures: Figures as :meth:`PictureFidelity.as_dict` gives them.
     """
     rows = list(pictures)
-    summary: dict[str, dict[str, float | None]] = {}
-    for name in FIGURES:
-        values = np.array([value for row in rows if (value := row.get(name)) is not None])
-        summary[name] = {
-            label: float(function(values)) if len(values) else None
-            for label, function in _STATISTICS.items()
-        }
-    return summary
-
-
-_STATISTICS = {"mean": np.mean, "min": np.min, "median": np.median, "max": np.max}
+    return {name: statistics_of(row.get(name) for row in rows) for name in FIGURES}
 
 
 def _ssim(original: NDArray[np.uint8], decoded: NDArray[np.uint8]) -> float:

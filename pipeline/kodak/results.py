@@ -18,8 +18,8 @@ from quinr_lidar.errors import QuinrError
 
 RESULTS, CONTACT_SHEET = "results.json", "contact_sheet.png"
 
-COLUMNS = {"encoded_bytes": "bytes", "bpp": "bpp", "psnr_db": "PSNR [dB]", "ssim": "SSIM"}
-"""The figures shown in tables, by field of PictureFidelity."""
+COLUMNS = ("encoded_bytes", "bpp", "psnr_db", "ssim")
+"""Figures shown in tables."""
 
 _DIGITS = 5
 _NAME_LENGTH = 40
@@ -63,7 +63,7 @@ def write_picture_results(
         "counts": counts_of(records),
         "failures": {r.stem: r.error for r in records if r.status == "failed"},
         "pictures": [record.stem for record in done],
-        "results": lists_of(done, FIGURES),
+        "results": lists_of(done, tuple(FIGURES)),
         "seconds": [record.seconds for record in done],
         "summary": summarise_pictures(r.fidelity for r in done if r.fidelity),
     }
@@ -134,5 +134,5 @@ def _caption(job: PictureJob, figures: dict[str, Any]) -> str:
 
 def _row(file: str, figures: dict[str, Any], seconds: float | None) -> dict[str, Any]:
     row: dict[str, Any] = {"file": file}
-    row |= {title: rounded(figures.get(name), _DIGITS) for name, title in COLUMNS.items()}
+    row |= {FIGURES[name].heading: rounded(figures.get(name), _DIGITS) for name in COLUMNS}
     return row | {"seconds": rounded(seconds, _DIGITS)}

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.evaluation.markdown import markdown_table
-from pipeline.report.document import Report, State, Statistics, Summary
-from pipeline.report.units import plain_length, text_of, unit_for
+from pipeline.facts.units import plain_length, text_of, unit_for
+from pipeline.fidelity.statistics import Statistics
+from pipeline.report.document import Report, State, Summary
 
 
 @dataclass(frozen=True)

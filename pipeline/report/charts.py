@@ -10,16 +10,27 @@ from typing import Any
 import numpy as np
 
 from pipeline.archive.manifest import FrameRow
+from pipeline.evaluation.figures import PAIRS
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.evaluation.tasks.records import TRACKS, TRUTH
-from pipeline.report.figures import BY_NAME, Figure, pair_figure
-from pipeline.report.summary import statistics, value_of
-from pipeline.report.units import Unit, unit_for
+from pipeline.facts import Fact
+from pipeline.facts.units import Unit, unit_for
+from pipeline.fidelity.statistics import statistics_of
+from pipeline.report.summary import ARCHIVED, value_of
 
 MAX_FRAMES = 2_000
 """Of longer drives every chart shows as many, the smallest and the largest values among them."""
 
 BINS = 24
+
+_CHARTED = (
+    "bytes",
+    "bpp",
+    "psnr_db",
+    "chamfer_m",
+    "largest_error_m",
+    "encode_seconds",
+)
 
 Values = Sequence[float | None]
 Records = Mapping[str, EvaluationRecord]
@@ -58,7 +69,7 @@ class Chart:
         """The lines in words."""
         parts = []
         for line in self.lines:
-            found = statistics(line.values)
+            found = statistics_of(line.values)
             low, mean, high = (self.unit.number(found[name]) for name in ("min", "mean", "max"))
             name = f"{line.name}: " if len(self.lines) > 1 else ""
             parts.append(f"{name}mean {mean}, from {low} to {high}")
@@ -168,18 +179,17 @@ def _short(value: float) -> float:
 def _archived(rows: Sequence[FrameRow]) -> list[Chart | None]:
     def line(name: str) -> Line:
         values = [value_of(row, name) if row.ok else None for row in rows]
-        return Line(BY_NAME[name].label, values)
+        return Line(ARCHIVED[name].label, values)
 
-    names = ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
     max_errors = line("max_error_m")
     return [
         _chart(
-            BY_NAME[name],
+            ARCHIVED[name],
             f"chart-{name}",
             [line(name)],
             limit=max_errors if name == "largest_error_m" else None,
         )
-        for name in names
+        for name in _CHARTED
     ]
 
 
@@ -190,7 +200,7 @@ def _evaluated(rows: Sequence[FrameRow], records: Records) -> list[Chart | None]
 
     def pair(name: str, key: str, title: str, *others: tuple[str, str]) -> Chart | None:
         lines = [line(prefix, label) for prefix, label in others]
-        return _chart(pair_figure(name), key, lines, title=title)
+        return _chart(PAIRS[name], key, lines, title=title)
 
     if not any(record.figures for record in records.values()):
         return []
@@ -227,7 +237,7 @@ def _evaluated(rows: Sequence[FrameRow], records: Records) -> list[Chart | None]
 
 
 def _chart(
-    figure: Figure,
+    figure: Fact,
     key: str,
     lines: Sequence[Line],
     *,

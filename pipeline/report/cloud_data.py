@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.facts.units import unit_for
 from pipeline.report.chosen_frames import ShownFrame
 from pipeline.report.colours import ERRORS, HEIGHTS
 from pipeline.report.pictures import Limits
-from pipeline.report.units import unit_for
 from quinr_lidar.metrics.clouds import Cloud, match
 
 MAX_POINTS = 16_000

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.archive.manifest import COLUMNS as ARCHIVED
+from pipeline.evaluation.figures import PAIRS, TRAJECTORY
+from pipeline.facts import Fact
+from pipeline.facts.units import plain_length, unit_for
 from pipeline.report.document import Report, Summary
-from pipeline.report.figures import Better
-from pipeline.report.units import Kind, plain_length, unit_for
 from quinr_lidar.errors import ArchiveError
 
 FORMAT = 1
 KIND = "quinr report comparison"
+
+FAILURES = Fact("failures", "count", "Frames with a failure of any stage.", better="lower")
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,12 @@ class Column:
     """A figure that reports are compared by.
 
     Attributes:
-        key: Of :class:`~pipeline.report.document.Summary`.
-        label: For people.
-        kind: Decides the unit.
-        better: Which way is better; ``None`` where neither is.
+        key: Its name in :class:`~pipeline.report.document.Summary`.
+        figure: What it is.
     """
 
     key: str
-    label: str
-    kind: Kind
-    better: Better | None = None
+    figure: Fact
 
     def read(self, summary: Summary) -> float | None:
         """The figure of a report."""
@@ -39,18 +39,18 @@ class Column:
 
 
 COLUMNS = (
-    Column("max_error_m", "MaxError", "length"),
-    Column("failed", "Failures", "count", "lower"),
-    Column("mean_frame_bytes", "Size a frame", "bytes", "lower"),
-    Column("bpp", "Bits a pixel", "bpp", "lower"),
-    Column("psnr_db", "PSNR", "psnr", "higher"),
-    Column("chamfer_m", "Chamfer distance", "length", "lower"),
-    Column("d1_psnr_db", "D1 PSNR", "psnr", "higher"),
-    Column("d2_psnr_db", "D2 PSNR", "psnr", "higher"),
-    Column("drift_per_m", "Odometry drift", "rate", "lower"),
-    Column("registration_m", "Registration", "length", "lower"),
-    Column("ground_iou", "Ground IoU", "share", "higher"),
-    Column("occupancy_iou", "Occupancy IoU", "share", "higher"),
+    Column("max_error_m", ARCHIVED["max_error_m"]),
+    Column("failed", FAILURES),
+    Column("mean_frame_bytes", ARCHIVED["bytes"]),
+    Column("bpp", ARCHIVED["bpp"]),
+    Column("psnr_db", ARCHIVED["psnr_db"]),
+    Column("chamfer_m", ARCHIVED["chamfer_m"]),
+    Column("d1_psnr_db", PAIRS["d1_psnr_db"]),
+    Column("d2_psnr_db", PAIRS["d2_psnr_db"]),
+    Column("drift_per_m", TRAJECTORY["translation_per_m"]),
+    Column("registration_m", PAIRS["registration_m"]),
+    Column("ground_iou", PAIRS["ground_iou"]),
+    Column("occupancy_iou", PAIRS["occupancy_iou"]),
 )
 
 PLOTS = ("chamfer_m", "psnr_db", "d1_psnr_db", "drift_per_m")
@@ -162,16 +162,16 @@ def _label(summary: Summary) -> str:
 def _best(column: Column, labels: Sequence[str], reports: Sequence[Report]) -> list[str]:
     values = [column.read(report.summary) for report in reports]
     known = [value for value in values if value is not None]
-    if column.better is None or len(set(known)) < 2:
+    if column.figure.better is None or len(set(known)) < 2:
         return []
-    best = min(known) if column.better == "lower" else max(known)
+    best = min(known) if column.figure.better == "lower" else max(known)
     return [label for label, value in zip(labels, values, strict=True) if value == best]
 
 
 def cells(column: Column, reports: Sequence[Report]) -> tuple[str, list[str]]:
     """A column's unit, and its figures as text."""
     values = [column.read(report.summary) for report in reports]
-    unit = unit_for(column.kind, values, smallest=True)
+    unit = unit_for(column.figure.kind, values, smallest=True)
     if column.key == "max_error_m":
         return "", ["" if value is None else plain_length(value) for value in values]
     return unit.symbol, [unit.number(value) for value in values]

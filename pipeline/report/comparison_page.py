@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import quinr_lidar
+from pipeline.facts.units import unit_for
 from pipeline.report.comparison import COLUMNS, PLOTS, Comparison, cells
 from pipeline.report.page import render
-from pipeline.report.units import unit_for
 from pipeline.storage.files import write_atomically, write_json_atomically
 
 SCRIPTS = ("tables.js", "plots.js", "compare.js", "start.js")
@@ -72,9 +72,9 @@ def _columns(comparison: Comparison) -> list[dict[str, Any]]:
         best = [label in comparison.best[column.key] for label in comparison.labels]
         columns.append(
             {
-                "label": column.label,
+                "label": column.figure.label,
                 "unit": unit,
-                "better": column.better,
+                "better": column.figure.better,
                 "cells": list(zip(texts, values, best, strict=True)),
             }
         )
@@ -96,13 +96,13 @@ def _plots(comparison: Comparison) -> list[dict[str, Any]]:
         ]
         if len(both) < 2:
             continue
-        unit = unit_for(column.kind, [value for *_, value in both])
+        unit = unit_for(column.figure.kind, [value for *_, value in both])
         plots.append(
             {
                 "key": f"plot-{key}",
-                "title": column.label,
+                "title": column.figure.label,
                 "unit": unit.symbol,
-                "better": column.better,
+                "better": column.figure.better,
                 "points": [
                     {"label": label, "x": rate, "y": value * unit.factor}
                     for label, rate, value in both

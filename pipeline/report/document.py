@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.fidelity.statistics import Statistics
+
 FORMAT = 1
 """Of report.json; counted up when older software would misread a new one."""
 
@@ -17,7 +19,6 @@ KIND = "quinr archive report"
 State = Literal["good", "bad", "note"]
 Kept = Literal["yes", "no", "unknown", "no promise"]
 Stage = Literal["archiving", "reading", "decoding", "measuring", "evaluation"]
-Statistics = dict[str, float | None]
 
 
 class Part(BaseModel):

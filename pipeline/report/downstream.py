@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.evaluation.figures import ALONE, COMPARISONS, PAIRS, TRAJECTORY
 from pipeline.evaluation.tasks.records import TRACKS, TRUTH
-from pipeline.report.document import EvaluationPart, Statistics
-from pipeline.report.figures import ALONE, CODEC, PAIRS, PROJECTION, SCAN, TRAJECTORY, Figure
-from pipeline.report.units import unit_for
+from pipeline.facts import Fact
+from pipeline.facts.units import unit_for
+from pipeline.fidelity.statistics import Statistics
+from pipeline.report.document import EvaluationPart
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Row:
         cells: Means as text.
     """
 
-    figure: Figure
+    figure: Fact
     unit: str
     cells: tuple[str, ...]
 
@@ -59,19 +61,19 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
     """Tables of an evaluation: clouds against each other, and against ground truth."""
     figures, odometry = evaluation.figures, evaluation.odometry
     pairs = [
-        _row(figure, [_mean(figures, f"{prefix}_{figure.name}") for prefix in _PREFIXES])
-        for figure in PAIRS
+        _row(figure, [_mean(figures, f"{prefix}_{figure.name}") for prefix in COMPARISONS])
+        for figure in PAIRS.values()
     ]
     paths = [
         _row(figure, [_error(odometry, name, figure) for name in _TRAJECTORY_PAIRS])
-        for figure in TRAJECTORY
+        for figure in TRAJECTORY.values()
     ]
     alone = [
         _row(figure, [_error(odometry, f"{track} to {TRUTH}", figure) for track in TRACKS])
-        for figure in TRAJECTORY
+        for figure in TRAJECTORY.values()
     ] + [
         _row(figure, [_mean(figures, f"{track}_{figure.name}") for track in TRACKS])
-        for figure in ALONE
+        for figure in ALONE.values()
     ]
     tables = [
         Table(
@@ -85,10 +87,7 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-_PREFIXES = (CODEC, SCAN, PROJECTION)
-
-
-def _row(figure: Figure, values: Sequence[float | None]) -> Row | None:
+def _row(figure: Fact, values: Sequence[float | None]) -> Row | None:
     if all(value is None for value in values):
         return None
     unit = unit_for(figure.kind, values, smallest=True)
@@ -103,5 +102,5 @@ def _mean(figures: Mapping[str, Statistics], name: str) -> float | None:
     return figures.get(name, {}).get("mean")
 
 
-def _error(odometry: Mapping[str, Any], name: str, figure: Figure) -> float | None:
+def _error(odometry: Mapping[str, Any], name: str, figure: Fact) -> float | None:
     return (odometry.get(name) or {}).get(figure.name)

@@ -10,7 +10,7 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.fidelity import Promise, promise_of_file
 from pipeline.report.document import Failure
 from quinr_lidar import codec
-from quinr_lidar.codec.encoding import FileInfo
+from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import ArchiveError, BitstreamError
 
 Progress = Callable[[int, int], None]

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.archive.manifest import COLUMNS, FrameRow
+from pipeline.evaluation.figures import PAIRS
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.facts import Kind, columns_of
+from pipeline.facts.units import unit_for
 from pipeline.report.charts import sample
 from pipeline.report.document import Failure
-from pipeline.report.figures import pair_figure
 from pipeline.report.summary import value_of
-from pipeline.report.units import unit_for
 
 MAX_ROWS = 500
 """On the page; the CSV has all."""
@@ -97,14 +97,14 @@ def frame_table(
 Reader = Callable[[FrameRow], float | None]
 
 
-def _figures(records: Records) -> list[tuple[str, Kind, Reader]]:
-    found: list[tuple[str, Kind, Reader]] = [
+def _figures(records: Records) -> list[tuple[str, Kind | None, Reader]]:
+    found: list[tuple[str, Kind | None, Reader]] = [
         (fact.label, fact.kind, _archived(fact.name))
         for fact in columns_of("report", COLUMNS.values())
         if fact.kind
     ]
     for name in ("d1_psnr_db", "d2_psnr_db", "ground_iou", "occupancy_iou"):
-        figure = pair_figure(name)
+        figure = PAIRS[name]
         found.append((figure.label, figure.kind, _evaluated(f"codec_{name}", records)))
     return found
 
@@ -122,7 +122,7 @@ def _evaluated(name: str, records: Records) -> Reader:
 
 
 def _column(
-    label: str, kind: Kind, values: Sequence[float | None]
+    label: str, kind: Kind | None, values: Sequence[float | None]
 ) -> tuple[Column, list[Cell]] | None:
     """A column of figures, unless nothing is known of it."""
     if all(value is None for value in values):

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.facts.units import Unit, unit_for
 from pipeline.report.chosen_frames import ShownFrame
 from pipeline.report.colours import ERRORS, HEIGHTS, RANGES, Scale
 from pipeline.report.frame_figure import EXTENT_M
-from pipeline.report.units import Unit, unit_for
 from quinr_lidar import RangeImage
 
 MAP_SIDE = 640

@@ -8,20 +8,20 @@ from typing import Any
 
 from pipeline.archive.manifest import COLUMNS
 from pipeline.cli.console import format_value
+from pipeline.evaluation.figures import ALONE, PAIRS, TRAJECTORY
 from pipeline.facts import columns_of
+from pipeline.facts.units import plain_length, text_of
 from pipeline.report.cards import Card
 from pipeline.report.charts import Charts
 from pipeline.report.chosen_frames import NO_ORIGINALS, ShownFrame
 from pipeline.report.cloud_data import cloud_view
 from pipeline.report.document import Chosen, Report
 from pipeline.report.downstream import downstream_tables
-from pipeline.report.figures import ALONE, ARCHIVED, BY_NAME, PAIRS, TRAJECTORY
 from pipeline.report.frame_figure import EXTENT_M
 from pipeline.report.frame_table import FrameTable
 from pipeline.report.page import render
 from pipeline.report.pictures import RINGS, Picture, limits_of, map_pictures, range_pictures
-from pipeline.report.summary import value_of
-from pipeline.report.units import plain_length, text_of
+from pipeline.report.summary import ARCHIVED, value_of
 
 SCRIPTS = ("tables.js", "plots.js", "charts.js", "cloud.js", "start.js")
 
@@ -106,7 +106,7 @@ def _shown_title(frames: Sequence[ShownFrame]) -> str:
 
 def _facts(frame: ShownFrame) -> list[tuple[str, str]]:
     shown = columns_of("report", COLUMNS.values())
-    found = [(BY_NAME[fact.name], value_of(frame.row, fact.name)) for fact in shown]
+    found = [(ARCHIVED[fact.name], value_of(frame.row, fact.name)) for fact in shown]
     return [
         (figure.label, text_of(figure.kind, value)) for figure, value in found if value is not None
     ]
@@ -160,8 +160,8 @@ def _settings(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _definitions() -> list[tuple[str, Any]]:
     return [
-        ("Measured when archived (manifest, frames.csv)", ARCHIVED),
-        ("Clouds against each other (evaluation: codec_, scan_, projection_)", PAIRS),
-        ("Trajectories (evaluation: odometry)", TRAJECTORY),
-        ("One cloud by itself (evaluation: scan_, image_, decoded_)", ALONE),
+        ("Measured when archived (manifest, frames.csv)", ARCHIVED.values()),
+        ("Clouds against each other (evaluation: codec_, scan_, projection_)", PAIRS.values()),
+        ("Trajectories (evaluation: odometry)", TRAJECTORY.values()),
+        ("One cloud by itself (evaluation: scan_, image_, decoded_)", ALONE.values()),
     ]

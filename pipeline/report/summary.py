@@ -8,15 +8,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from pipeline.archive import PackedSequence
-from pipeline.archive.manifest import FIGURES, ROW_FACTS, FrameRow
-from pipeline.report.document import ArchivePart, EvaluationPart, Statistics, Summary
+from pipeline.archive.manifest import COLUMNS, FIGURES, ROW_FACTS, FrameRow
+from pipeline.fidelity.statistics import Statistics, statistics_of
+from pipeline.report.document import ArchivePart, EvaluationPart, Summary
 from pipeline.report.max_errors import Bounds
 
 _FACTS = tuple(name for name, fact in ROW_FACTS.items() if fact.kind)
 """Columns of the manifest that are figures as well: size and encoding time."""
+
+ARCHIVED = {name: fact for name, fact in COLUMNS.items() if fact.kind}
+"""Figures that were measured when a frame was archived: columns of the manifest."""
 
 REFERENCES = {"truth": "ground truth", "scan": "odometry on the scans"}
 
@@ -27,25 +29,12 @@ def value_of(row: FrameRow, name: str) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def statistics(values: Iterable[float | None]) -> Statistics:
-    """Mean, minimum, median, maximum and standard deviation; ``None`` without values."""
-    found = np.array([value for value in values if value is not None], float)
-    return {
-        name: float(function(found)) if len(found) else None
-        for name, function in (
-            ("mean", np.mean),
-            ("min", np.min),
-            ("median", np.median),
-            ("max", np.max),
-            ("std", np.std),
-        )
-    }
-
-
 def figure_statistics(rows: Sequence[FrameRow]) -> dict[str, Statistics]:
-    """Of every figure of the manifest that any frame has."""
+    """Statistics of every figure of the manifest that any frame has."""
     held = [row for row in rows if row.ok]
-    found = {name: statistics(value_of(row, name) for row in held) for name in (*_FACTS, *FIGURES)}
+    found = {
+        name: statistics_of(value_of(row, name) for row in held) for name in (*_FACTS, *FIGURES)
+    }
     return {name: one for name, one in found.items() if one["mean"] is not None}
 
 

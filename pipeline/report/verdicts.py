@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from pipeline.facts.units import plain_length, text_of
 from pipeline.report.document import EvaluationPart, Failure, State, Summary, Verdict
-from pipeline.report.units import plain_length, text_of
 
 
 def verdicts_of(

@@ -17,7 +17,7 @@ from pipeline.sequence.records import StartKind, read_archived
 from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile, RangeImage, codec, metrics
 from quinr_lidar.entropy.models import EntropyModel
-from quinr_lidar.fields import Parameters
+from quinr_lidar.fields import ParameterArrays
 from quinr_lidar.training import FitProgress
 
 PREVIEW = ("preview", "mask")
@@ -96,7 +96,7 @@ def encode_from(
     began = time.perf_counter()
     entropy_models = tuple(entropy_models)
 
-    def encode(parameters: Parameters | None = None) -> codec.EncodedFrame:
+    def encode(parameters: ParameterArrays | None = None) -> codec.EncodedFrame:
         return codec.encode_frame(
             image, profile, start=parameters, entropy_models=entropy_models, progress=progress
         )

@@ -1,7 +1,8 @@
-"""The circuit and nothing else: its description, its simulators, its PennyLane twin.
+"""The circuit: its description, its simulators, its PennyLane twin.
 
-:mod:`quinr_lidar.circuit.pennylane` is not imported here: PennyLane takes seconds to load, and
-encoding and decoding do not need it.
+Importing this package loads NumPy and the compiled kernel only. Modules to import by their own
+names: :mod:`~quinr_lidar.circuit.statevector` and :mod:`~quinr_lidar.circuit.autograd` need torch,
+:mod:`~quinr_lidar.circuit.pennylane` and :mod:`~quinr_lidar.circuit.devices` PennyLane.
 """
 
 from quinr_lidar.circuit.backend import Backend, choose_backend, probabilities

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from quinr_lidar.circuit import native, statevector
+from quinr_lidar.arrays import Array
+from quinr_lidar.circuit import native
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import BackendError
+from quinr_lidar.kernel import instruction_set
 
 VARIABLE = "QUINR_BACKEND"
 
@@ -32,13 +33,15 @@ class Backend:
         return f"{self.name} ({self.detail})"
 
 
-def choose_backend(
-    device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Backend:
-    """The simulator for tensors of a device and dtype.
+def choose_backend(device: object = "cpu", dtype: object = "float32") -> Backend:
+    """The simulator for arrays of a device and dtype.
 
     The kernel takes float32 and float64 on the CPU, the torch simulator everything else. The
     environment variable ``QUINR_BACKEND`` overrides it: "native", "torch" or "auto".
+
+    Args:
+        device: A name, or a ``torch.device``.
+        dtype: A name, or a dtype of NumPy or torch.
 
     Raises:
         BackendError: the variable names no simulator, or one that cannot do it; or the kernel
@@ -47,19 +50,22 @@ def choose_backend(
     wanted = os.environ.get(VARIABLE) or "auto"
     if wanted not in ("auto", "native", "torch"):
         raise BackendError(f"{VARIABLE}: expected auto, native or torch, got {wanted!r}")
-    device = torch.device(device)
-    fits = device.type == "cpu" and dtype in (torch.float32, torch.float64)
+    place, kind = str(device), str(dtype).removeprefix("torch.")
+    fits = place.partition(":")[0] == "cpu" and kind in ("float32", "float64")
     if wanted == "native" and not fits:
-        raise BackendError(f"{VARIABLE}=native: the kernel cannot compute in {dtype} on {device}")
+        raise BackendError(f"{VARIABLE}=native: the kernel cannot compute in {kind} on {place}")
     if wanted == "torch" or not fits:
-        return Backend("torch", str(device))
-    return Backend("native", native.instruction_set())
+        return Backend("torch", place)
+    return Backend("native", instruction_set())
 
 
 def probabilities(
-    spec: CircuitSpec, embedding: Tensor, rotations: Tensor, controlled: Tensor
-) -> Tensor:
+    spec: CircuitSpec, embedding: Array, rotations: Array, controlled: Array
+) -> Array:
     """Probabilities of the last ``spec.outputs`` basis states, on the backend that is chosen.
+
+    Differentiable for tensors of torch. NumPy arrays need torch only where ``QUINR_BACKEND`` says
+    so.
 
     Args:
         spec: The circuit.
@@ -71,9 +77,17 @@ def probabilities(
         [F, P, outputs] in the dtype of ``embedding``.
 
     Raises:
-        CircuitError: a tensor's shape or dtype does not fit the specification.
+        CircuitError: an array's shape or dtype does not fit the specification.
         BackendError: as :func:`choose_backend`.
     """
     chosen = choose_backend(embedding.device, embedding.dtype)
-    simulator = native if chosen.name == "native" else statevector
-    return simulator.probabilities(spec, embedding, rotations, controlled)
+    arrays: tuple[Any, ...] = (embedding, rotations, controlled)
+    if isinstance(embedding, np.ndarray) and chosen.name == "native":
+        return native.probabilities(spec, *arrays)
+    import torch
+
+    from quinr_lidar.circuit import autograd, statevector
+
+    simulator = autograd if chosen.name == "native" else statevector
+    found: Any = simulator.probabilities(spec, *(torch.as_tensor(array) for array in arrays))
+    return found.numpy() if isinstance(embedding, np.ndarray) else found

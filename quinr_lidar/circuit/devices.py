@@ -2,8 +2,8 @@
 
 The simulators of :mod:`quinr_lidar.circuit.backend` know a circuit's exact probabilities. A
 quantum computer does not: it draws basis states, one a *shot*, from gates that fail now and then.
-This module runs circuits that way. PennyLane takes seconds to import, so nothing else in the
-library imports this module.
+This module runs circuits that way, from arrays of NumPy or torch. PennyLane takes seconds to
+import, so nothing else in the library imports this module.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
-import torch
 from numpy.typing import NDArray
 from pennylane.exceptions import DeviceError
-from torch import Tensor
 
+from quinr_lidar.arrays import Array, like, to_numpy
 from quinr_lidar.circuit.pennylane import build_qnode
-from quinr_lidar.circuit.specification import CircuitSpec
-from quinr_lidar.circuit.statevector import check_tensors
+from quinr_lidar.circuit.specification import CircuitSpec, check_arrays
 from quinr_lidar.errors import BackendError, CircuitError
 
-Probabilities = Callable[[CircuitSpec, Tensor, Tensor, Tensor], Tensor]
-"""What :func:`quinr_lidar.circuit.backend.probabilities` is."""
+Probabilities = Callable[[CircuitSpec, Any, Any, Any], Any]
+"""The signature of :func:`quinr_lidar.circuit.backend.probabilities`."""
 
 MIXED = "default.mixed"
 """The device that simulates density matrices, and so noise."""
@@ -86,8 +84,8 @@ def device_probabilities(run: DeviceRun) -> Probabilities:
         >>> noisy = device_probabilities(DeviceRun("default.mixed", shots=100, depolarizing=1e-3))
         >>> spec = CircuitSpec(qubits=2, features=3, blocks=1)
         >>> shapes = ((5, 3), spec.rotation_shape, spec.controlled_shape)
-        >>> noisy(spec, *(torch.zeros(1, *shape) for shape in shapes)).shape
-        torch.Size([1, 5, 1])
+        >>> noisy(spec, *(np.zeros((1, *shape)) for shape in shapes)).shape
+        (1, 5, 1)
 
     Args:
         run: Device, shots and noise.
@@ -95,18 +93,19 @@ def device_probabilities(run: DeviceRun) -> Probabilities:
     Returns:
         ``probabilities(spec, embedding [F, P, M], rotations [F, L, E, 4, n], controlled [F, L, E,
         pairs])`` with the probabilities, or the measured frequencies, of the last
-        ``spec.outputs`` basis states: float64 [F, P, outputs] on the CPU, without gradients.
+        ``spec.outputs`` basis states: float64 [F, P, outputs] on the CPU, without gradients, of
+        the library of the embedding.
         Equal inputs give equal results, unless the run's seed is ``None``. It raises
 
-        - :class:`CircuitError` where a tensor does not fit the specification,
+        - :class:`CircuitError` where an array does not fit the specification,
         - :class:`BackendError` where the device does not exist or cannot run the circuit.
     """
 
     def probabilities(
-        spec: CircuitSpec, embedding: Tensor, rotations: Tensor, controlled: Tensor
-    ) -> Tensor:
-        check_tensors(spec, embedding, rotations, controlled)
-        frames = [_array(tensor) for tensor in (embedding, rotations, controlled)]
+        spec: CircuitSpec, embedding: Array, rotations: Array, controlled: Array
+    ) -> Array:
+        check_arrays(spec, embedding, rotations, controlled)
+        frames = [_doubles(array) for array in (embedding, rotations, controlled)]
         states = np.zeros((*embedding.shape[:2], spec.states))
         device, noise = _open_device(run, spec), _noise_model(run)
         # PennyLane splits batches itself for devices that have no broadcasting.
@@ -121,12 +120,12 @@ def device_probabilities(run: DeviceRun) -> Probabilities:
                 except DeviceError as error:
                     raise BackendError(f"device {run.device}: {error}") from error
         read = _misread(run, spec.qubits, states)
-        return torch.from_numpy(read[..., spec.states - spec.outputs :].copy())
+        return like(read[..., spec.states - spec.outputs :].copy(), embedding)
 
     return probabilities
 
 
-def sample_probabilities(exact: Tensor, shots: int, generator: np.random.Generator) -> Tensor:
+def sample_probabilities(exact: Array, shots: int, generator: np.random.Generator) -> Array:
     """What finitely many measurements make of exact probabilities: draws / shots.
 
     The same distribution as running every circuit ``shots`` times, at next to no cost. States
@@ -138,14 +137,14 @@ def sample_probabilities(exact: Tensor, shots: int, generator: np.random.Generat
         generator: Draws the measurements.
 
     Returns:
-        Frequencies, float64 [..., S] on the CPU.
+        Frequencies, float64 [..., S] on the CPU, of the library of ``exact``.
 
     Raises:
         BackendError: ``shots`` is not a positive integer.
         CircuitError: ``exact`` holds no probabilities.
     """
     _require_shots(shots)
-    values = _array(exact)
+    values = _doubles(exact)
     sums = values.sum(-1, keepdims=True)
     inside = (values >= -_ROUNDING).all() and (sums <= 1 + _ROUNDING).all()
     if not inside:  # NaN is not inside either
@@ -156,7 +155,7 @@ def sample_probabilities(exact: Tensor, shots: int, generator: np.random.Generat
     # The generator wants sums of one to the last bit, which no simulator's are.
     whole = np.concatenate((values, 1 - sums), -1).clip(0, None)
     counts = generator.multinomial(shots, whole / whole.sum(-1, keepdims=True))
-    return torch.from_numpy(counts[..., :-1] / shots)
+    return like(counts[..., :-1] / shots, exact)
 
 
 def _open_device(run: DeviceRun, spec: CircuitSpec) -> Any:
@@ -208,8 +207,8 @@ def _all_states(spec: CircuitSpec) -> CircuitSpec:
     return replace(spec, outputs=spec.states)
 
 
-def _array(tensor: Tensor) -> NDArray[np.float64]:
-    return tensor.detach().cpu().double().numpy()
+def _doubles(array: Any) -> NDArray[np.float64]:
+    return to_numpy(array).astype(np.float64)
 
 
 def _require_shots(shots: int) -> None:

@@ -1,4 +1,4 @@
-"""What a quINR circuit is: sizes, gate order and parameter shapes. No arithmetic.
+"""What a quINR circuit is: sizes, gate order and parameter shapes. No simulation.
 
 One *block* is a folded-angle embedding of all features followed by entangling layers of Sim et
 al.'s circuit 5 (paper section 3.2). From the second block on the same features are embedded
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from itertools import combinations
+from typing import Any, Literal
 
 from quinr_lidar.circuit.random import split_mix_words
 from quinr_lidar.errors import CircuitError
-
-Pairs = Literal["ordered", "upper"]
 
 MAX_QUBITS = 10
 MAX_FEATURES = 1024
@@ -34,9 +33,6 @@ class CircuitSpec:
         blocks: L, times the features are uploaded.
         entangling_layers: E, entangling layers after each embedding.
         outputs: Number of basis states read out: the last ``outputs`` of the 2^n.
-        pairs: Controlled rotations of a layer: "ordered" has one for every ordered pair of
-            qubits (the paper), "upper" only for control < target (the same function space
-            with fewer parameters).
         shuffle_seed: Seed of the order in which re-uploads embed the features.
 
     Raises:
@@ -48,7 +44,6 @@ class CircuitSpec:
     blocks: int
     entangling_layers: int = 1
     outputs: int = 1
-    pairs: Pairs = "ordered"
     shuffle_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -58,8 +53,6 @@ class CircuitSpec:
         _require("entangling_layers", self.entangling_layers, 1, MAX_ENTANGLING_LAYERS)
         _require("outputs", self.outputs, 1, 2**self.qubits)
         _require("shuffle_seed", self.shuffle_seed, 0, 2**32 - 1)
-        if self.pairs not in ("ordered", "upper"):
-            raise CircuitError(f"pairs: expected 'ordered' or 'upper', got {self.pairs!r}")
 
     @property
     def states(self) -> int:
@@ -73,13 +66,13 @@ class CircuitSpec:
 
     @cached_property
     def pair_list(self) -> tuple[tuple[int, int], ...]:
-        """(control, target) of every controlled rotation of a layer, in parameter order."""
-        return tuple(
-            (control, target)
-            for control in range(self.qubits)
-            for target in range(self.qubits)
-            if (control < target if self.pairs == "upper" else control != target)
-        )
+        """(control, target) of every controlled rotation of a layer, in parameter order.
+
+        Each pair of qubits has one, the lower qubit is the control. The paper has a second one the
+        other way round, which adds nothing: ``CRZ_ba(t) = CRZ_ab(t) RZ_a(t / 2) RZ_b(-t / 2)``,
+        and every qubit has an RZ of its own.
+        """
+        return tuple(combinations(range(self.qubits), 2))
 
     @property
     def rotation_shape(self) -> tuple[int, int, int, int]:
@@ -105,6 +98,36 @@ class CircuitSpec:
     def gate(self, fold: int) -> Literal["RX", "RZ"]:
         """The rotation that embeds a feature on the given fold."""
         return "RX" if fold % 2 == 0 else "RZ"
+
+
+def check_arrays(spec: CircuitSpec, embedding: Any, rotations: Any, controlled: Any) -> None:
+    """Check that arrays fit a circuit and share frames and dtype.
+
+    Args:
+        spec: The circuit.
+        embedding: Real array of NumPy or torch, [F, P, M].
+        rotations: The same dtype, [F, L, E, 4, n].
+        controlled: The same dtype, [F, L, E, pairs].
+
+    Raises:
+        CircuitError: one of them does not fit.
+    """
+    if embedding.ndim != 3 or "float" not in str(embedding.dtype):
+        raise CircuitError(
+            f"embedding: expected a real array [frames, pixels, {spec.features}], "
+            f"got {embedding.dtype} {list(embedding.shape)}"
+        )
+    frames, pixels, _ = embedding.shape
+    for name, array, shape in (
+        ("embedding", embedding, (frames, pixels, spec.features)),
+        ("rotations", rotations, (frames, *spec.rotation_shape)),
+        ("controlled", controlled, (frames, *spec.controlled_shape)),
+    ):
+        if tuple(array.shape) != shape or array.dtype != embedding.dtype:
+            raise CircuitError(
+                f"{name}: expected {embedding.dtype} {list(shape)}, "
+                f"got {array.dtype} {list(array.shape)}"
+            )
 
 
 def _require(name: str, value: int, low: int, high: int) -> None:

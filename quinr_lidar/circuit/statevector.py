@@ -18,8 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from quinr_lidar.circuit.specification import CircuitSpec
-from quinr_lidar.errors import CircuitError
+from quinr_lidar.circuit.specification import CircuitSpec, check_arrays
 
 
 class Su2(NamedTuple):
@@ -57,7 +56,7 @@ def probabilities(
     Raises:
         CircuitError: a tensor's shape or dtype does not fit the specification.
     """
-    check_tensors(spec, embedding, rotations, controlled)
+    check_arrays(spec, embedding, rotations, controlled)
     half = embedding.transpose(1, 2).contiguous() / 2
     cosine, sine = torch.cos(half), torch.sin(half)
     before = _rx(rotations[..., 1, :]) @ _rz(rotations[..., 0, :])
@@ -80,28 +79,6 @@ def probabilities(
     assert pending is not None
     state = _apply_gates(state, pending)[:, spec.states - spec.outputs :]
     return (state.real**2 + state.imag**2).transpose(1, 2)
-
-
-def check_tensors(
-    spec: CircuitSpec, embedding: Tensor, rotations: Tensor, controlled: Tensor
-) -> None:
-    """Raise :class:`CircuitError` unless the tensors fit ``spec`` and share frames and dtype."""
-    if embedding.ndim != 3 or not embedding.is_floating_point():
-        raise CircuitError(
-            f"embedding: expected a real tensor [frames, pixels, {spec.features}], "
-            f"got {embedding.dtype} {list(embedding.shape)}"
-        )
-    frames, pixels, _ = embedding.shape
-    for name, tensor, shape in (
-        ("embedding", embedding, (frames, pixels, spec.features)),
-        ("rotations", rotations, (frames, *spec.rotation_shape)),
-        ("controlled", controlled, (frames, *spec.controlled_shape)),
-    ):
-        if tuple(tensor.shape) != shape or tensor.dtype != embedding.dtype:
-            raise CircuitError(
-                f"{name}: expected {embedding.dtype} {list(shape)}, "
-                f"got {tensor.dtype} {list(tensor.shape)}"
-            )
 
 
 def _rx(angle: Tensor) -> Su2:

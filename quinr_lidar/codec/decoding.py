@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from quinr_lidar.codec.field_codec import Window, check_work, evaluate_grid
+from quinr_lidar.codec.grid_values import Window, check_work, evaluate_grid
 from quinr_lidar.codec.inspection import read_preview
 from quinr_lidar.container import LAYERS, Container, Header, unpack
 from quinr_lidar.entropy.models import EntropyModel

@@ -14,33 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quinr_lidar.codec.decoding import Salvaged, decode, salvage
+from quinr_lidar.codec.decoding import decode
 from quinr_lidar.codec.field_codec import fit_values
-from quinr_lidar.codec.inspection import FileInfo, inspect, read_parameters
 from quinr_lidar.codec.profiles import Profile, get_profile
 from quinr_lidar.container import Header, ImageHeader, Section, pack
 from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.fields import Field, Parameters
+from quinr_lidar.fields import Field, ParameterArrays
 from quinr_lidar.geometry import RangeImage
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 from quinr_lidar.layers.threshold import best_threshold
 from quinr_lidar.metrics.images import psnr
 from quinr_lidar.training import FitProgress, FitResult
-
-__all__ = [
-    "EncodedFrame",
-    "FileInfo",
-    "Salvaged",
-    "decode",
-    "encode",
-    "encode_frame",
-    "framing_bytes",
-    "inspect",
-    "read_parameters",
-    "salvage",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +47,7 @@ class EncodedFrame:
     data: bytes
     fit: FitResult
     threshold: float | None
-    parameters: Parameters
+    parameters: ParameterArrays
     float_psnr: float
     psnr: float
 
@@ -87,7 +73,7 @@ def encode_frame(
     profile: str | Profile = "paper",
     *,
     field: Field | None = None,
-    start: Parameters | None = None,
+    start: ParameterArrays | None = None,
     entropy_models: Iterable[EntropyModel] = (),
     progress: Callable[[FitProgress], None] | None = None,
     **overrides: Any,
@@ -98,7 +84,7 @@ def encode_frame(
         image: At least one pixel must be measured.
         profile: A name or a profile.
         field: Another field than the profile's, for comparison; two inputs, one output.
-        start: Parameters to start from, for instance the previous frame's (see
+        start: ParameterArrays to start from, for instance the previous frame's (see
             :func:`~quinr_lidar.codec.inspection.read_parameters`); the profile's settings of a
             warm start then apply.
         entropy_models: Beside the built-in ones, for a profile that names one of them.

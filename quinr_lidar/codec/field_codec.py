@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from quinr_lidar.arrays import to_numpy, to_tensors
+from quinr_lidar.codec.grid_values import MAX_WORK, evaluate_grid
 from quinr_lidar.codec.profiles import Profile
-from quinr_lidar.errors import BackendError, ProfileError, TrainingError
-from quinr_lidar.fields import Field, Parameters, QuinrField, pixel_coordinates
-from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.errors import ProfileError, TrainingError
+from quinr_lidar.fields import Field, ParameterArrays, Parameters, pixel_coordinates
 from quinr_lidar.layers.preview import (
     Preview,
     pack_preview,
@@ -28,37 +29,6 @@ from quinr_lidar.quantization.uniform import MAX_BITS, MIN_BITS
 from quinr_lidar.training import FitProgress, FitResult, fit
 from quinr_lidar.training.gauss_newton import image_matrix
 
-MAX_WORK = 1 << 32
-"""Pixels x :attr:`Field.cost` of a file: about a minute of simulation."""
-
-_CHUNK_VALUES = 1 << 21
-
-
-@dataclass(frozen=True)
-class Window:
-    """A part of a grid: rows ``top:bottom`` and columns ``left:right``, in its pixels.
-
-    Raises:
-        ValueError: it is empty or begins before the grid.
-    """
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
-            raise ValueError(
-                "window: expected 0 <= top < bottom and 0 <= left < right, got "
-                f"{self.top}, {self.bottom}, {self.left}, {self.right}"
-            )
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
 
 @dataclass(frozen=True, eq=False)
 class FittedValues:
@@ -67,7 +37,7 @@ class FittedValues:
     Attributes:
         payload: From a threshold (``None`` without a mask) to the preview section.
         fit: Course and result of the training.
-        parameters: Trained parameters before quantisation.
+        parameters: Trained parameters before quantisation, float32.
         before: Of the parameters before quantisation, float64 [H, W, C] in [0, 1].
         values: What a decoder will see, likewise.
         float_psnr: Of the values before quantisation, dB of peak 1, over all pixels.
@@ -76,7 +46,7 @@ class FittedValues:
 
     payload: Callable[[float | None], bytes]
     fit: FitResult
-    parameters: Parameters
+    parameters: ParameterArrays
     before: NDArray[np.float64]
     values: NDArray[np.float64]
     float_psnr: float
@@ -91,7 +61,7 @@ def fit_values(
     *,
     masked: bool,
     counted: NDArray[np.bool_] | None = None,
-    start: Parameters | None = None,
+    start: ParameterArrays | None = None,
     progress: Callable[[FitProgress], None] | None = None,
 ) -> FittedValues:
     """Train a field on an image and round its parameters as a profile says.
@@ -128,8 +98,9 @@ def fit_values(
         rounded.append(_round(settings, field, fitted.parameters, samples, framing, masked))
     # The best file counts: the best training may be the one that rounding hurts most.
     best, fitted = min(zip(rounded, trained, strict=True), key=lambda pair: pair[0].error)
+    parameters = {name: to_numpy(tensor) for name, tensor in fitted.parameters.items()}
     decoded = evaluate_grid(best.preview.field, best.preview.parameters, height, width)
-    before = evaluate_grid(field, fitted.parameters, height, width)
+    before = evaluate_grid(field, parameters, height, width)
     return FittedValues(
         payload=best.payload,
         fit=replace(
@@ -137,7 +108,7 @@ def fit_values(
             steps=sum(one.steps for one in trained),
             seconds=sum(one.seconds for one in trained),
         ),
-        parameters=fitted.parameters,
+        parameters=parameters,
         before=before,
         values=decoded,
         float_psnr=psnr(values, before, max_value=1.0),
@@ -152,9 +123,11 @@ class _Samples:
     coordinates: Tensor
     targets: Tensor
 
-    def error(self, field: Field, parameters: Parameters) -> float:
+    def error(self, field: Field, parameters: Parameters | ParameterArrays) -> float:
         """Mean squared error of the clipped values."""
-        single = {name: tensor.to(self.targets) for name, tensor in parameters.items()}
+        single = {
+            name: torch.as_tensor(values).to(self.targets) for name, values in parameters.items()
+        }
         with torch.no_grad():
             values = field.evaluate(single, self.coordinates[None])[0].clamp(0, 1)
         return torch.nan_to_num(values - self.targets, nan=1.0).square().mean().item()
@@ -164,12 +137,13 @@ def _trainings(
     field: Field,
     samples: _Samples,
     settings: Profile,
-    start: Parameters | None,
+    start: ParameterArrays | None,
     progress: Callable[[FitProgress], None] | None,
 ) -> Iterator[FitResult]:
     """One from each of as many seeds as the profile restarts; a warm start has one."""
     training = settings.fit_settings(warm=start is not None)
     count = settings.restarts if start is None else 1
+    tensors = None if start is None else to_tensors(start)
     for number in range(count):
 
         def advance(one: FitProgress, done: int = number * training.steps) -> None:
@@ -178,78 +152,7 @@ def _trainings(
 
         own = replace(training, seed=training.seed + number)
         targets = samples.targets[None]
-        yield fit(field, samples.coordinates, targets, own, start=start, progress=advance)
-
-
-def evaluate_grid(
-    field: Field,
-    parameters: Parameters,
-    height: int,
-    width: int,
-    window: Window | None = None,
-    simulate: Simulator | None = None,
-) -> NDArray[np.float64]:
-    """A field's values clipped to [0, 1] at the pixel centres of a grid: float64 [H, W, C].
-
-    In float64 whatever the parameters' dtype: what two machines compute then differs by about
-    1e-13, far below what float32 ranges resolve. In chunks, so that memory stays within some
-    100 MB whatever the image.
-
-    Args:
-        field: Of two inputs.
-        parameters: Of one frame.
-        height: Rows of the whole grid.
-        width: Columns of the whole grid.
-        window: The part that is wanted; all of it by default.
-        simulate: Runs a quINR's circuits instead of the backend.
-
-    Raises:
-        ValueError: the window reaches beyond the grid.
-        BackendError: the simulator cannot do it, or the field has no circuit to simulate.
-    """
-    window = window or Window(0, height, 0, width)
-    if window.bottom > height or window.right > width:
-        raise ValueError(
-            f"window: expected rows up to {height} and columns up to {width}, "
-            f"got {window.bottom} and {window.right}"
-        )
-    rows, columns = window.bottom - window.top, window.right - window.left
-    coordinates = pixel_coordinates(height, width, torch.float64).view(height, width, 2)
-    inside = coordinates[window.slices].reshape(-1, 2)
-    values = evaluate_at(field, parameters, inside, simulate)
-    return values.view(rows, columns, field.outputs).numpy()
-
-
-def evaluate_at(
-    field: Field, parameters: Parameters, coordinates: Tensor, simulate: Simulator | None = None
-) -> Tensor:
-    """A field's values clipped to [0, 1] at float64 coordinates [P, 2]: float64 [P, C].
-
-    Raises:
-        BackendError: as :func:`evaluate_grid`.
-    """
-    evaluate = field.evaluate
-    if simulate is not None:
-        if not isinstance(field, QuinrField):
-            raise BackendError(f"a {type(field).__name__} has no circuit to simulate")
-        evaluate = partial(field.evaluate, simulate=simulate)
-    doubles = {name: tensor.double() for name, tensor in parameters.items()}
-    widest = max(max(shape) for shape in field.shapes.values())
-    chunk = max(1, _CHUNK_VALUES // max(widest, _states(field)))
-    with torch.no_grad():
-        parts = [evaluate(doubles, part[None]).clamp(0, 1)[0] for part in coordinates.split(chunk)]
-    # A hostile file can make values overflow; such pixels count as invalid.
-    return torch.nan_to_num(torch.cat(parts), nan=1.0)
-
-
-def check_work(preview: Preview, height: int, width: int) -> str | None:
-    """Why a file asks for too much, or ``None``."""
-    work = height * width * preview.field.cost
-    return f"takes {work:.3g} operations, at most {MAX_WORK:.3g}" if work > MAX_WORK else None
-
-
-def _states(field: Field) -> int:
-    return 1 << getattr(field, "qubits", 0)
+        yield fit(field, samples.coordinates, targets, own, start=tensors, progress=advance)
 
 
 Payload = Callable[[float | None], bytes]

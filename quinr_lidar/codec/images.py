@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.codec.encoding import framing_bytes
-from quinr_lidar.codec.field_codec import Window, check_work, evaluate_grid, fit_values
+from quinr_lidar.codec.field_codec import fit_values
+from quinr_lidar.codec.grid_values import Window, check_work, evaluate_grid
 from quinr_lidar.codec.inspection import read_preview
 from quinr_lidar.codec.profiles import Profile, get_profile
 from quinr_lidar.container import ImageHeader, Section, pack, unpack
 from quinr_lidar.errors import BitstreamError, GeometryError
-from quinr_lidar.fields import Field, Parameters
+from quinr_lidar.fields import Field, ParameterArrays
 from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.training import FitProgress, FitResult
 
@@ -36,7 +37,7 @@ class EncodedImage:
 
     data: bytes
     fit: FitResult
-    parameters: Parameters
+    parameters: ParameterArrays
     float_psnr: float
     psnr: float
 

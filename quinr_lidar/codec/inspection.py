@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from quinr_lidar.codec.field_codec import check_work
+import numpy as np
+
+from quinr_lidar.codec.grid_values import check_work
 from quinr_lidar.container import VERSION, Container, Header, unpack
 from quinr_lidar.errors import BitstreamError
-from quinr_lidar.fields import Parameters
+from quinr_lidar.fields import ParameterArrays
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.layers.field_sizes import kind_of
 from quinr_lidar.layers.mask import model_name
@@ -61,14 +63,14 @@ class FileInfo:
         return flat | scan | field
 
 
-def read_parameters(data: bytes) -> Parameters:
-    """A file's parameters as they were quantised: float32 tensors [1, ...], for a warm start.
+def read_parameters(data: bytes) -> ParameterArrays:
+    """A file's parameters as they were quantised: float32 arrays [1, ...], for a warm start.
 
     Raises:
         BitstreamError: the bytes are not an intact file of a known version.
     """
     preview = read_preview(unpack(data, ("preview",)))
-    return {name: tensor.float() for name, tensor in preview.parameters.items()}
+    return {name: values.astype(np.float32) for name, values in preview.parameters.items()}
 
 
 def inspect(data: bytes) -> FileInfo:

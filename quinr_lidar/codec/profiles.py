@@ -42,11 +42,6 @@ class Profile(BaseModel):
     blocks: int = Field(default=5, ge=1, le=255, description="uploads of the features, L")
     entangling_layers: int = Field(default=1, ge=1, le=15, description="a block, E")
     stages: int = Field(default=1, ge=1, le=4, description="stacked circuits")
-    pairs: Literal["ordered", "upper"] = Field(
-        default="upper",
-        description="controlled rotations of control < target, or all ordered pairs (the paper's, "
-        "which can do no more)",
-    )
     sine_layers: int = Field(default=1, ge=1, le=15, description="of the embedding; paper: 1")
     readout: int = Field(
         default=0,
@@ -188,7 +183,6 @@ _FIELD_SETTINGS = (
     "blocks",
     "entangling_layers",
     "stages",
-    "pairs",
     "shuffle_seed",
     "w0",
     "frequencies",

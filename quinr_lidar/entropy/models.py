@@ -20,13 +20,15 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
+from quinr_lidar.arrays import to_numpy
 from quinr_lidar.byte_io import ByteReader, pack_bits, unpack_bits, varint
-from quinr_lidar.circuit.native import load_kernel, native_spec
+from quinr_lidar.circuit.native import native_spec
 from quinr_lidar.errors import BitstreamError, CircuitError, EntropyModelError, TrainingError
 from quinr_lidar.fields.conditional import ConditionalField
-from quinr_lidar.fields.field import Parameters
+from quinr_lidar.fields.field import ParameterArrays, Parameters
+from quinr_lidar.kernel import load_kernel
 
 MAGIC = b"QMOD"
 VERSION = 1
@@ -73,19 +75,19 @@ class LayerModel:
 
     Attributes:
         field: Sizes of the field.
-        parameters: float32 tensors, exactly what every decoder sees: those of the field, then
+        parameters: float32 arrays, exactly what every decoder sees: those of the field, then
             any further ones that the layer asks for.
     """
 
     field: ConditionalField
-    parameters: Parameters
+    parameters: ParameterArrays
 
     @property
     def further(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that are not the field's, by name."""
         return {
-            name: tuple(tensor.shape)
-            for name, tensor in self.parameters.items()
+            name: values.shape
+            for name, values in self.parameters.items()
             if name not in self.field.shapes
         }
 
@@ -97,7 +99,7 @@ class LayerModel:
             BackendError: the kernel cannot be loaded.
         """
         names = [f"{kind}{k}" for kind in ("weight", "bias") for k in range(len(self.field.widths))]
-        flat = {name: self.parameters[name].numpy().reshape(-1) for name in self.field.shapes}
+        flat = {name: self.parameters[name].reshape(-1) for name in self.field.shapes}
         layers = len(self.field.widths)
         return load_kernel().StrictField(
             native_spec(self.field.circuit),
@@ -165,7 +167,7 @@ class EntropyModel:
 
 
 def pack_model(
-    layers: Mapping[str, tuple[ConditionalField, Parameters]], bits: int = 8
+    layers: Mapping[str, tuple[ConditionalField, Parameters | ParameterArrays]], bits: int = 8
 ) -> EntropyModel:
     """Quantise trained fields.
 
@@ -235,7 +237,9 @@ def _unpack_name(reader: ByteReader, what: str) -> str:
     return name.decode("ascii")
 
 
-def _pack_layer(field: ConditionalField, parameters: Parameters, bits: int) -> bytes:
+def _pack_layer(
+    field: ConditionalField, parameters: Parameters | ParameterArrays, bits: int
+) -> bytes:
     further = {n: tuple(v.shape) for n, v in parameters.items() if n not in field.shapes}
     packed = varint(field.inputs) + varint(field.outputs)
     packed += bytes((len(field.widths),)) + b"".join(varint(width) for width in field.widths)
@@ -244,7 +248,7 @@ def _pack_layer(field: ConditionalField, parameters: Parameters, bits: int) -> b
         packed += _pack_name(name) + bytes((len(shape),)) + b"".join(map(varint, shape))
     half = 1 << (bits - 1)
     for name in (*field.shapes, *further):
-        values = parameters[name].double().numpy().reshape(-1)
+        values = to_numpy(parameters[name]).astype(np.float64).reshape(-1)
         if not np.isfinite(values).all():
             raise TrainingError(f"entropy model: {name} is not finite")
         if (period := _PERIODS.get(name)) is not None:
@@ -265,7 +269,7 @@ def _unpack_layer(reader: ByteReader, bits: int) -> LayerModel:
         raise reader.error(str(error)) from error
     further = _unpack_shapes(reader, field)
     shapes = (field.shapes | further).items()
-    return LayerModel(field, {n: _unpack_tensor(reader, n, shape, bits) for n, shape in shapes})
+    return LayerModel(field, {n: _unpack_values(reader, n, shape, bits) for n, shape in shapes})
 
 
 def _unpack_shapes(reader: ByteReader, field: ConditionalField) -> dict[str, tuple[int, ...]]:
@@ -282,9 +286,9 @@ def _unpack_shapes(reader: ByteReader, field: ConditionalField) -> dict[str, tup
     return shapes
 
 
-def _unpack_tensor(
+def _unpack_values(
     reader: ByteReader, name: str, shape: tuple[int, ...], bits: int
-) -> torch.Tensor:
+) -> NDArray[np.float32]:
     step = np.float32(reader.number("f", "step"))
     if not (np.isfinite(step) and 0 < step < 1e3):
         raise reader.error(f"step of {name}: expected a number in (0, 1000), got {step}")
@@ -296,7 +300,7 @@ def _unpack_tensor(
     largest = _LARGEST_ANGLE if name in _PERIODS else _LARGEST
     if np.abs(values).max(initial=0) > largest:
         raise reader.error(f"{name}: expected numbers up to {largest:g}")
-    return torch.from_numpy(values.reshape(shape))
+    return values.reshape(shape)
 
 
 @lru_cache(maxsize=1)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from quinr_lidar.circuit.native import instruction_set, load_kernel
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import RangeImage
+from quinr_lidar.kernel import instruction_set, load_kernel
 from quinr_lidar.training.code_length import NEIGHBOURS, STRAIGHT_UP, MaskBatch, RangeBatch
 
 MASK_INPUTS = 29

@@ -4,22 +4,26 @@ The same construction as :mod:`quinr_lidar.fields.quinr`, with other inputs and 
 are features of causal neighbours instead of coordinates, and outputs describe a probability
 instead of being a value. ``h1 = sin(W1 x + b1)``, ``h2 = sin(W2 h1 + b2)``, ...; the last layer's
 angles, times an *embedding scale*, run through a re-uploading circuit; a linear read-out sees all
-2^n probabilities and all sine layers. Trained once on any scans (a *entropy model*), not per frame.
+2^n probabilities and all sine layers. Trained once on any scans, as part of an
+*entropy model*, and not for each frame.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from quinr_lidar.arrays import Array, namespace
 from quinr_lidar.circuit import probabilities
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.field import Parameters
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_WIDTH = 128
 MAX_SINE_LAYERS = 4
@@ -37,11 +41,11 @@ class ConditionalField:
     """Sizes of a conditional quINR.
 
     Attributes:
-        inputs: F, features of a pixel.
-        outputs: O, numbers that describe its distribution.
-        widths: Of the sine layers; the last one is the circuit's number of features, M.
-        qubits: n.
-        blocks: L, uploads of the last sine layer.
+        inputs: Number of a pixel's features, F.
+        outputs: Number of values that describe its distribution, O.
+        widths: Widths of the sine layers; the last one is the circuit's number of features, M.
+        qubits: Number of qubits, n.
+        blocks: How often the last sine layer is uploaded, L.
 
     Raises:
         CircuitError: a size is out of range.
@@ -68,23 +72,22 @@ class ConditionalField:
 
     @cached_property
     def circuit(self) -> CircuitSpec:
-        """Its circuit, read out completely."""
+        """The circuit, read out completely."""
         return CircuitSpec(
             qubits=self.qubits,
             features=self.widths[-1],
             blocks=self.blocks,
             outputs=1 << self.qubits,
-            pairs="upper",
         )
 
     @property
     def read(self) -> int:
-        """Numbers that the read-out sees."""
+        """How many numbers the read-out sees."""
         return self.circuit.states + sum(self.widths)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor, in the order entropy models store them."""
+        """Shape of every parameter array, in the order entropy models store them."""
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = self.inputs
         for layer, width in enumerate(self.widths):
@@ -99,7 +102,9 @@ class ConditionalField:
         return shapes
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
-        """Random float32 tensors to start training from."""
+        """Random float32 tensors to start a training from; needs torch."""
+        import torch
+
         parameters: Parameters = {}
         for name, shape in self.shapes.items():
             normal = torch.randn(shape, generator=generator)
@@ -117,16 +122,17 @@ class ConditionalField:
             parameters[name] = normal
         return parameters
 
-    def evaluate(self, parameters: Parameters, inputs: Tensor) -> Tensor:
-        """Outputs [N, O] of inputs [N, F]; differentiable.
+    def evaluate(self, parameters: Mapping[str, Array], inputs: Array) -> Array:
+        """Outputs [N, O] of inputs [N, F]; differentiable for tensors of torch.
 
         The definition. What steers a range coder is computed by the strict kernel instead, which
         agrees to rounding and gives the same bits on every machine.
         """
+        library = namespace(inputs)
         hidden, read = inputs, []
         for layer in range(len(self.widths)):
             weight, bias = parameters[f"weight{layer}"], parameters[f"bias{layer}"]
-            hidden = torch.sin(hidden @ weight.T + bias)
+            hidden = library.sin(hidden @ weight.T + bias)
             read.append(hidden)
         states = probabilities(
             self.circuit,
@@ -134,5 +140,5 @@ class ConditionalField:
             parameters["rotations"][None],
             parameters["controlled"][None],
         )[0]
-        seen = torch.cat([self.circuit.states * states - 1, *read], 1)
+        seen = library.concat([self.circuit.states * states - 1, *read], 1)
         return seen @ parameters["readout"].T + parameters["offset"]

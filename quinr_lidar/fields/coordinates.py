@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
 
 
-def pixel_coordinates(height: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """(x, y) of every pixel centre in [-1, 1], row-major: [H * W, 2].
+def pixel_centres(height: int, width: int) -> NDArray[np.float64]:
+    """(x, y) of every pixel centre in [-1, 1]: float64 [H, W, 2]."""
+    x = (2 * np.arange(width, dtype=np.float64) + 1) / width - 1
+    y = (2 * np.arange(height, dtype=np.float64) + 1) / height - 1
+    return np.stack(np.meshgrid(x, y), -1)
 
-    Computed in float64 and then rounded, so that both dtypes name the same place.
+
+def pixel_coordinates(height: int, width: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """(x, y) of every pixel centre in [-1, 1], row-major, for a training: tensor [H * W, 2].
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        dtype: float32 by default. Rounded from float64, so that all dtypes name the same place.
     """
-    x = (2 * torch.arange(width, dtype=torch.float64) + 1) / width - 1
-    y = (2 * torch.arange(height, dtype=torch.float64) + 1) / height - 1
-    rows, columns = torch.meshgrid(y, x, indexing="ij")
-    return torch.stack((columns, rows), -1).view(-1, 2).to(dtype)
+    import torch
+
+    return torch.from_numpy(pixel_centres(height, width)).view(-1, 2).to(dtype or torch.float32)

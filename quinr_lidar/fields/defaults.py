@@ -1,11 +1,10 @@
-"""Answers that most fields give to what :class:`~quinr_lidar.fields.field.Field` asks."""
+"""What most fields answer to :class:`~quinr_lidar.fields.field.Field`."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Mapping
 
-from quinr_lidar.fields.field import Parameters
+from quinr_lidar.arrays import Array, namespace
 
 
 class FieldDefaults:
@@ -18,24 +17,24 @@ class FieldDefaults:
 
     @property
     def periods(self) -> dict[str, float]:
-        """No tensor holds angles."""
+        """No parameter is an angle."""
         return {}
 
     def wraps(self, name: str) -> bool:  # noqa: ARG002 (the protocol's)
-        """All angles do."""
+        """True for all angles."""
         return True
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """All tensors train alike."""
+        """All parameters train at the same rate."""
         return {}
 
-    def canonical(self, parameters: Parameters) -> Parameters:
+    def canonical(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """Equivalent parameters with all angles within half their period of zero."""
-        folded = {name: _fold(parameters[name], period) for name, period in self.periods.items()}
-        return parameters | folded
+        folded = {name: fold(parameters[name], period) for name, period in self.periods.items()}
+        return dict(parameters) | folded
 
 
-def _fold(values: Tensor, period: float) -> Tensor:
+def fold(values: Array, period: float) -> Array:
     """Equivalent angles in [-period / 2, period / 2)."""
-    return values - period * torch.floor(values / period + 0.5)
+    return values - period * namespace(values).floor(values / period + 0.5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from quinr_lidar.fields import native_quinr
+from quinr_lidar.fields import fused, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, flatten, unflatten
 from quinr_lidar.fields.quinr import QuinrField
 
@@ -22,7 +22,7 @@ def jacobian(field: Field, parameters: Parameters, coordinates: Tensor) -> tuple
         Values [C, P], and derivatives [C, S, P] by the parameters in the order of
         :func:`~quinr_lidar.fields.field.flatten`.
     """
-    if isinstance(field, QuinrField) and native_quinr.is_supported(
+    if isinstance(field, QuinrField) and fused.is_supported(
         field, coordinates.device, coordinates.dtype
     ):
         return native_quinr.jacobian(field, parameters, coordinates)

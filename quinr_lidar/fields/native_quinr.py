@@ -1,48 +1,22 @@
-"""A one-stage quINR on the fused kernel: values, Jacobian, training loop."""
+"""Training of a one-stage quINR on the compiled kernel: Jacobian and training loop."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from quinr_lidar.circuit import choose_backend, native
+from quinr_lidar.arrays import to_numpy
+from quinr_lidar.circuit import autograd
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.field import Parameters, flatten, parameter_count, unflatten
+from quinr_lidar.fields.fused import native_field
+from quinr_lidar.kernel import load_kernel, run_options
 
 if TYPE_CHECKING:
     from quinr_lidar.fields.quinr import QuinrField
-
-
-def is_supported(field: QuinrField, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the kernel evaluates the whole field at once: one stage, on its own backend."""
-    return field.stages == 1 and choose_backend(device, dtype).name == "native"
-
-
-@lru_cache(maxsize=64)
-def native_field(field: QuinrField) -> Any:
-    """The field as the kernel wants it."""
-    circuit = native.native_spec(field.circuits[0])
-    return native.load_kernel().FieldSpec(
-        circuit, field.inputs, field.sine_layers, field.w0, field.outputs, field.readout > 0
-    )
-
-
-def values(field: QuinrField, parameters: Parameters, coordinates: Tensor) -> Tensor:
-    """Values [F, P, outputs] at coordinates [F or 1, P, inputs]; not differentiable."""
-    flat = flatten(field, parameters)
-    out = flat.new_empty(len(flat), coordinates.shape[1], field.outputs)
-    native.load_kernel().values(
-        native_field(field),
-        native.array(flat),
-        native.array(coordinates),
-        native.array(out),
-        **native.run_options(),
-    )
-    return out
 
 
 def jacobian(
@@ -58,7 +32,7 @@ def jacobian(
         cosines.append(argument.cos())
     rotations, controlled = field.angles(parameters, stage=0)
     embedding = (scale * sines[-1]).T[None].contiguous()
-    found = native.jacobian(circuit, embedding, rotations, controlled)
+    found = autograd.jacobian(circuit, embedding, rotations, controlled)
     probabilities, by_angle = found.probabilities[0], found.embedding[0]
     by_layers: list[Tensor] = []
     by_sine = by_angle * scale  # [O, M, P]
@@ -134,18 +108,18 @@ class NativeTrainer:
         seed: int,
     ) -> None:
         self._field = field
-        self._trainer = native.load_kernel().trainer(
+        self._trainer = load_kernel().trainer(
             native_field(field),
-            native.array(coordinates.float()),
-            native.array(targets.float()),
-            native.array(flatten(field, parameters).float()),
-            native.array(factors.float()),
+            to_numpy(coordinates.float()),
+            to_numpy(targets.float()),
+            to_numpy(flatten(field, parameters).float()),
+            to_numpy(factors.float()),
             batch=batch_size,
             weight_decay=weight_decay,
             beta1=betas[0],
             beta2=betas[1],
             seed=seed,
-            **native.run_options(),
+            **run_options(),
         )
 
     def run(self, rates: list[float]) -> list[float]:
@@ -161,7 +135,7 @@ class NativeTrainer:
 
     def rotate(self, basis: Tensor, turn: Tensor) -> None:
         """Take the steps to come along other axes; see ``AxesLoop``."""
-        self._trainer.rotate(native.array(basis.float()), native.array(turn.float()))
+        self._trainer.rotate(to_numpy(basis.float()), to_numpy(turn.float()))
 
     def parameters(self) -> Parameters:
         """The parameters as they are now: float32 [F, ...]."""

@@ -15,34 +15,38 @@ matrix, without which colours train badly.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
+from quinr_lidar.arrays import Array, namespace
 from quinr_lidar.circuit import probabilities
-from quinr_lidar.circuit.specification import CircuitSpec, Pairs
+from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import CircuitError
-from quinr_lidar.fields import native_quinr
+from quinr_lidar.fields import fused
 from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
 from quinr_lidar.fields.field import Parameters
 
-Simulator = Callable[[CircuitSpec, Tensor, Tensor, Tensor], Tensor]
-"""As :func:`quinr_lidar.circuit.probabilities`."""
+if TYPE_CHECKING:
+    import torch
+
+Simulator = Callable[[CircuitSpec, Any, Any, Any], Any]
+"""The signature of :func:`quinr_lidar.circuit.probabilities`."""
 
 MAX_STAGES = 4
 MAX_OUTPUTS = 16
 MAX_SINE_LAYERS = 15
 READOUT_BOUND = 1.0
-"""Initial entries of a read-out matrix lie within it."""
+"""Largest magnitude of a read-out matrix's initial entries."""
 
 WEIGHT_RATE = 2.0
-"""Weights of a single sine layer train at this multiple of AdamW's learning rate."""
+"""Learning rate factor of the weights of a single sine layer."""
 
 BIAS_RATE = 10.0
-"""And biases of several sine layers, whose weights w0 makes faster, at this one."""
+"""Learning rate factor of the biases of several sine layers; w0 makes their weights fast anyway."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,17 @@ class QuinrField:
     """Sizes of a quINR; see :class:`~quinr_lidar.circuit.CircuitSpec` for the circuit's.
 
     Attributes:
-        qubits: n.
-        features: M, sine features and embedded angles.
-        blocks: L, uploads of the features.
-        entangling_layers: E, entangling layers a block.
-        stages: Circuits in a row.
-        inputs: Coordinates of a sample.
-        outputs: Values of a sample; at most 2^n without a read-out matrix.
-        sine_layers: Of a stage's embedding; 1 in the paper.
-        readout: r, basis states that every value is a mixture of; 0 gives each value a basis state
-            of its own, as the paper does.
-        pairs: Controlled rotations, "ordered" (the paper) or "upper".
-        shuffle_seed: Seed of the re-upload order.
+        qubits: Number of qubits, n.
+        features: Number of sine features and embedded angles, M.
+        blocks: How often the features are uploaded, L.
+        entangling_layers: Entangling layers in a block, E.
+        stages: Number of circuits in a row.
+        inputs: Number of coordinates of a sample.
+        outputs: Number of values of a sample; at most 2^n without a read-out matrix.
+        sine_layers: Sine layers before each circuit; 1 in the paper.
+        readout: Number of basis states that every value is a mixture of, r; 0 gives each value a
+            basis state of its own, as the paper does.
+        shuffle_seed: Seed of the order in which re-uploads embed the features.
         w0: Factor inside the sine.
         frequencies: Initial half-range of ``w0 W`` for each coordinate, radians per unit.
             Only :meth:`initial_parameters` uses it.
@@ -77,7 +80,6 @@ class QuinrField:
     stages: int = 1
     inputs: int = 2
     outputs: int = 1
-    pairs: Pairs = "ordered"
     shuffle_seed: int = 0
     w0: float = 30.0
     frequencies: tuple[float, ...] = (3.5, 6.0)
@@ -114,7 +116,6 @@ class QuinrField:
                 blocks=self.blocks,
                 entangling_layers=self.entangling_layers,
                 outputs=outputs,
-                pairs=self.pairs,
                 shuffle_seed=self.shuffle_seed,
             )
             for outputs in read_out
@@ -122,14 +123,14 @@ class QuinrField:
 
     @property
     def cost(self) -> int:
-        """State updates a sample."""
+        """State updates for each sample."""
         layers = self.stages * self.blocks * (self.entangling_layers + 1)
         sines = self.stages * (self.sine_layers - 1) * self.features**2
         return layers * max(1 << self.qubits, self.features) + sines
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor of one frame, in the order files store them."""
+        """Shape of every parameter array of one frame, in the order files store them."""
         return self._shapes
 
     @cached_property
@@ -167,27 +168,28 @@ class QuinrField:
         return {name: 2 * math.pi for name in self.shapes if name.startswith(angles)}
 
     def wraps(self, name: str) -> bool:
-        """All but controlled rotations, whose own period is 4 pi."""
+        """True for all angles but controlled rotations, whose own period is 4 pi."""
         return not name.startswith("controlled")
 
     @property
     def learning_rates(self) -> dict[str, float]:
-        """Those of the sine embedding."""
+        """Factors of the sine layers."""
         name, rate = ("weight", WEIGHT_RATE) if self.sine_layers == 1 else ("bias", BIAS_RATE)
         return {full: rate for full in self.shapes if full.startswith(name)}
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
-        """Random float32 parameters on the CPU, independent for each frame."""
+        """Random float32 parameters on the CPU, independent for each frame; needs torch."""
+        import torch
 
-        def uniform(name: str, max_error: float) -> Tensor:
+        def uniform(name: str, half_range: float) -> torch.Tensor:
             values = torch.rand(frames, *self.shapes[name], generator=generator)
-            return (2 * values - 1) * max_error
+            return (2 * values - 1) * half_range
 
         parameters: Parameters = {}
         for name in self.shapes:
             if name == "weight0":
-                max_errors = torch.tensor(self.frequencies) / self.w0
-                parameters[name] = uniform(name, 1.0) * max_errors
+                half_ranges = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform(name, 1.0) * half_ranges
             elif name.startswith("weight"):
                 inputs = self.shapes[name][1]
                 parameters[name] = uniform(name, math.sqrt(6 / inputs) / self.w0)
@@ -204,7 +206,7 @@ class QuinrField:
                 parameters[name] = torch.full((frames, self.outputs), start)
         return parameters
 
-    def canonical(self, parameters: Parameters) -> Parameters:
+    def canonical(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """Equivalent parameters with all angles in [-pi, pi).
 
         A controlled rotation has period 4 pi, but ``CRZ(t + 2 pi) = Z_control CRZ(t)``: two pi
@@ -214,61 +216,73 @@ class QuinrField:
         for stage, circuit in enumerate(self.circuits):
             if not circuit.pair_list:
                 continue
-            controlled = parameters[f"controlled{stage}"]
-            turns = torch.floor((controlled + math.pi) / (2 * math.pi))
-            rotations = parameters[f"rotations{stage}"].clone()
+            controlled, rotations = (
+                parameters[f"controlled{stage}"],
+                parameters[f"rotations{stage}"],
+            )
+            library = namespace(controlled)
+            turns = library.floor((controlled + math.pi) / (2 * math.pi))
+            rotations = library.asarray(rotations, copy=True)
             for pair, (control, _) in enumerate(circuit.pair_list):
                 rotations[:, :, :, 2, control] += math.pi * turns[..., pair]
             canonical[f"controlled{stage}"] = controlled - 2 * math.pi * turns
             canonical[f"rotations{stage}"] = rotations
         for name in self.periods:
-            turns = torch.floor((canonical[name] + math.pi) / (2 * math.pi))
+            turns = namespace(canonical[name]).floor((canonical[name] + math.pi) / (2 * math.pi))
             canonical[name] = canonical[name] - 2 * math.pi * turns
         return canonical
 
     def evaluate(
         self,
-        parameters: Parameters,
-        coordinates: Tensor,
+        parameters: Mapping[str, Array],
+        coordinates: Array,
         *,
         simulate: Simulator | None = None,
-    ) -> Tensor:
+    ) -> Array:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs].
 
         The dtype and device are those of the parameters, which the coordinates must share.
         Differentiable where a parameter requires it; otherwise one call of the kernel does all.
 
         Args:
-            parameters: [F, ...].
-            coordinates: Where.
+            parameters: NumPy arrays or tensors [F, ...].
+            coordinates: Where to evaluate.
             simulate: Runs the circuits instead of the backend, for instance on a PennyLane device.
         """
-        tensors = (coordinates, *parameters.values())
-        graph = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        kernel = native_quinr.is_supported(self, coordinates.device, coordinates.dtype)
-        if kernel and not graph and simulate is None:
-            return native_quinr.values(self, parameters, coordinates)
+        fits = fused.is_supported(self, coordinates.device, coordinates.dtype)
+        if fits and simulate is None and not _needs_gradients(parameters, coordinates):
+            return fused.values(self, parameters, coordinates)
         run = simulate or probabilities
-        values = coordinates
+        values: Any = coordinates
         for stage, circuit in enumerate(self.circuits):
             embedding = self.embed(parameters, stage, values)
             values = run(circuit, embedding, *self.angles(parameters, stage))
         return self.read_out(parameters, values)
 
-    def embed(self, parameters: Parameters, stage: int, values: Tensor) -> Tensor:
+    def embed(self, parameters: Mapping[str, Array], stage: int, values: Array) -> Array:
         """The angles [F, P, M] that a stage embeds of its inputs [F or 1, P, ...]."""
+        library = namespace(values)
         for weight, bias in self.sine_names(stage):
-            linear = self.w0 * (values @ parameters[weight].transpose(1, 2))
-            values = torch.sin(linear + parameters[bias][:, None])
+            linear = self.w0 * (values @ parameters[weight].mT)
+            values = library.sin(linear + parameters[bias][:, None])
         return parameters[f"embedding_scale{stage}"][:, None] * values
 
-    def angles(self, parameters: Parameters, stage: int) -> tuple[Tensor, Tensor]:
+    def angles(self, parameters: Mapping[str, Array], stage: int) -> tuple[Array, Array]:
         """A stage's rotations and controlled rotations; a single qubit has none of the latter."""
         return stage_angles(parameters, self.circuits[stage], stage)
 
-    def read_out(self, parameters: Parameters, probabilities: Tensor) -> Tensor:
+    def read_out(self, parameters: Mapping[str, Array], probabilities: Array) -> Array:
         """Values [F, P, outputs] from the last circuit's probabilities [F, P, its outputs]."""
         offset = parameters["output_offset"][:, None]
         if self.readout:
-            return probabilities @ parameters["readout"].transpose(1, 2) + offset
+            return probabilities @ parameters["readout"].mT + offset
         return probabilities * parameters["output_scale"][:, None] + offset
+
+
+def _needs_gradients(parameters: Mapping[str, Any], coordinates: Any) -> bool:
+    if isinstance(coordinates, np.ndarray):
+        return False
+    import torch
+
+    arrays = (coordinates, *parameters.values())
+    return torch.is_grad_enabled() and any(array.requires_grad for array in arrays)

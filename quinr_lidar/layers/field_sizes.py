@@ -16,7 +16,8 @@ from quinr_lidar.fields import Field, FourierField, QirenField, QuinrField, Sire
 from quinr_lidar.fields.field import parameter_count
 
 ZSTD, GRIDS, MODELLED = 1, 32, 128
-_UPPER, _ITERATED, _SEED, _W0, _KIND = 2, 4, 8, 16, 64
+_ITERATED, _SEED, _W0, _KIND = 4, 8, 16, 64
+_UNUSED = 2
 _DEFAULT_W0 = 30.0
 
 MAX_PARAMETERS = 1 << 22
@@ -39,7 +40,6 @@ class _Sizes:
     blocks: int = 1
     stages: int = 1
     entangling_layers: int = 1
-    upper: bool = False
     seed: int = 0
     w0: float = _DEFAULT_W0
     width: int = 0
@@ -68,7 +68,7 @@ def pack_field(field: Field, coding: int, bits: int) -> bytes:
     sizes = _sizes(field)
     plain = (sizes.kind, sizes.outputs, sizes.readout, sizes.sine_layers) == (0, 1, 0, 1)
     iterated = (sizes.stages, sizes.entangling_layers) != (1, 1)
-    flags = coding | (_UPPER if sizes.upper else 0) | (_ITERATED if iterated else 0)
+    flags = coding | (_ITERATED if iterated else 0)
     flags |= (_SEED if sizes.seed else 0) | (_W0 if sizes.w0 != _DEFAULT_W0 else 0)
     flags |= 0 if plain else _KIND
     head = bytes((flags, sizes.qubits - 1 << 4 | bits - 1))
@@ -93,8 +93,10 @@ def unpack_field(reader: ByteReader) -> tuple[Field, int, int]:
         BitstreamError: the bytes describe no field.
     """
     flags = reader.byte("flags")
+    if flags & _UNUSED:
+        raise reader.error("flags: bit 1 is set; a newer quinr-lidar may read it")
     packed = reader.byte("qubits and bits")
-    sizes = _Sizes(qubits=(packed >> 4) + 1, upper=bool(flags & _UPPER))
+    sizes = _Sizes(qubits=(packed >> 4) + 1)
     if flags & _KIND:
         kind = reader.byte("kind")
         sizes.kind, sizes.outputs = kind & 0x0F, (kind >> 4) + 1
@@ -150,7 +152,6 @@ def _sizes(field: Field) -> _Sizes:
                 blocks=field.blocks,
                 stages=field.stages,
                 entangling_layers=field.entangling_layers,
-                upper=field.pairs == "upper",
                 seed=field.shuffle_seed,
                 w0=field.w0,
             )
@@ -189,7 +190,6 @@ def _field(sizes: _Sizes) -> Field:
                 sizes.blocks,
                 sizes.entangling_layers,
                 sizes.stages,
-                pairs="upper" if sizes.upper else "ordered",
                 shuffle_seed=sizes.seed,
                 w0=sizes.w0,
                 readout=sizes.readout,

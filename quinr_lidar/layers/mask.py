@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
-from quinr_lidar.circuit.native import instruction_set, load_kernel
 from quinr_lidar.entropy.models import (
     DIGEST_BYTES,
     EntropyModel,
@@ -21,6 +20,7 @@ from quinr_lidar.entropy.models import (
     find_model,
 )
 from quinr_lidar.errors import UnknownEntropyModelError
+from quinr_lidar.kernel import instruction_set, load_kernel
 
 NAME = "mask"
 MODEL = ModelShape(inputs=29, outputs=1)

@@ -13,17 +13,17 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import zstandard
 from numpy.typing import NDArray
 
+from quinr_lidar.arrays import to_numpy
 from quinr_lidar.byte_io import ByteReader, pack_bits, unpack_bits
 from quinr_lidar.errors import BitstreamError, TrainingError
-from quinr_lidar.fields import Field, Parameters
+from quinr_lidar.fields import Field, ParameterArrays, Parameters
 from quinr_lidar.fields.field import parameter_count, unflatten
 from quinr_lidar.layers.field_sizes import GRIDS, MODELLED, ZSTD, pack_field, unpack_field
+from quinr_lidar.quantization.classes import RoundedClass, parameter_classes
 from quinr_lidar.quantization.grids import can_be_modelled, pack_classes, unpack_classes
-from quinr_lidar.quantization.rounding import RoundedClass, parameter_classes
 from quinr_lidar.quantization.uniform import (
     MAX_BITS,
     MIN_BITS,
@@ -43,24 +43,29 @@ class Preview:
 
     Attributes:
         field: The field's sizes.
-        parameters: float64 tensors [1, ...], exactly what every decoder sees.
+        parameters: float64 arrays [1, ...], exactly what every decoder sees.
         bits: Width of quantised parameters; their mean where classes differ.
         threshold: Values at or above it are invalid; a multiple of 1 / 65535 in [0, 1], or
             ``None`` for an image without a mask.
     """
 
     field: Field
-    parameters: Parameters
+    parameters: ParameterArrays
     bits: float
     threshold: float | None
 
 
-def pack_preview(field: Field, parameters: Parameters, bits: int, threshold: float | None) -> bytes:
+def pack_preview(
+    field: Field,
+    parameters: Parameters | ParameterArrays,
+    bits: int,
+    threshold: float | None,
+) -> bytes:
     """Quantise one frame's parameters and write the section.
 
     Args:
         field: The field's sizes; two inputs.
-        parameters: Tensors [1, ...].
+        parameters: Tensors or NumPy arrays [1, ...].
         bits: Width of quantised parameters, 2..16.
         threshold: In [0, 1], rounded to a multiple of 1 / 65535; ``None`` without a mask.
 
@@ -92,8 +97,8 @@ def pack_rounded_preview(
         TrainingError: a scalar is too large to be written.
     """
     scalars = b"".join(
-        _pack_float16(name, tensor.numpy())
-        for name, tensor in unflatten(field, torch.from_numpy(values)[None]).items()
+        _pack_float16(name, scalar)
+        for name, scalar in unflatten(field, values[None]).items()
         if name.startswith(field.scalars)
     )
     classes = parameter_classes(field)
@@ -134,12 +139,13 @@ def unpack_preview(payload: bytes, start: int = 0, *, masked: bool = True) -> Pr
     return Preview(field, parameters, bits, threshold)
 
 
-def _pack_parameters(field: Field, parameters: Parameters, bits: int) -> bytes:
+def _pack_parameters(field: Field, parameters: Parameters | ParameterArrays, bits: int) -> bytes:
     """Float16 scalars, then a step byte for each tensor without period, then all symbols."""
     scalars, steps, symbols = bytearray(), bytearray(), []
-    canonical = field.canonical({name: tensor.double() for name, tensor in parameters.items()})
+    doubles = {name: to_numpy(tensor).astype(np.float64) for name, tensor in parameters.items()}
+    canonical = field.canonical(doubles)
     for name in field.shapes:
-        values = canonical[name][0].cpu().numpy()
+        values = canonical[name][0]
         if name.startswith(field.scalars):
             scalars += _pack_float16(name, values)
             continue
@@ -163,7 +169,7 @@ def _pack_float16(name: str, values: np.ndarray) -> bytes:
 
 def _unpack_parameters(
     reader: ByteReader, field: Field, bits: int, *, compressed: bool
-) -> Parameters:
+) -> ParameterArrays:
     scalars = {n: s for n, s in field.shapes.items() if n.startswith(field.scalars)}
     tensors = {n: s for n, s in field.shapes.items() if n not in scalars}
     steps = sum(name not in field.periods for name in tensors)
@@ -178,23 +184,23 @@ def _unpack_parameters(
         part = symbols[position : position + math.prod(shape)]
         position += len(part)
         values = dequantize(QuantizedTensor(part, bits, code), field.periods.get(name))
-        parameters[name] = _tensor(values, shape)
+        parameters[name] = values.reshape(1, *shape)
     return parameters
 
 
-def _unpack_scalars(body: ByteReader, shapes: dict[str, tuple[int, ...]]) -> Parameters:
-    parameters: Parameters = {}
+def _unpack_scalars(body: ByteReader, shapes: dict[str, tuple[int, ...]]) -> ParameterArrays:
+    parameters: ParameterArrays = {}
     for name, shape in shapes.items():
         values = np.frombuffer(body.take(2 * math.prod(shape), name), "<f2")
         if not np.isfinite(values).all():
             raise body.error(f"{name}: expected finite values")
-        parameters[name] = _tensor(values.astype(np.float64), shape)
+        parameters[name] = values.astype(np.float64).reshape(1, *shape)
     return parameters
 
 
 def _unpack_rounded(
     reader: ByteReader, field: Field, *, modelled: bool
-) -> tuple[Parameters, float]:
+) -> tuple[ParameterArrays, float]:
     """Parameters on grids of their classes, and the mean bits of one."""
     shapes = {n: s for n, s in field.shapes.items() if n.startswith(field.scalars)}
     scalars = _unpack_scalars(reader, shapes)
@@ -205,7 +211,7 @@ def _unpack_rounded(
     flat = np.zeros((1, parameter_count(field)))
     for each, part in zip(classes, values, strict=True):
         flat[0, each.index] = part
-    return unflatten(field, torch.from_numpy(flat)) | scalars, mean_bits
+    return dict(unflatten(field, flat)) | scalars, mean_bits
 
 
 def _body(reader: ByteReader, size: int, *, compressed: bool) -> ByteReader:
@@ -223,10 +229,6 @@ def _body(reader: ByteReader, size: int, *, compressed: bool) -> ByteReader:
         found = "more" if len(data) > size else str(len(data))
         raise BitstreamError("preview", start, f"expected {size} parameter bytes, got {found}")
     return ByteReader(data, "preview", start)
-
-
-def _tensor(values: np.ndarray, shape: tuple[int, ...]) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values).reshape(1, *shape))
 
 
 def _compressor() -> zstandard.ZstdCompressor:

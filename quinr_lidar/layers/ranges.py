@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
-from quinr_lidar.circuit.native import instruction_set, load_kernel
 from quinr_lidar.entropy.models import EntropyModel, ModelShape
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.kernel import instruction_set, load_kernel
 from quinr_lidar.layers.range_steps import (
     MAX_STEP,
     MIN_STEP,

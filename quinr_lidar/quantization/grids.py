@@ -24,7 +24,7 @@ from quinr_lidar.entropy.ans import (
     encode_symbols,
 )
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.quantization.rounding import (
+from quinr_lidar.quantization.classes import (
     MAX_LEVEL_CODE,
     MIN_LEVEL_CODE,
     ParameterClass,

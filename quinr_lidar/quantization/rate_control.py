@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import Field, Parameters
 from quinr_lidar.fields.field import flatten
-from quinr_lidar.quantization.rounding import (
-    DAMPINGS,
+from quinr_lidar.quantization.classes import (
     ParameterClass,
-    Refit,
     RoundedClass,
-    choose_codes,
     parameter_classes,
-    round_parameters,
     step_of,
 )
+from quinr_lidar.quantization.rounding import DAMPINGS, Refit, choose_codes, round_parameters
 
 FINEST, COARSEST = 1e-3, 1e6
 """Finer steps gain nothing, coarser ones leave nothing of any field: the better a field fits, the

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from quinr_lidar.circuit import choose_backend
 from quinr_lidar.errors import TrainingError
-from quinr_lidar.fields import QuinrField, native_quinr
+from quinr_lidar.fields import QuinrField, fused, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
 from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
@@ -206,7 +206,7 @@ def adam_loop(
     if (
         isinstance(field, QuinrField)
         and targets.dtype == torch.float32
-        and native_quinr.is_supported(field, targets.device, targets.dtype)
+        and fused.is_supported(field, targets.device, targets.dtype)
     ):
         return native_quinr.NativeTrainer(
             field, start, factors, coordinates, targets, **asdict(settings)

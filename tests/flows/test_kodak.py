@@ -136,8 +136,8 @@ def test_the_command_prints_json_or_a_table_with_the_mean(folder, tmp_path, comm
     rows = document["pictures"]
     assert [row["status"] for row in rows] == ["ok", "failed", "ok", "ok"]
     sizes = [path.stat().st_size for path in sorted(out.glob("*.quinr"))]
-    assert [row["bytes"] for row in rows if row["status"] == "ok"] == sizes
-    assert document["mean"]["bytes"] == pytest.approx(sum(sizes) / 3, abs=1e-4)
+    assert [row["size [B]"] for row in rows if row["status"] == "ok"] == sizes
+    assert document["mean"]["size [B]"] == pytest.approx(sum(sizes) / 3, abs=1e-4)
     (folder / "b.png").unlink()
     code, printed, _ = command(folder, out, "--jobs", 1)
     assert code == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quinr_lidar import _native
-from quinr_lidar.circuit.native import instruction_sets
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers.ranges import linear_of
 
 Mask = NDArray[np.uint8]

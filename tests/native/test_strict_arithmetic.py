@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from quinr_lidar import _native
-from quinr_lidar.circuit.native import instruction_sets
+from quinr_lidar.kernel import instruction_sets
 
 Reference = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 

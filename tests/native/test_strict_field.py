@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from quinr_lidar import _native
 from quinr_lidar.circuit import statevector
-from quinr_lidar.circuit.native import instruction_sets, native_spec
+from quinr_lidar.circuit.native import native_spec
 from quinr_lidar.circuit.random import split_mix_uniforms
 from quinr_lidar.circuit.specification import CircuitSpec
+from quinr_lidar.kernel import instruction_sets
 
 Floats = NDArray[np.float32]
 UPWARD = {"x86_64": 0x800, "aarch64": 0x400000}
@@ -96,12 +97,11 @@ def assert_same_bits(ours: Floats, theirs: Floats) -> None:
     np.testing.assert_array_equal(ours.view(np.uint32), theirs.view(np.uint32))
 
 
-SPEC = CircuitSpec(5, 24, 3, pairs="upper", shuffle_seed=7)
+SPEC = CircuitSpec(5, 24, 3, shuffle_seed=7)
 
 
-@pytest.mark.parametrize("pairs", ["upper", "ordered"])
 @pytest.mark.parametrize("qubits", range(1, 9))
-def test_is_what_the_simulator_defines(qubits, pairs):
+def test_is_what_the_simulator_defines(qubits):
     for features, blocks, layers in (
         (1, 1, 1),
         (qubits, 2, 1),
@@ -109,7 +109,7 @@ def test_is_what_the_simulator_defines(qubits, pairs):
         (3 * qubits - 1, 3, 2),
         (5 * qubits, 2, 1),
     ):
-        circuit = CircuitSpec(qubits, features, blocks, layers, pairs=pairs, shuffle_seed=features)
+        circuit = CircuitSpec(qubits, features, blocks, layers, shuffle_seed=features)
         field = Field.draw(circuit, inputs=features + 2, outputs=9, seed=qubits)
         x = inputs_of(37, features + 2)
         best, *others = (field.evaluate(x, isa) for isa in instruction_sets())

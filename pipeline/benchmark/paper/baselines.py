@@ -95,7 +95,7 @@ def _single_layer(size: int, channels: int) -> list[Entry]:
     if (size, channels) not in _SINGLE:
         return []
     qubits, features, blocks, readout = _SINGLE[size, channels]
-    made = QuinrField(qubits, features, blocks, outputs=channels, readout=readout, pairs="upper")
+    made = QuinrField(qubits, features, blocks, outputs=channels, readout=readout)
     settings = TUNED | {"optimizer": "gn-adam", "steps": 2500, "learning_rate": 2e-2}
     return [Entry(made, settings, _label(made))]
 
@@ -154,9 +154,7 @@ def _literal(make: Callable[[int, int], list[Entry]]) -> Callable[[int, int], li
 def _literal_quinr(size: int, channels: int) -> list[Entry]:
     made = _fill(
         size,
-        lambda blocks: QuinrField(
-            4, 12, blocks, outputs=channels, pairs="ordered", frequencies=(15.0, 15.0)
-        ),
+        lambda blocks: QuinrField(4, 12, blocks, outputs=channels, frequencies=(15.0, 15.0)),
         bits=7.5,
     )
     return [Entry(made, {}, _label(made))]

@@ -20,6 +20,7 @@ from pipeline.benchmark.rate.ours import library_version, model_for
 from pipeline.benchmark.rate.training_sets import ENTROPY_MODEL, TrainingSet
 from pipeline.models.training import BOUNDS, train_range_field
 from quinr_lidar import RangeImage
+from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.entropy.samples import RangeSamples
 from quinr_lidar.fields.conditional import ConditionalField
@@ -161,7 +162,9 @@ def _taught_field(training_set: TrainingSet) -> Baseline:
 
     def encode(image: RangeImage, max_error: float) -> Encoded:
         return with_mask(
-            image, entropy_model, ideal_bytes(layer.field, layer.parameters, image, max_error)
+            image,
+            entropy_model,
+            ideal_bytes(layer.field, to_tensors(layer.parameters), image, max_error),
         )
 
     return replace(FIELD, ways={"": encode})

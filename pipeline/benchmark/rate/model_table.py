@@ -26,6 +26,7 @@ from pipeline.benchmark.rate.training_sets import (
 )
 from pipeline.models.training import BOUNDS, measure_model
 from quinr_lidar import RangeImage
+from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import choose_model, pack_model
 from quinr_lidar.fields.field import Parameters
 
@@ -103,7 +104,7 @@ def _rounded(
     entropy_model = pack_model(
         {"mask": (mask.field, mask.parameters), "ranges": (ranges, parameters)}, bits
     )
-    lengths = _lengths(entropy_model["ranges"].parameters, images, max_errors)
+    lengths = _lengths(to_tensors(entropy_model["ranges"].parameters), images, max_errors)
     file = measure_model(entropy_model, images, max_errors).bits_per_point
     return ModelRow(f"{name}, {bits} bits", len(entropy_model.data), lengths, file)
 

@@ -31,7 +31,6 @@ from pipeline.jobs.workers import available_cores
 from pipeline.storage.files import write_json_atomically
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.circuit import CircuitSpec
-from quinr_lidar.circuit.specification import Pairs
 from quinr_lidar.errors import DatasetError
 
 app = typer.Typer(help="Measure the software on this machine.", no_args_is_help=True)
@@ -51,7 +50,6 @@ def kernel(
     features: Annotated[int, typer.Option(help="Sine features, M.")] = 24,
     blocks: Annotated[int, typer.Option(help="Uploads of the features, L.")] = 4,
     entangling_layers: Annotated[int, typer.Option(help="A block, E.")] = 1,
-    pairs: Annotated[str, typer.Option(help="Controlled rotations: ordered or upper.")] = "ordered",
     pixels: Annotated[int, typer.Option(min=1, help="Of the image.")] = 65536,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of every simulator; as many as cores by default.")
@@ -63,10 +61,7 @@ def kernel(
 
     Takes about a minute. Example: `quinr bench kernel --threads 1 --json`
     """
-    choice: Pairs = "upper" if pairs == "upper" else "ordered"
-    if pairs not in ("ordered", "upper"):
-        raise typer.BadParameter("expected ordered or upper", param_hint="--pairs")
-    spec = CircuitSpec(qubits, features, blocks, entangling_layers, pairs=choice)
+    spec = CircuitSpec(qubits, features, blocks, entangling_layers)
     with tqdm(total=7, desc="bench kernel", disable=json) as bar:
 
         def advance(name: str) -> None:
@@ -120,7 +115,7 @@ def bench_fit(
     """Time trainings until they are as good, to 0.1 dB, as one ten times as long.
 
     Cold and warm, by each optimiser, on one thread; takes minutes.
-    Example: `quinr bench fit kitti/odometry --sequence 00 --set pairs=upper`
+    Example: `quinr bench fit kitti/odometry --sequence 00`
     """
     chosen = find_profile(profile).with_overrides(**parse_settings(settings))
     images = _two_frames(source, sequence)

@@ -98,7 +98,7 @@ def baselines(target: int) -> list[Baseline]:
     ]
     deep = [
         [
-            QuinrField(5, m, blocks, pairs="upper", sine_layers=layers, frequencies=(start, start))
+            QuinrField(5, m, blocks, sine_layers=layers, frequencies=(start, start))
             for m, blocks in itertools.product(range(4, 41), (3, 4, 5, 6))
         ]
         for layers, start in itertools.product((3, 4), (4.0, 8.0, 16.0))
@@ -121,7 +121,7 @@ def baselines(target: int) -> list[Baseline]:
 
 def _published(target: int, qubits: int, share: float, start: float) -> list[QuinrField]:
     """The paper's quINR with about this share of its parameters in the circuit."""
-    blocks = max(1, round(share * target / (qubits**2 + 3 * qubits)))
+    blocks = max(1, round(share * target / (qubits * (qubits - 1) // 2 + 4 * qubits)))
     return [QuinrField(qubits, m, blocks, frequencies=(start, start)) for m in range(2, 257)]
 
 

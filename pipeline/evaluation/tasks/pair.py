@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.cloud_fidelity import compare_clouds, densities, prefixed
 from pipeline.evaluation.tasks.ground import label_iou
-from pipeline.evaluation.tasks.occupancy import occupancy_iou
+from pipeline.evaluation.tasks.occupancy import CELL, REACH, occupancy_iou
 from pipeline.evaluation.tasks.registration import Step
 from pipeline.evaluation.tasks.track import TrackFrame
 from pipeline.evaluation.tasks.trajectory import pose_difference
+from pipeline.facts import Fact
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
@@ -20,6 +23,86 @@ FloatArray = NDArray[np.float64]
 
 ABOVE_GROUND = 0.3
 """From this height on a point is an obstacle, metres."""
+
+
+@dataclass(frozen=True)
+class TaskComparison:
+    """What tasks make of two clouds of a frame; NaN where a task has no result."""
+
+    ground_iou: Annotated[
+        float,
+        Fact(
+            "ground IoU",
+            "share",
+            "Points labelled ground by the planes of both clouds (RANSAC) over those labelled by "
+            "either. Labels of the other cloud are carried over by the nearest neighbour.",
+            better="higher",
+        ),
+    ]
+    occupancy_iou: Annotated[
+        float,
+        Fact(
+            "occupancy IoU",
+            "share",
+            f"Squares of {100 * CELL:g} cm seen from above, up to {REACH:g} m, that hold a point "
+            "of both clouds over those of either.",
+            better="higher",
+        ),
+    ]
+    obstacle_iou: Annotated[
+        float,
+        Fact(
+            "obstacle IoU",
+            "share",
+            f"Occupancy IoU of points {100 * ABOVE_GROUND:g} cm or more above each cloud's own "
+            "ground.",
+            better="higher",
+        ),
+    ]
+    registration_m: Annotated[
+        float,
+        Fact(
+            "registration, shift",
+            "length",
+            "By how much point-to-plane ICP of consecutive frames moves when it runs on the other "
+            "cloud.",
+            better="lower",
+        ),
+    ]
+    registration_deg: Annotated[
+        float,
+        Fact("registration, turn", "angle", "As the shift, for the rotation.", better="lower"),
+    ]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How well a cloud registers with the frame before; NaN where it does not."""
+
+    registration_error_m: Annotated[
+        float,
+        Fact(
+            "registration error, shift",
+            "length",
+            "Error of ICP of consecutive frames, against ground truth.",
+            better="lower",
+        ),
+    ]
+    registration_error_deg: Annotated[
+        float,
+        Fact(
+            "registration error, turn", "angle", "As the shift, for the rotation.", better="lower"
+        ),
+    ]
+    fitness: Annotated[
+        float,
+        Fact(
+            "registration fitness",
+            "share",
+            "Share of the points that find a partner in the frame before.",
+            better="higher",
+        ),
+    ]
 
 
 def evaluate_pair(
@@ -40,19 +123,12 @@ def evaluate_pair(
         true_step: Ground truth: the sensor's pose [4, 4] in the frame of the one before.
 
     Returns:
-        Those of :func:`~pipeline.evaluation.cloud_fidelity.measure_clouds`, and for the same three
-        pairs of clouds (``scan_``, ``codec_``, ``projection_``):
-
-        - ``ground_iou``: the ground's points, by each cloud's own plane. Labels of the other
-          cloud are carried to the original points by the nearest neighbour.
-        - ``occupancy_iou``: 20 cm squares from above that hold a point; ``obstacle_iou``:
-          squares that hold a point 0.3 m or more above the cloud's own ground.
-        - ``registration_m``, ``registration_deg``: by how much registration with the frame
-          before gives another motion.
-
-        Of each cloud (``scan_``, ``image_``, ``decoded_``) ``fitness``: registration's share of
-        points with a partner, and ``registration_error_m``, ``registration_error_deg`` against
-        ground truth.
+        For each pair of clouds, with its prefix (``scan_``: scan and decoded, ``codec_``: image and
+        decoded, ``projection_``: scan and image), the figures of
+        :class:`~pipeline.evaluation.cloud_fidelity.CloudComparison` and :class:`TaskComparison`.
+        For each cloud, with its name (``scan_``, ``image_``, ``decoded_``), those of
+        :class:`Registration`; and ``density_<cloud>_<from>_<to>m``, points per square metre of
+        ground in every ring of :data:`~pipeline.evaluation.cloud_fidelity.RINGS`.
 
     Raises:
         GeometryError: an original has too few points.
@@ -107,16 +183,14 @@ def _compared(
     matches = None if other.cloud is None else match(cloud, other.cloud)
     metres, degrees = _between(original.step, None if other.step is None else other.step.motion)
     seen = math.nan if matches is None else occupancy_iou(cloud.points, matches.b.points)
-    tasks = {
-        "ground_iou": math.nan if matches is None else _ground_iou(original, other, matches),
-        "occupancy_iou": seen,
-        "obstacle_iou": _obstacle_iou(original, other),
-        "registration_m": metres,
-        "registration_deg": degrees,
-    }
-    return prefixed(prefix, compare_clouds(matches, peak)) | {
-        f"{prefix}_{name}": value for name, value in tasks.items()
-    }
+    tasks = TaskComparison(
+        ground_iou=math.nan if matches is None else _ground_iou(original, other, matches),
+        occupancy_iou=seen,
+        obstacle_iou=_obstacle_iou(original, other),
+        registration_m=metres,
+        registration_deg=degrees,
+    )
+    return prefixed(prefix, compare_clouds(matches, peak)) | prefixed(prefix, tasks)
 
 
 def _ground_iou(original: TrackFrame, other: TrackFrame, matches: Matches) -> float:
@@ -138,11 +212,8 @@ def _obstacle_iou(original: TrackFrame, other: TrackFrame) -> float:
 
 def _alone(name: str, frame: TrackFrame, true_step: FloatArray | None) -> dict[str, float]:
     metres, degrees = _between(frame.step, true_step)
-    return {
-        f"{name}_fitness": math.nan if frame.step is None else frame.step.fitness,
-        f"{name}_registration_error_m": metres,
-        f"{name}_registration_error_deg": degrees,
-    }
+    fitness = math.nan if frame.step is None else frame.step.fitness
+    return prefixed(name, Registration(metres, degrees, fitness))
 
 
 def _between(step: Step | None, motion: FloatArray | None) -> tuple[float, float]:

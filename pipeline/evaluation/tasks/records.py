@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.tasks.trajectory import TrajectoryErrors, trajectory_errors
+from pipeline.fidelity.statistics import statistics_of
 
 FloatArray = NDArray[np.float64]
 
@@ -65,11 +66,11 @@ def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
         records: In the order of the drive.
 
     Returns:
-        ``frames``, ``measured``, ``failed``: counts; ``figures``: mean, minimum, median and
-        maximum by name, over frames where a figure is finite; ``odometry``: by
-        ``"<track> to <reference>"`` the errors of each track's trajectory (``None`` with fewer
-        than two frames in common) against ground truth, and of images and decoded clouds against
-        what odometry makes of the scans, of decoded clouds also against that of images.
+        ``frames``, ``measured``, ``failed``: counts. ``figures``: statistics of each figure by
+        name, over frames where it is finite. ``odometry``: by ``"<cloud> to <reference>"`` the
+        errors of the trajectory that odometry finds on a cloud (``None`` with fewer than two frames
+        in common): each against ground truth, images and decoded clouds against scans, and decoded
+        clouds against images.
     """
     rows = list(records)
     names = dict.fromkeys(name for row in rows for name in row.figures)
@@ -83,7 +84,7 @@ def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
         "frames": len(rows),
         "measured": sum(bool(row.figures) for row in rows),
         "failed": sum(row.error is not None for row in rows),
-        "figures": {name: _statistics([row.figures.get(name) for row in rows]) for name in names},
+        "figures": {name: statistics_of(row.figures.get(name) for row in rows) for name in names},
         "odometry": {name: one and one.as_dict() for name, one in errors.items()},
     }
 
@@ -101,16 +102,3 @@ def trajectories_compared(
 
 def _pose(numbers: Sequence[float]) -> FloatArray:
     return np.vstack([np.reshape(numbers, (3, 4)), [0.0, 0.0, 0.0, 1.0]])
-
-
-def _statistics(values: Sequence[float | None]) -> dict[str, float | None]:
-    found = [value for value in values if value is not None]
-    return {
-        name: float(function(found)) if found else None
-        for name, function in (
-            ("mean", np.mean),
-            ("min", np.min),
-            ("median", np.median),
-            ("max", np.max),
-        )
-    }

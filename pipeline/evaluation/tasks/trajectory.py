@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from pipeline.facts import Fact
 from quinr_lidar.errors import GeometryError
 
 FloatArray = NDArray[np.float64]
@@ -30,23 +32,46 @@ SHARES = tuple(sixteenth / 16 for sixteenth in range(1, 9))
 class TrajectoryErrors:
     """How far an estimated trajectory is from another one.
 
+    Relative errors are ``None`` where no segment is long enough.
+
     Attributes:
-        frames: Poses compared.
+        frames: Number of poses compared.
         path_m: Length of the reference's path, metres.
-        segments: Stretches that the relative errors are means of.
-        translation_per_m: Relative error of translation, metres for each metre driven; ``None``
-            without a segment.
-        rotation_deg_per_m: Relative error of rotation, degrees for each metre driven.
-        absolute_m: Absolute trajectory error: root mean square distance of the positions after
-            the best rigid alignment (Sturm et al., IROS 2012), metres.
+        segments: Number of segments that the relative errors are means of.
     """
 
     frames: int
     path_m: float
     segments: int
-    translation_per_m: float | None
-    rotation_deg_per_m: float | None
-    absolute_m: float
+    translation_per_m: Annotated[
+        float | None,
+        Fact(
+            "odometry drift",
+            "rate",
+            "Relative error of translation of KISS-ICP's trajectory, as KITTI defines it; on paths "
+            "under 100 m over segments of 1/16 to 8/16 of the path.",
+            better="lower",
+        ),
+    ]
+    rotation_deg_per_m: Annotated[
+        float | None,
+        Fact(
+            "odometry rotation",
+            "turn",
+            "Relative error of rotation over the same segments.",
+            better="lower",
+        ),
+    ]
+    absolute_m: Annotated[
+        float,
+        Fact(
+            "odometry ATE",
+            "length",
+            "Absolute trajectory error: RMS distance of the positions after the best rigid "
+            "alignment (Sturm et al., IROS 2012).",
+            better="lower",
+        ),
+    ]
 
     def as_dict(self) -> dict[str, float | int | None]:
         """Field by field, ready for JSON."""

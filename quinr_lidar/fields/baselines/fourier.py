@@ -7,22 +7,22 @@ never trained: a file stores the seed and the deviations, not B.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from scipy.special import ndtri
-from torch import Tensor
 
+from quinr_lidar.arrays import Array, namespace
 from quinr_lidar.circuit.random import split_mix_uniforms
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.baselines.mlp import (
     MAX_LAYERS,
     MAX_WIDTH,
-    default_max_error,
+    default_half_range,
     layer_shapes,
     require,
     run_layers,
@@ -30,6 +30,9 @@ from quinr_lidar.fields.baselines.mlp import (
 )
 from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters, parameter_count
+
+if TYPE_CHECKING:
+    import torch
 
 Activation = Literal["relu", "tanh"]
 
@@ -39,14 +42,14 @@ class FourierField(FieldDefaults):
     """Sizes of a network on random Fourier features.
 
     Attributes:
-        features: Rows of B; the network sees twice as many inputs.
-        width: Units of a hidden layer.
-        layers: Hidden layers.
-        activation: Behind every hidden layer.
-        inputs: Coordinates of a sample.
-        outputs: Values of a sample.
+        features: Number of rows of B; the network sees twice as many inputs.
+        width: Number of units of a hidden layer.
+        layers: Number of hidden layers.
+        activation: Activation behind every hidden layer.
+        inputs: Number of coordinates of a sample.
+        outputs: Number of values of a sample.
         deviations: Standard deviation of B for each coordinate, cycles per unit.
-        seed: Of B.
+        seed: Seed that B is drawn from.
 
     Raises:
         CircuitError: a size is out of range.
@@ -74,19 +77,21 @@ class FourierField(FieldDefaults):
 
     @cached_property
     def directions(self) -> NDArray[np.float64]:
-        """B [features, inputs], cycles per unit; of deviations as files keep them, float16."""
+        """B [features, inputs], cycles per unit, from deviations as files keep them: float16."""
         uniforms = split_mix_uniforms(self.seed, self.features * self.inputs)
-        normal = ndtri(uniforms).reshape(self.features, self.inputs)
+        quantile = NormalDist().inv_cdf
+        normal = np.array([quantile(uniform) for uniform in uniforms.tolist()])
+        normal = normal.reshape(self.features, self.inputs)
         return normal * np.asarray(self.deviations, dtype=np.float16).astype(np.float64)
 
     @property
     def cost(self) -> int:
-        """Multiplications a sample."""
+        """Multiplications for each sample."""
         return parameter_count(self)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor of one frame, in the order files store them."""
+        """Shape of every parameter array of one frame, in the order files store them."""
         return self._shapes
 
     @cached_property
@@ -94,7 +99,9 @@ class FourierField(FieldDefaults):
         return layer_shapes([2 * self.features, *[self.width] * self.layers, self.outputs], first=1)
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
-        """Random float32 parameters on the CPU, bounds as PyTorch's linear layers have them."""
+        """Random float32 parameters on the CPU, drawn as PyTorch's linear layers; needs torch."""
+        import torch
+
         parameters: Parameters = {}
         for name, shape in self.shapes.items():
             if name == "output_offset":
@@ -104,17 +111,24 @@ class FourierField(FieldDefaults):
             # As many again, for the half of all units that ReLU switches off (He et al. 2015).
             gain = math.sqrt(6.0) if name.startswith("weight") else 1.0
             parameters[name] = uniform(
-                (frames, *shape), gain * default_max_error(inputs), generator
+                (frames, *shape), gain * default_half_range(inputs), generator
             )
         return parameters
 
     def _inputs_of(self, bias: str) -> int:
         return self.shapes[bias.replace("bias", "weight")][1]
 
-    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+    def evaluate(self, parameters: Mapping[str, Array], coordinates: Array) -> Array:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
-        directions = torch.from_numpy(2 * math.pi * self.directions).to(coordinates)
+        library = namespace(coordinates)
+        directions = library.asarray(
+            2 * math.pi * self.directions, dtype=coordinates.dtype, device=coordinates.device
+        )
         angles = coordinates @ directions.T
-        features = torch.cat((angles.cos(), angles.sin()), -1)
-        activation = torch.relu if self.activation == "relu" else torch.tanh
+        features = library.concat((library.cos(angles), library.sin(angles)), -1)
+        activation = _relu if self.activation == "relu" else library.tanh
         return run_layers(parameters, features, range(1, self.layers + 2), activation)
+
+
+def _relu(values: Any) -> Any:
+    return namespace(values).where(values <= 0, 0, values)

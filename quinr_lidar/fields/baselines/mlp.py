@@ -1,23 +1,24 @@
-"""Layers that the classical fields share: linear maps, their shapes and initial values."""
+"""Linear layers that all baselines share: shapes, evaluation, initial values."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from quinr_lidar.arrays import Array
 from quinr_lidar.errors import CircuitError
-from quinr_lidar.fields.field import Parameters
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_WIDTH = 1024
 MAX_LAYERS = 255
 
 
 def require(name: str, value: int, low: int, high: int) -> None:
-    """Raise CircuitError unless ``value`` is an integer of the range."""
+    """Raise CircuitError unless ``value`` is an integer in ``low..high``."""
     if not isinstance(value, int) or not low <= value <= high:
         raise CircuitError(f"{name}: expected an integer in {low}..{high}, got {value!r}")
 
@@ -35,29 +36,31 @@ def layer_shapes(sizes: list[int], first: int = 0) -> dict[str, tuple[int, ...]]
     return shapes
 
 
-def linear(parameters: Parameters, weight: str, bias: str, values: Tensor) -> Tensor:
+def linear(parameters: Mapping[str, Array], weight: str, bias: str, values: Array) -> Array:
     """``W v + b`` for values [F or 1, P, in]: [F, P, out]."""
-    return values @ parameters[weight].transpose(1, 2) + parameters[bias][:, None]
-
-
-def uniform(shape: tuple[int, ...], max_error: float, generator: torch.Generator) -> Tensor:
-    """Float32 values in [-bound, bound)."""
-    return (2 * torch.rand(shape, generator=generator) - 1) * max_error
+    return values @ parameters[weight].mT + parameters[bias][:, None]
 
 
 def run_layers(
-    parameters: Parameters,
-    values: Tensor,
+    parameters: Mapping[str, Array],
+    values: Array,
     layers: range,
-    activation: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """Linear maps of these numbers with an activation behind all but the last."""
+    activation: Callable[[Array], Array],
+) -> Array:
+    """Linear layers of these numbers, with an activation behind all but the last."""
     *hidden, last = layers
     for layer in hidden:
         values = activation(linear(parameters, f"weight{layer}", f"bias{layer}", values))
     return linear(parameters, f"weight{last}", "output_offset", values)
 
 
-def default_max_error(inputs: int) -> float:
-    """Bound of a linear layer's weights and biases as PyTorch draws them."""
+def uniform(shape: tuple[int, ...], half_range: float, generator: torch.Generator) -> torch.Tensor:
+    """Float32 values drawn from [-half_range, half_range); needs torch."""
+    import torch
+
+    return (2 * torch.rand(shape, generator=generator) - 1) * half_range
+
+
+def default_half_range(inputs: int) -> float:
+    """Half-range from which PyTorch draws the weights and biases of a linear layer."""
     return 1 / math.sqrt(inputs)

@@ -13,12 +13,15 @@ normalised over the square of coordinates.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
+from quinr_lidar.arrays import Array, namespace
 from quinr_lidar.circuit import probabilities
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.fields.baselines.mlp import linear, require, uniform
@@ -26,6 +29,9 @@ from quinr_lidar.fields.circuit_angles import angle_shapes, stage_angles
 from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters
 from quinr_lidar.fields.quinr import MAX_STAGES
+
+if TYPE_CHECKING:
+    import torch
 
 _REFERENCE = 16
 """Points a side of the grid over which initial values are normalised."""
@@ -36,12 +42,12 @@ class QirenField(FieldDefaults):
     """Sizes of a QIREN.
 
     Attributes:
-        qubits: n, also the width of every hybrid layer.
-        blocks: Uploads of a layer's values.
-        stages: Hybrid layers.
-        entangling_layers: A block.
-        inputs: Coordinates of a sample.
-        outputs: Values of a sample.
+        qubits: Number of qubits, n, also the width of every hybrid layer.
+        blocks: How often a layer's values are uploaded.
+        stages: Number of hybrid layers.
+        entangling_layers: Entangling layers in a block.
+        inputs: Number of coordinates of a sample.
+        outputs: Number of values of a sample.
 
     Raises:
         CircuitError: a size is out of range.
@@ -61,24 +67,23 @@ class QirenField(FieldDefaults):
 
     @cached_property
     def circuit(self) -> CircuitSpec:
-        """Of every hybrid layer; read out completely."""
+        """The circuit of every hybrid layer, read out completely."""
         return CircuitSpec(
             qubits=self.qubits,
             features=self.qubits,
             blocks=self.blocks,
             entangling_layers=self.entangling_layers,
             outputs=2**self.qubits,
-            pairs="upper",
         )
 
     @property
     def cost(self) -> int:
-        """State updates a sample."""
+        """State updates for each sample."""
         return self.stages * self.blocks * (self.entangling_layers + 1) * (1 << self.qubits)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor of one frame, in the order files store them."""
+        """Shape of every parameter array of one frame, in the order files store them."""
         return self._shapes
 
     @cached_property
@@ -104,7 +109,12 @@ class QirenField(FieldDefaults):
         }
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
-        """Random float32 parameters on the CPU, linear maps normalised layer by layer."""
+        """Random float32 parameters on the CPU, linear maps normalised layer by layer.
+
+        Needs torch.
+        """
+        import torch
+
         parameters: Parameters = {}
         for name, shape in self.shapes.items():
             if name.startswith(("rotations", "controlled")):
@@ -122,7 +132,7 @@ class QirenField(FieldDefaults):
             values = self._stage(parameters, stage, values)
         return parameters
 
-    def _normalise(self, parameters: Parameters, stage: int, values: Tensor) -> None:
+    def _normalise(self, parameters: Parameters, stage: int, values: torch.Tensor) -> None:
         weight, bias = parameters[f"weight{stage}"], parameters[f"bias{stage}"]
         bias.zero_()
         plain = values @ weight.transpose(1, 2)
@@ -130,23 +140,23 @@ class QirenField(FieldDefaults):
         weight /= deviation[:, :, None]
         bias -= plain.mean(1) / deviation
 
-    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+    def evaluate(self, parameters: Mapping[str, Array], coordinates: Array) -> Array:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
         values = coordinates
         for stage in range(self.stages):
             values = self._stage(parameters, stage, values)
         return linear(parameters, "readout", "output_offset", values)
 
-    def _stage(self, parameters: Parameters, stage: int, values: Tensor) -> Tensor:
+    def _stage(self, parameters: Mapping[str, Array], stage: int, values: Array) -> Array:
         """<Z> of every qubit, [F, P, n]."""
         embedding = linear(parameters, f"weight{stage}", f"bias{stage}", values)
         angles = stage_angles(parameters, self.circuit, stage)
         found = probabilities(self.circuit, embedding, *angles)
-        return found @ self._signs.to(found)
+        signs = namespace(found).asarray(self._signs, dtype=found.dtype, device=found.device)
+        return found @ signs
 
     @cached_property
-    def _signs(self) -> Tensor:
+    def _signs(self) -> NDArray[np.float64]:
         """<Z_q> of every basis state, [2^n, n]: qubit 0 is the most significant bit."""
-        states = torch.arange(2**self.qubits)[:, None]
-        bits = states >> torch.arange(self.qubits - 1, -1, -1) & 1
-        return 1.0 - 2.0 * bits
+        states = np.arange(2**self.qubits)[:, None]
+        return 1.0 - 2.0 * (states >> np.arange(self.qubits - 1, -1, -1) & 1)

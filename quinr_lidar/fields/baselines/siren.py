@@ -7,12 +7,12 @@ radians a unit; `frequencies` sets that half-range for each coordinate instead, 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from quinr_lidar.arrays import Array, namespace
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.baselines.mlp import (
     MAX_LAYERS,
@@ -25,16 +25,19 @@ from quinr_lidar.fields.baselines.mlp import (
 from quinr_lidar.fields.defaults import FieldDefaults
 from quinr_lidar.fields.field import Parameters, parameter_count
 
+if TYPE_CHECKING:
+    import torch
+
 
 @dataclass(frozen=True)
 class SirenField(FieldDefaults):
     """Sizes of a SIREN.
 
     Attributes:
-        width: Units of a hidden layer.
-        layers: Hidden layers.
-        inputs: Coordinates of a sample.
-        outputs: Values of a sample.
+        width: Number of units of a hidden layer.
+        layers: Number of hidden layers.
+        inputs: Number of coordinates of a sample.
+        outputs: Number of values of a sample.
         w0: Factor inside every sine.
         frequencies: Initial half-range of ``w0 W`` of the first layer for each coordinate,
             radians per unit. Only :meth:`initial_parameters` uses it.
@@ -61,12 +64,12 @@ class SirenField(FieldDefaults):
 
     @property
     def cost(self) -> int:
-        """Multiplications a sample."""
+        """Multiplications for each sample."""
         return parameter_count(self)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every parameter tensor of one frame, in the order files store them."""
+        """Shape of every parameter array of one frame, in the order files store them."""
         return self._shapes
 
     @cached_property
@@ -79,13 +82,15 @@ class SirenField(FieldDefaults):
         return {f"bias{layer}": 2 * math.pi / self.w0 for layer in range(self.layers)}
 
     def initial_parameters(self, frames: int, generator: torch.Generator) -> Parameters:
-        """Random float32 parameters on the CPU (Sitzmann et al. 2020, section 3.2)."""
+        """Random float32 parameters on the CPU (Sitzmann et al. 2020, section 3.2); needs torch."""
+        import torch
+
         hidden = math.sqrt(6 / self.width) / self.w0
         parameters: Parameters = {}
         for name, shape in self.shapes.items():
             if name == "weight0":
-                max_errors = torch.tensor(self.frequencies) / self.w0
-                parameters[name] = uniform((frames, *shape), 1.0, generator) * max_errors
+                half_ranges = torch.tensor(self.frequencies) / self.w0
+                parameters[name] = uniform((frames, *shape), 1.0, generator) * half_ranges
             elif name.startswith("bias"):
                 parameters[name] = uniform((frames, *shape), math.pi / self.w0, generator)
             elif name == "output_offset":
@@ -94,11 +99,12 @@ class SirenField(FieldDefaults):
                 parameters[name] = uniform((frames, *shape), hidden, generator)
         return parameters
 
-    def evaluate(self, parameters: Parameters, coordinates: Tensor) -> Tensor:
+    def evaluate(self, parameters: Mapping[str, Array], coordinates: Array) -> Array:
         """Values [F, P, outputs] at coordinates [F or 1, P, inputs]."""
+        sin = namespace(coordinates).sin
         return run_layers(
             parameters,
             coordinates,
             range(self.layers + 1),
-            lambda values: torch.sin(self.w0 * values),
+            lambda values: sin(self.w0 * values),
         )

@@ -20,7 +20,7 @@ from pipeline.sequence.sequence import archive_settings
 from pipeline.storage.files import TEMPORARY_SUFFIX, sha256_of
 from pipeline.storage.locations import Location, locate
 from quinr_lidar import container
-from quinr_lidar.codec.encoding import inspect
+from quinr_lidar.codec.inspection import inspect
 from quinr_lidar.errors import ArchiveError, StorageError
 from tests.support.archived_drive import FRAMES, TINY, digests
 

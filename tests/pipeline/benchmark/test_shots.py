@@ -125,7 +125,7 @@ def test_growth_of_shots(result):
 
 @pytest.mark.parametrize("qubits", range(1, 8))
 def test_files_of_equal_size(qubits):
-    field = equal_field(QuinrField(5, 19, 5, pairs="upper"), qubits, 210)
+    field = equal_field(QuinrField(5, 19, 5), qubits, 210)
     assert abs(parameter_count(field) - 210) <= 12
     assert field.qubits == qubits
     if qubits == 5:

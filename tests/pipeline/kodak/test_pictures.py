@@ -253,7 +253,7 @@ def test_results_and_sheet(tmp_path):
     rows, mean = picture_rows(records), mean_row(records)
     assert [row["file"] for row in rows] == ["a.png", "b.png", "c.png"]
     assert all(list(row) == list(mean) for row in rows)
-    assert (mean["file"], mean["bytes"]) == ("mean", sum(sizes) / 2)
+    assert (mean["file"], mean["size [B]"]) == ("mean", sum(sizes) / 2)
     assert mean["PSNR [dB]"] == pytest.approx((rows[0]["PSNR [dB]"] + rows[1]["PSNR [dB]"]) / 2)
     sheet = write_contact_sheet(out, jobs, records)
     assert sheet == out / "contact_sheet.png"

@@ -24,7 +24,7 @@ from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection
 from tests.support.tiny import tiny
 
-TINY = tiny(keyframe_interval=3)
+TINY = tiny(keyframe_interval=3, steps=20)
 FRAMES = 5
 
 Repack = Callable[..., PackedSequence]

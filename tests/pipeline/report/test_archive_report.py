@@ -15,8 +15,8 @@ import pytest
 from pipeline.archive import PackedSequence
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.evaluation.tasks.trajectory import trajectory_errors
+from pipeline.facts.units import NONE
 from pipeline.report.archive_report import write_report
-from pipeline.report.units import NONE
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import ArchiveError
 from tests.pipeline.report.conftest import (

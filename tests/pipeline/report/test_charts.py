@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.facts.units import NONE, Unit, plain_length, text_of, unit_for
 from pipeline.report.charts import MAX_FRAMES, charts_of, histogram, sample
-from pipeline.report.units import NONE, Unit, plain_length, text_of, unit_for
 from tests.pipeline.report.conftest import FRAMES, evaluation_of
 
 
@@ -42,7 +42,14 @@ def test_without_an_evaluation_there_are_no_charts_of_one(archive):
     assert made.path == {}
     assert [chart.key for chart in made.charts] == [
         f"chart-{name}"
-        for name in ("bytes", "bpp", "psnr_db", "chamfer_m", "largest_error_m", "encode_seconds")
+        for name in (
+            "bytes",
+            "bpp",
+            "psnr_db",
+            "chamfer_m",
+            "largest_error_m",
+            "encode_seconds",
+        )
     ]
     assert charts_of([], {}).charts == []
 

@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.spatial import KDTree
 
 from pipeline.archive.manifest import FrameRow
+from pipeline.facts.units import Unit
 from pipeline.report.chosen_frames import ShownFrame
 from pipeline.report.cloud_data import MAX_POINTS, cloud_view
 from pipeline.report.colours import ERRORS, Scale
@@ -25,7 +26,6 @@ from pipeline.report.pictures import (
     map_pictures,
     range_pictures,
 )
-from pipeline.report.units import Unit
 from quinr_lidar import RangeImage, SphericalProjection
 
 PROJECTION = SphericalProjection(16, 64)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quinr_lidar.circuit import backend, choose_backend, native, probabilities
+from quinr_lidar import kernel
+from quinr_lidar.circuit import autograd, backend, choose_backend, probabilities
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import BackendError
 
@@ -17,8 +18,8 @@ def inputs(dtype: torch.dtype = torch.float32, device: str = "cpu") -> list[torc
 
 def test_the_kernel_takes_what_it_can(monkeypatch):
     monkeypatch.delenv(backend.VARIABLE, raising=False)
-    monkeypatch.delenv(native.ISA_VARIABLE, raising=False)
-    best = native.instruction_sets()[0]
+    monkeypatch.delenv(kernel.ISA_VARIABLE, raising=False)
+    best = kernel.instruction_sets()[0]
     for dtype in (torch.float32, torch.float64):
         assert str(choose_backend("cpu", dtype)) == f"native ({best})"
     assert str(choose_backend("cpu", torch.float16)) == "torch (cpu)"
@@ -28,8 +29,8 @@ def test_the_kernel_takes_what_it_can(monkeypatch):
 
 def test_the_environment_decides(monkeypatch):
     calls = []
-    real = native.probabilities
-    monkeypatch.setattr(native, "probabilities", lambda *a: calls.append(1) or real(*a))
+    real = autograd.probabilities
+    monkeypatch.setattr(autograd, "probabilities", lambda *a: calls.append(1) or real(*a))
     monkeypatch.setenv(backend.VARIABLE, "torch")
     assert choose_backend().name == "torch"
     probabilities(SPEC, *inputs())
@@ -46,8 +47,8 @@ def test_the_environment_decides(monkeypatch):
 
 def test_there_is_no_silent_fallback(monkeypatch):
     monkeypatch.delenv(backend.VARIABLE, raising=False)
-    monkeypatch.setattr(native, "kernel", None)
-    monkeypatch.setattr(native, "_import_error", ImportError("no such file"))
+    monkeypatch.setattr(kernel, "kernel", None)
+    monkeypatch.setattr(kernel, "_import_error", ImportError("no such file"))
     with pytest.raises(BackendError, match=r"no such file.*pip install.*QUINR_BACKEND=torch"):
         probabilities(SPEC, *inputs())
     monkeypatch.setenv(backend.VARIABLE, "torch")
@@ -55,5 +56,5 @@ def test_there_is_no_silent_fallback(monkeypatch):
 
 
 def test_the_instruction_set_can_be_named(monkeypatch):
-    monkeypatch.setenv(native.ISA_VARIABLE, "baseline")
+    monkeypatch.setenv(kernel.ISA_VARIABLE, "baseline")
     assert str(choose_backend()) == "native (baseline)"

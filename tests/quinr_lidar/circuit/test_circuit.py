@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,14 +14,25 @@ def test_shapes():
     assert spec.states == 32
     assert spec.folds == 4
     assert spec.rotation_shape == (4, 2, 4, 5)
-    assert spec.controlled_shape == (4, 2, 20)
-    assert CircuitSpec(5, 19, 4, pairs="upper").controlled_shape == (4, 1, 10)
+    assert spec.controlled_shape == (4, 2, 10)
 
 
 def test_pairs():
-    assert CircuitSpec(2, 1, 1).pair_list == ((0, 1), (1, 0))
-    assert CircuitSpec(3, 1, 1, pairs="upper").pair_list == ((0, 1), (0, 2), (1, 2))
+    assert CircuitSpec(2, 1, 1).pair_list == ((0, 1),)
+    assert CircuitSpec(3, 1, 1).pair_list == ((0, 1), (0, 2), (1, 2))
     assert CircuitSpec(1, 1, 1).pair_list == ()
+
+
+def test_a_controlled_rotation_the_other_way_round_adds_nothing():
+    """Why a pair of qubits has one and not two, as the paper has."""
+    half = 0.7 / 2
+    there = np.diag(np.exp(1j * half * np.array([0, 0, -1, 1])))  # control a, states 00 01 10 11
+    back = np.diag(np.exp(1j * half * np.array([0, -1, 0, 1])))  # control b
+
+    def rz(angle: float) -> np.ndarray:
+        return np.diag(np.exp(0.5j * angle * np.array([-1, 1])))
+
+    np.testing.assert_allclose(back, there @ np.kron(rz(half), rz(-half)))
 
 
 def test_shuffles_are_permutations_and_frozen():
@@ -47,7 +59,6 @@ def test_folds_alternate():
         ({"entangling_layers": 16}, "entangling_layers"),
         ({"outputs": 5}, "outputs"),
         ({"shuffle_seed": -1}, "shuffle_seed"),
-        ({"pairs": "all"}, "pairs"),
         ({"blocks": 1.5}, "blocks"),
     ],
 )
@@ -67,7 +78,7 @@ def test_wrong_tensors_are_refused(which):
     probabilities(spec, *good)
     name = ("embedding", "rotations", "controlled")[which]
     with pytest.raises(CircuitError, match=name):
-        probabilities(spec, *(t[..., :1] if i == which else t for i, t in enumerate(good)))
+        probabilities(spec, *(t[..., 1:] if i == which else t for i, t in enumerate(good)))
     if which:
         with pytest.raises(CircuitError, match=f"{name}: expected torch.float32"):
             probabilities(spec, *(t.double() if i == which else t for i, t in enumerate(good)))

@@ -15,7 +15,7 @@ from quinr_lidar.circuit.devices import DeviceRun, device_probabilities, sample_
 from quinr_lidar.errors import BackendError, CircuitError
 
 SPEC = CircuitSpec(3, 7, 2, entangling_layers=2, outputs=2, shuffle_seed=5)
-WHOLE = CircuitSpec(2, 5, 2, outputs=4, pairs="upper")
+WHOLE = CircuitSpec(2, 5, 2, outputs=4)
 
 
 def tensors(spec: CircuitSpec, pixels: int = 4, frames: int = 2) -> list[torch.Tensor]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from quinr_lidar import _native
-from quinr_lidar.circuit import native, statevector
+from quinr_lidar import _native, kernel
+from quinr_lidar.circuit import autograd, statevector
+from quinr_lidar.circuit.native import native_spec
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.errors import BackendError, CircuitError
 
@@ -17,9 +18,9 @@ SPEC = CircuitSpec(4, 9, 3, entangling_layers=2, outputs=3)
 ATOL = {torch.float64: 1e-12, torch.float32: 3e-5}
 
 
-@pytest.fixture(params=native.instruction_sets())
+@pytest.fixture(params=kernel.instruction_sets())
 def isa(request, monkeypatch) -> str:
-    monkeypatch.setenv(native.ISA_VARIABLE, request.param)
+    monkeypatch.setenv(kernel.ISA_VARIABLE, request.param)
     return request.param
 
 
@@ -68,30 +69,29 @@ def test_any_number_of_pixels(isa, dtype):
         inputs = tensors(SPEC, pixels, dtype)
         # Gradients are sums over pixels, so their rounding grows with them.
         atol = ATOL[dtype] * max(1, pixels / 8)
-        assert_same(all_of(native, SPEC, inputs), all_of(statevector, SPEC, inputs), atol)
+        assert_same(all_of(autograd, SPEC, inputs), all_of(statevector, SPEC, inputs), atol)
 
 
 @pytest.mark.parametrize("qubits", range(1, 11))
 def test_any_circuit(isa, qubits):
-    for features, blocks, layers, outputs, pairs in (
-        (1, 1, 1, 1, "ordered"),
-        (qubits, 2, 1, 2, "upper"),
-        (2 * qubits + 1, 1, 2, 3, "ordered"),
-        (3 * qubits - 1, 2, 3, 4, "upper"),
-        (2, 1, 1, 2**qubits, "ordered"),
+    for features, blocks, layers, outputs in (
+        (1, 1, 1, 1),
+        (qubits, 2, 1, 2),
+        (2 * qubits + 1, 1, 2, 3),
+        (3 * qubits - 1, 2, 3, 4),
+        (2, 1, 1, 2**qubits),
     ):
         outputs = min(outputs, 2**qubits)
-        spec = CircuitSpec(qubits, features, blocks, layers, outputs=outputs, pairs=pairs)
+        spec = CircuitSpec(qubits, features, blocks, layers, outputs=outputs)
         inputs = tensors(spec, 5, frames=2)
-        assert_same(all_of(native, spec, inputs), all_of(statevector, spec, inputs), 1e-11)
+        assert_same(all_of(autograd, spec, inputs), all_of(statevector, spec, inputs), 1e-11)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("pairs", ["ordered", "upper"])
-def test_the_jacobian_is_autograds(isa, dtype, pairs):
-    spec = CircuitSpec(3, 7, 2, entangling_layers=2, outputs=2, pairs=pairs)
+def test_the_jacobian_is_autograds(isa, dtype):
+    spec = CircuitSpec(3, 7, 2, entangling_layers=2, outputs=2)
     inputs = tensors(spec, 19, dtype, frames=2)
-    ours = native.jacobian(spec, *inputs)
+    ours = autograd.jacobian(spec, *inputs)
     values = statevector.probabilities(spec, *inputs)
     torch.testing.assert_close(ours.probabilities, values.transpose(1, 2), rtol=0, atol=ATOL[dtype])
     for pixel in (0, 7, 18):
@@ -110,7 +110,7 @@ def test_the_jacobian_is_autograds(isa, dtype, pairs):
 def test_gradcheck(isa):
     spec = CircuitSpec(2, 5, 2, entangling_layers=2, outputs=2)
     assert torch.autograd.gradcheck(
-        lambda *inputs: native.probabilities(spec, *inputs), tensors(spec, 3)
+        lambda *inputs: autograd.probabilities(spec, *inputs), tensors(spec, 3)
     )
 
 
@@ -118,19 +118,19 @@ def test_results_do_not_depend_on_threads(isa, set_threads):
     spec = CircuitSpec(5, 12, 2, outputs=2)
     inputs = tensors(spec, 5000, torch.float32, frames=3)
     set_threads(1)
-    alone = all_of(native, spec, inputs)
+    alone = all_of(autograd, spec, inputs)
     for threads in (2, 3, 7):
         set_threads(threads)
-        for mine, other in zip(all_of(native, spec, inputs), alone, strict=True):
+        for mine, other in zip(all_of(autograd, spec, inputs), alone, strict=True):
             assert torch.equal(mine, other)
 
 
 def test_python_threads_do_not_meet(set_threads):
     set_threads(2)
     pixels = range(100, 132)
-    expected = [all_of(native, SPEC, tensors(SPEC, count)) for count in pixels]
+    expected = [all_of(autograd, SPEC, tensors(SPEC, count)) for count in pixels]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda count: all_of(native, SPEC, tensors(SPEC, count)), pixels))
+        found = list(pool.map(lambda count: all_of(autograd, SPEC, tensors(SPEC, count)), pixels))
     for mine, other in zip(found, expected, strict=True):
         for a, b in zip(mine, other, strict=True):
             assert torch.equal(a, b)
@@ -142,7 +142,7 @@ def test_it_runs_beside_python():
     inputs = [tensor.detach() for tensor in tensors(spec, 20_000, torch.float32)]
     counted = 0
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(native.probabilities, spec, *inputs)
+        future = pool.submit(autograd.probabilities, spec, *inputs)
         while not future.done():
             counted += 1
     # Holding the GIL, the kernel would let this loop run at its start and end only.
@@ -154,14 +154,14 @@ def test_views_are_as_good_as_copies():
     embedding = inputs[0].detach().transpose(1, 2).contiguous().transpose(1, 2)
     assert not embedding.is_contiguous()
     views = [embedding.requires_grad_(), *inputs[1:]]
-    assert_same(all_of(native, SPEC, views), all_of(native, SPEC, inputs), 0)
+    assert_same(all_of(autograd, SPEC, views), all_of(autograd, SPEC, inputs), 0)
 
 
 def test_broadcast_cotangents():
     inputs = tensors(SPEC, 12)
     ours, theirs = (
         torch.autograd.grad(simulator.probabilities(SPEC, *inputs).sum(), inputs)
-        for simulator in (native, statevector)
+        for simulator in (autograd, statevector)
     )
     assert_same(list(ours), list(theirs), 1e-12)
 
@@ -169,9 +169,9 @@ def test_broadcast_cotangents():
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_pixel_that_is_no_number_harms_no_other(isa, value):
     inputs = [tensor.detach() for tensor in tensors(SPEC, 33)]
-    good = native.probabilities(SPEC, *inputs)
+    good = autograd.probabilities(SPEC, *inputs)
     inputs[0][0, 5, 2] = value
-    bad = native.probabilities(SPEC, *inputs)
+    bad = autograd.probabilities(SPEC, *inputs)
     assert bad[0, 5].isnan().all()
     others = torch.arange(33) != 5
     torch.testing.assert_close(bad[0, others], good[0, others], rtol=0, atol=1e-14)
@@ -185,7 +185,7 @@ def test_large_angles(isa, dtype):
         inputs = tensors(spec, 17, dtype)
         scaled = [(size * inputs[0]).detach(), *(tensor.detach() for tensor in inputs[1:])]
         torch.testing.assert_close(
-            native.probabilities(spec, *scaled),
+            autograd.probabilities(spec, *scaled),
             statevector.probabilities(spec, *scaled),
             rtol=0,
             atol=1e-6 if dtype == torch.float64 else 2e-5,
@@ -195,27 +195,27 @@ def test_large_angles(isa, dtype):
 def test_no_pixels_and_no_frames():
     for frames, pixels in ((1, 0), (0, 3)):
         inputs = tensors(SPEC, pixels, frames=frames)
-        values, *gradients = all_of(native, SPEC, inputs)
+        values, *gradients = all_of(autograd, SPEC, inputs)
         assert values.shape == (frames, pixels, SPEC.outputs)
         assert all(not gradient.any() for gradient in gradients)
-        assert native.jacobian(SPEC, *inputs).embedding.shape[-1] == pixels
+        assert autograd.jacobian(SPEC, *inputs).embedding.shape[-1] == pixels
 
 
 def test_it_refuses_what_it_cannot_compute(monkeypatch):
     inputs = tensors(SPEC, 3)
     with pytest.raises(CircuitError, match=r"embedding.*float16"):
-        native.probabilities(SPEC, *(tensor.half() for tensor in inputs))
+        autograd.probabilities(SPEC, *(tensor.half() for tensor in inputs))
     with pytest.raises(CircuitError, match="rotations"):
-        native.probabilities(SPEC, inputs[0], inputs[1][..., :1], inputs[2])
-    monkeypatch.setenv(native.ISA_VARIABLE, "sse9")
+        autograd.probabilities(SPEC, inputs[0], inputs[1][..., :1], inputs[2])
+    monkeypatch.setenv(kernel.ISA_VARIABLE, "sse9")
     with pytest.raises(BackendError, match=r"QUINR_ISA: expected one of .*baseline, got 'sse9'"):
-        native.probabilities(SPEC, *inputs)
+        autograd.probabilities(SPEC, *inputs)
 
 
 def test_the_extension_checks_every_shape():
     """A wrong one would read or write foreign memory, so it does not trust its caller."""
-    spec = native.native_spec(SPEC)
-    rotations, controlled = 4 * 6 * 4, 6 * 12
+    spec = native_spec(SPEC)
+    rotations, controlled = 4 * 6 * 4, 6 * 6
     shapes = {
         "embedding": (1, 5, 9),
         "rotations": (1, rotations),

@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from quinr_lidar.circuit import native, statevector
+from quinr_lidar.circuit import autograd, statevector
 from quinr_lidar.circuit.pennylane import build_qnode, draw
 from quinr_lidar.circuit.specification import CircuitSpec
 from quinr_lidar.circuit.statevector import probabilities
@@ -28,7 +28,6 @@ def random_specs() -> list[CircuitSpec]:
                 blocks=index % 6 + 1,
                 entangling_layers=generator.choice((1, 1, 2, 3)),
                 outputs=min(index % 3 + 1, 2**qubits),
-                pairs="upper" if generator.random() < 0.3 else "ordered",
                 shuffle_seed=generator.randrange(2**32),
             )
         )
@@ -60,7 +59,7 @@ def test_probabilities_and_gradients_are_pennylanes(spec, dtype, atol):
     expected = torch.autograd.grad(
         (reference * weights).sum(), reference_inputs, materialize_grads=True
     )
-    for simulator in (statevector, native):
+    for simulator in (statevector, autograd):
         ours = simulator.probabilities(spec, *inputs)
         assert ours.shape == (1, PIXELS, spec.outputs)
         assert ours.dtype == dtype

@@ -7,8 +7,7 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.circuit.native import instruction_sets
-from quinr_lidar.codec.field_codec import Window
+from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.container import LAYERS, unpack
 from quinr_lidar.entropy.models import built_in_models
 from quinr_lidar.errors import (
@@ -18,6 +17,7 @@ from quinr_lidar.errors import (
     ProfileError,
     UnknownEntropyModelError,
 )
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
 

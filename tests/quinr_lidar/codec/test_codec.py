@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.codec.field_codec import Window
+from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.codec.profiles import get_profile
 from quinr_lidar.errors import (
     BackendError,
@@ -17,7 +17,7 @@ from quinr_lidar.errors import (
     ProfileError,
     TrainingError,
 )
-from quinr_lidar.fields import SirenField, pixel_coordinates
+from quinr_lidar.fields import SirenField, pixel_centres
 from quinr_lidar.layers.field_sizes import GRIDS, MODELLED, pack_field
 from quinr_lidar.layers.threshold import best_threshold
 
@@ -109,10 +109,11 @@ def test_a_files_parameters_are_those_its_decoder_sees(encoded):
     parameters = codec.read_parameters(encoded.data)
     field = quinr_lidar.Profile(**TINY).field()
     assert {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()} == field.shapes
-    assert {tensor.dtype for tensor in parameters.values()} == {torch.float32}
-    values = field.evaluate(parameters, pixel_coordinates(16, 64)[None])[0, :, 0].clamp(0, 1)
+    assert {values.dtype for values in parameters.values()} == {np.dtype(np.float32)}
+    coordinates = pixel_centres(16, 64).reshape(1, -1, 2).astype(np.float32)
+    values = field.evaluate(parameters, coordinates)[0, :, 0].clip(0, 1)
     decoded = quinr_lidar.decode(encoded.data)
-    ranges = values.view(16, 64).numpy() * decoded.no_return
+    ranges = values.reshape(16, 64) * decoded.no_return
     np.testing.assert_allclose(ranges, decoded.ranges, atol=1e-3)
     with pytest.raises(BitstreamError):
         codec.read_parameters(encoded.data[:-1])

@@ -19,11 +19,11 @@ import torch
 
 import quinr_lidar
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.codec.images import decode_image, encode_image
 from quinr_lidar.container import unpack
 from quinr_lidar.entropy.models import EntropyModel, pack_model, unpack_model
 from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers import mask as mask_layer
 from quinr_lidar.layers import ranges as ranges_layer
 from quinr_lidar.layers.mask import pack_mask
@@ -36,7 +36,6 @@ SETTINGS = {
         "qubits": 4,
         "features": 9,
         "blocks": 2,
-        "pairs": "ordered",
         "quantization": "uniform",
         "steps": 40,
     },
@@ -64,7 +63,6 @@ SETTINGS = {
         "blocks": 2,
         "entangling_layers": 2,
         "stages": 2,
-        "pairs": "upper",
         "shuffle_seed": 11,
         "w0": 20.0,
         "quantization": "uniform",

@@ -7,7 +7,7 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import codec
-from quinr_lidar.codec.field_codec import Window
+from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.codec.images import decode_image, encode_image
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.fields import SirenField

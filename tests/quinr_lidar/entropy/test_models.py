@@ -64,7 +64,7 @@ def test_parameters_come_back_rounded(bits, seed):
     for layer, wanted in ((entropy_model["mask"], mask), (entropy_model["ranges"], ranges)):
         assert list(layer.parameters) == list(wanted)
         for name, tensor in wanted.items():
-            found = layer.parameters[name]
+            found = torch.from_numpy(layer.parameters[name])
             assert (found.dtype, found.shape) == (torch.float32, tensor.shape)
             half_step = tensor.abs().max() / (2 ** (bits - 1) - 1) / 2
             assert (found - tensor).abs().max() <= half_step * 1.001 + 1e-6, name
@@ -79,7 +79,7 @@ def test_bytes_come_back_as_they_were(bits):
     assert again.name == entropy_model.name == entropy_model.digest.hex()
     for layer, other in ((entropy_model[name], again[name]) for name in again.layers):
         for name in layer.parameters:
-            assert torch.equal(layer.parameters[name], other.parameters[name])
+            assert np.array_equal(layer.parameters[name], other.parameters[name])
     # Rounding what is rounded already: the same numbers.
     twice = pack(again["mask"].parameters, again["ranges"].parameters, bits)
     np.testing.assert_allclose(linear_of(twice), linear_of(entropy_model), rtol=1e-6)
@@ -115,7 +115,7 @@ def test_angles_may_be_turned_by_their_period(name, turns):
     turned = ranges | {name: ranges[name] + turns * 2 * math.pi}
     same, moved = pack(mask, ranges, 16), pack(mask, turned, 16)
     np.testing.assert_allclose(outputs_of(moved), outputs_of(same), atol=2e-3)
-    assert (moved["ranges"].parameters[name].abs() <= turns * math.pi + 1e-3).all()
+    assert (np.abs(moved["ranges"].parameters[name]) <= turns * math.pi + 1e-3).all()
 
 
 def test_a_controlled_rotation_beyond_half_its_period_stays_what_it_is():
@@ -123,9 +123,7 @@ def test_a_controlled_rotation_beyond_half_its_period_stays_what_it_is():
     far = ranges["controlled"].clone()
     far.view(-1)[:] = torch.linspace(-6, 6, far.numel())
     entropy_model = pack(mask, ranges | {"controlled": far}, 16)
-    torch.testing.assert_close(
-        entropy_model["ranges"].parameters["controlled"], far, rtol=0, atol=3e-4
-    )
+    np.testing.assert_allclose(entropy_model["ranges"].parameters["controlled"], far, atol=3e-4)
     half = pack(mask, ranges | {"controlled": far + 2 * math.pi}, 16)
     assert np.abs(outputs_of(half) - outputs_of(entropy_model)).max() > 0.05
 
@@ -220,7 +218,7 @@ def steps_replaced(entropy_model: EntropyModel, step: float) -> bytes:
         position += sum(2 + len(one) + len(shape) for one, shape in layer.further.items())
         for tensor in layer.parameters.values():
             data[position : position + 4] = struct.pack("<f", step)
-            position += 4 + (tensor.numel() * bits + 7) // 8
+            position += 4 + (tensor.size * bits + 7) // 8
     assert position == len(data)
     return sealed(bytes(data))
 
@@ -287,9 +285,7 @@ def test_a_layer_may_have_any_name_and_shape():
     entropy_model = pack_model({"reflectance": (field, parameters | further)}, 12)
     layer = unpack_model(entropy_model.data).layer("reflectance", shape)
     assert layer.field == field
-    torch.testing.assert_close(
-        layer.parameters["bias_of_rows"], further["bias_of_rows"], rtol=0, atol=3e-3
-    )
+    np.testing.assert_allclose(layer.parameters["bias_of_rows"], further["bias_of_rows"], atol=3e-3)
 
 
 def test_a_model_of_another_layer_or_shape_is_refused(small_model):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from quinr_lidar import RangeImage, SphericalProjection
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.entropy.samples import (
     CONTEXT_ROWS,
     MASK_INPUTS,
@@ -28,6 +27,7 @@ from quinr_lidar.entropy.samples import (
     range_inputs,
 )
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.training.code_length import NEIGHBOURS
 
 Mask = NDArray[np.bool_]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.entropy.models import LayerModel
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.kernel import instruction_sets
 
 FIELDS = [
     ConditionalField(1, 1, (1,), 1, 1),

@@ -11,7 +11,7 @@ COORDINATES = pixel_coordinates(3, 7, torch.float64)
 FIELDS = [
     QuinrField(3, 7, 2),
     QuinrField(1, 2, 1),
-    QuinrField(4, 5, 2, entangling_layers=2, pairs="upper"),
+    QuinrField(4, 5, 2, entangling_layers=2),
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
     QuinrField(3, 5, 2, outputs=3, readout=5),
     QuinrField(2, 4, 2, outputs=5, readout=1),

@@ -58,7 +58,7 @@ def written_out(field: QuinrField, parameters, point):
     "field",
     [
         QuinrField(3, 7, 2),
-        QuinrField(2, 3, 2, stages=2, pairs="upper", shuffle_seed=9),
+        QuinrField(2, 3, 2, stages=2, shuffle_seed=9),
         QuinrField(2, 2, 1, entangling_layers=2, outputs=3, w0=10.0),
         QuinrField(2, 3, 1, stages=2, outputs=5, readout=3),
         QuinrField(3, 4, 2, sine_layers=3),
@@ -73,9 +73,8 @@ def test_it_is_the_papers_network(field):
         torch.testing.assert_close(value, written_out(field, parameters, point))
 
 
-@pytest.mark.parametrize("pairs", ["ordered", "upper"])
-def test_canonical_angles_are_the_same_field(pairs):
-    field = QuinrField(3, 5, 2, entangling_layers=2, stages=2, pairs=pairs)
+def test_canonical_angles_are_the_same_field():
+    field = QuinrField(3, 5, 2, entangling_layers=2, stages=2)
     parameters = parameters_of(field, frames=2)
     for name in field.periods:
         noise = torch.randn(parameters[name].shape, generator=torch.Generator().manual_seed(1))
@@ -95,9 +94,8 @@ def test_shapes_and_count():
     parameters = parameters_of(field, frames=3)
     assert list(parameters) == list(field.shapes)
     assert all(tensor.shape[0] == 3 for tensor in parameters.values())
-    # W 38, b 19, embedding scale, 5 blocks of 4 n rotations and n (n - 1) CRZ, scale, offset
-    assert parameter_count(field) == 38 + 19 + 1 + 5 * (20 + 20) + 2
-    assert parameter_count(QuinrField(5, 19, 5, pairs="upper")) == 260 - 5 * 10
+    # W 38, b 19, embedding scale, 5 blocks of 4 n rotations and n (n - 1) / 2 CRZ, scale, offset
+    assert parameter_count(field) == 38 + 19 + 1 + 5 * (20 + 10) + 2
     values = field.evaluate(parameters, pixel_coordinates(4, 8, torch.float64)[None])
     assert values.shape == (3, 32, 1)
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
 from quinr_lidar.errors import BitstreamError, UnknownEntropyModelError
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers.mask import MODEL, NAME, model_name, pack_mask, read_model, unpack_mask
 
 Mask = NDArray[np.bool_]

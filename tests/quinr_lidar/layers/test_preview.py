@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quinr_lidar.arrays import to_tensors
 from quinr_lidar.errors import BitstreamError, TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
@@ -19,7 +20,6 @@ fields = st.builds(
     blocks=st.integers(1, 4),
     entangling_layers=st.integers(1, 3),
     stages=st.integers(1, 2),
-    pairs=st.sampled_from(["ordered", "upper"]),
     shuffle_seed=st.integers(0, 2**32 - 1),
     w0=st.sampled_from([30.0, 1.0, 12.5]),
 )
@@ -39,7 +39,7 @@ def test_round_trip(field, bits, threshold):
     assert preview.field == field
     assert (preview.bits, preview.threshold) == (bits, threshold / 65535)
     canonical = field.canonical(parameters)
-    for name, tensor in preview.parameters.items():
+    for name, tensor in to_tensors(preview.parameters).items():
         difference = (tensor - canonical[name].double()).abs()
         if name in field.periods:
             difference = torch.minimum(difference, 2 * math.pi - difference)
@@ -140,7 +140,7 @@ def test_a_controlled_rotation_near_half_a_turn_keeps_its_circuit():
     parameters = parameters_of(field)
     parameters["controlled0"][:] = math.pi - 1e-3
     coordinates = pixel_coordinates(4, 4, torch.float64)[None]
-    written = unpack_preview(pack_preview(field, parameters, 12, 0.5)).parameters
+    written = to_tensors(unpack_preview(pack_preview(field, parameters, 12, 0.5)).parameters)
     assert (written["controlled0"] > 3).all()
     doubles = {name: tensor.double() for name, tensor in parameters.items()}
     torch.testing.assert_close(

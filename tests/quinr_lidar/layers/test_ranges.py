@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.entropy.models import built_in_models
 from quinr_lidar.errors import BitstreamError, GeometryError
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers.range_steps import allowed_error
 from quinr_lidar.layers.ranges import max_error_of, pack_ranges, unpack_ranges
 

@@ -9,9 +9,9 @@ from scipy import stats
 from torch import Tensor
 
 from quinr_lidar import _native
-from quinr_lidar.circuit.native import instruction_sets
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.conditional import ConditionalField
+from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.training.code_length import (
     COMPONENTS,
     NEIGHBOURS,

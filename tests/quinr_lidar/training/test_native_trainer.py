@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from quinr_lidar import _native
-from quinr_lidar.circuit import native
+from quinr_lidar import _native, kernel
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
-from quinr_lidar.fields.native_quinr import NativeTrainer, native_field
+from quinr_lidar.fields.fused import native_field
+from quinr_lidar.fields.native_quinr import NativeTrainer
 from quinr_lidar.training import FitSettings, fit
 from quinr_lidar.training.loops import LoopSettings, TorchLoop
 
@@ -19,7 +19,7 @@ RATES = [1e-3 * (1 + step % 7) for step in range(30)]
 FIELDS = [
     QuinrField(3, 7, 2),
     QuinrField(1, 2, 1),
-    QuinrField(4, 5, 2, entangling_layers=2, pairs="upper"),
+    QuinrField(4, 5, 2, entangling_layers=2),
     QuinrField(2, 5, 2, outputs=3, w0=7.0),
     QuinrField(3, 5, 2, outputs=3, readout=6),
     QuinrField(3, 4, 2, sine_layers=3, w0=10.0),
@@ -47,9 +47,9 @@ def random_axes(field: QuinrField, frames: int, seed: int) -> torch.Tensor:
     FIELDS,
     ids=lambda f: f"n{f.qubits}M{f.features}O{f.outputs}r{f.readout}D{f.sine_layers}",
 )
-@pytest.mark.parametrize("isa", native.instruction_sets())
+@pytest.mark.parametrize("isa", kernel.instruction_sets())
 def test_both_loops_take_the_same_steps(field, isa, monkeypatch):
-    monkeypatch.setenv(native.ISA_VARIABLE, isa)
+    monkeypatch.setenv(kernel.ISA_VARIABLE, isa)
     ours, theirs = loops(field, frames=2)
     torch.testing.assert_close(
         torch.tensor(ours.run(RATES)), torch.tensor(theirs.run(RATES)), rtol=2e-4, atol=0

@@ -12,6 +12,7 @@ from pipeline.benchmark.rate.code_length import MlpField, ideal_bytes, mlp_like
 from pipeline.benchmark.rate.measure import measure
 from pipeline.benchmark.rate.run import read_image
 from pipeline.benchmark.rate.training_sets import training_set_for
+from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.layers.mask import pack_mask
 from quinr_lidar.layers.ranges import pack_ranges
@@ -21,7 +22,7 @@ def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):
     image, layer = read_image(next(iter(scans.values()))), choose_model("hdl64")["ranges"]
     for max_error in (0.02, 0.1):
         file = pack_ranges(image.ranges, image.valid, choose_model("hdl64"), max_error)
-        ideal = ideal_bytes(layer.field, layer.parameters, image, max_error)
+        ideal = ideal_bytes(layer.field, to_tensors(layer.parameters), image, max_error)
         # The file adapts to a scan that is unlike all others, and has a head.
         assert 0.75 * ideal < len(file) < 1.1 * ideal
 

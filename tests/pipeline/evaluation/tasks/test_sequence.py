@@ -230,6 +230,7 @@ def test_summary_over_frames(drive, records):
         "min": min(values),
         "median": pytest.approx(np.median(values)),
         "max": max(values),
+        "std": pytest.approx(np.std(values)),
     }
     assert summary["figures"]["codec_registration_m"]["mean"] is not None
     odometry = summary["odometry"]

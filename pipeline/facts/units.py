@@ -61,11 +61,11 @@ _SIGNIFICANT = 4
 _MOST_DIGITS = 4
 
 
-def unit_for(kind: Kind, values: Iterable[float | None], *, smallest: bool = False) -> Unit:
+def unit_for(kind: Kind | None, values: Iterable[float | None], *, smallest: bool = False) -> Unit:
     """The unit that suits all of some figures.
 
     Args:
-        kind: Of the figures.
+        kind: What the figures are; ``None`` for plain numbers.
         values: As they are stored (metres, bytes, seconds, degrees); ``None`` is left out.
         smallest: Whether the smallest of them decides (where they are to be compared), not the
             largest.
@@ -74,8 +74,8 @@ def unit_for(kind: Kind, values: Iterable[float | None], *, smallest: bool = Fal
     decides = max(found, default=0.0)
     if smallest:
         decides = min((value for value in found if value > 0), default=0.0)
-    _, symbol, factor = next(scale for scale in _SCALES[kind] if decides < scale[0])
-    digits = _FIXED.get(kind)
+    _, symbol, factor = next(scale for scale in _SCALES[kind or "ratio"] if decides < scale[0])
+    digits = _FIXED.get(kind or "ratio")
     if digits is None:
         shown = decides * factor
         before = math.floor(math.log10(shown)) + 1 if shown > 0 else 1
@@ -85,7 +85,7 @@ def unit_for(kind: Kind, values: Iterable[float | None], *, smallest: bool = Fal
     return Unit(symbol, factor, 0 if symbol == "B" else digits)
 
 
-def text_of(kind: Kind, value: float | None) -> str:
+def text_of(kind: Kind | None, value: float | None) -> str:
     """One figure with the unit that suits it."""
     return unit_for(kind, [value]).text(value)
 
