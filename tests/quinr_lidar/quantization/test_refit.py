@@ -8,13 +8,9 @@ import torch
 
 from quinr_lidar.fields import QuinrField, SirenField, pixel_coordinates
 from quinr_lidar.fields.field import flatten, parameter_count, unflatten
+from quinr_lidar.quantization.classes import parameter_classes, step_of
 from quinr_lidar.quantization.refit import Refitter
-from quinr_lidar.quantization.rounding import (
-    choose_codes,
-    parameter_classes,
-    round_parameters,
-    step_of,
-)
+from quinr_lidar.quantization.rounding import choose_codes, round_parameters
 from quinr_lidar.training import FitSettings, fit
 from quinr_lidar.training.gauss_newton import image_matrix
 

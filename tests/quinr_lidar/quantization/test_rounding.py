@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import flatten, unflatten
-from quinr_lidar.quantization.rounding import (
+from quinr_lidar.quantization.classes import (
     ParameterClass,
-    choose_codes,
     levels,
     parameter_classes,
-    round_parameters,
     step_of,
 )
+from quinr_lidar.quantization.rounding import choose_codes, round_parameters
 from quinr_lidar.training.gauss_newton import image_matrix
 
 FIELD = QuinrField(3, 6, 2)
