@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets import Dataset, Frame, open_dataset
+from pipeline.datasets import Dataset, open_dataset
 from pipeline.fidelity import check_promise, largest_error, promise_of_file
+from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage
 from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import ArchiveError, DatasetError, GeometryError
@@ -68,22 +69,3 @@ class Originals:
                 f"{archive.name}: {len(absent)} scans of {self.dataset.name} are not in the "
                 f"archive, the first {absent[0]}"
             )
-
-
-def read_original(dataset: Dataset, row: FrameRow) -> Frame:
-    """Read the scan that an archived frame was made from.
-
-    Args:
-        dataset: The originals.
-        row: The frame, as its archive describes it.
-
-    Raises:
-        ArchiveError: the scan is another one than was archived.
-        DatasetError: there is no such scan.
-        ScanError, StorageError: the scan cannot be read.
-    """
-    source = dataset.frame(row.frame_id)
-    scan = source.read()
-    if scan.sha256 != row.source_sha256:
-        raise ArchiveError(f"{source}: not the scan that was archived (SHA-256)")
-    return scan

@@ -10,6 +10,7 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.scan import Notes, scan
 from pipeline.datasets import Dataset
+from pipeline.sequence.identity import has_archived_size
 from pipeline.storage.locations import Bytes, Location, locate
 from quinr_lidar import Profile
 from quinr_lidar.errors import ArchiveError
@@ -38,7 +39,8 @@ def is_archived(dataset: Dataset, archive: Location, profile: Profile) -> bool:
     """
     rows = {row.frame_id: row for row in check_settings(archive, profile) if row.ok}
     return all(
-        frame.frame_id in rows and rows[frame.frame_id].figures.get("raw_bytes") == frame.size()
+        frame.frame_id in rows
+        and has_archived_size(frame, rows[frame.frame_id].figures.get("raw_bytes"))
         for frame in dataset.frames()
     )
 

@@ -20,6 +20,7 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.datasets import Dataset, FrameSource
 from pipeline.datasets.frame import ScanFile
 from pipeline.nightly.verification import ArchiveRecord
+from pipeline.sequence.identity import is_archived_scan, not_archived_reason
 from pipeline.storage.files import write_atomically, write_json_atomically
 from pipeline.storage.locations import Location
 from quinr_lidar.errors import ArchiveError, QuinrError, StorageError
@@ -126,7 +127,7 @@ def remove_originals(
 class _Compared:
     """A scan as it was when it was compared with the archive.
 
-    Of a long drive that is minutes before it goes.
+    In a long drive it is removed only minutes later.
     """
 
     path: Path
@@ -134,7 +135,7 @@ class _Compared:
 
 
 def _state_of(path: Path) -> tuple[int, ...]:
-    """What of a file is another one as soon as somebody writes to it; its size comes first.
+    """What changes as soon as somebody writes to a file; the size comes first.
 
     Raises:
         StorageError: it cannot be read.
@@ -158,8 +159,8 @@ def _why_kept(source: FrameSource, row: FrameRow | None) -> str | None:
         return f"{source}: the file holds more than this scan"
     if source.path.is_symlink():
         return f"{source}: a link, the scan is elsewhere"
-    if source.sha256() != row.source_sha256:
-        return f"{source}: not the scan that was archived (SHA-256)"
+    if not is_archived_scan(source, row):
+        return not_archived_reason(source)
     return None
 
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.deep import read_original
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
 from pipeline.fidelity import check_promise
 from pipeline.report.document import Chosen, Failure
 from pipeline.report.frame_files import FrameFiles, failure_of
 from pipeline.report.summary import value_of
+from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
 from quinr_lidar.metrics.clouds import Cloud, Matches, match

@@ -12,6 +12,7 @@ from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
+from pipeline.sequence.identity import is_archived_scan
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
 from pipeline.sequence.warm_start import PREVIEW, Start, encode_from, find_start
 from pipeline.storage.files import named, read_bytes, sha256_of, write_atomically
@@ -102,7 +103,7 @@ def archive_frame(
     try:
         frame = job.source.read()
         start = find_start(job.folder, job.predecessor, job.profile)
-        if job.resume and (done := _finished(job, frame.sha256, start)):
+        if job.resume and (done := _finished(job, frame, start)):
             return done
         record = _archive(job, frame, start, progress)
     except (QuinrError, MemoryError) as error:
@@ -209,11 +210,11 @@ def _verified(job: ArchiveJob, written: bytes, image: RangeImage) -> RangeImage:
     return decoded
 
 
-def _finished(job: ArchiveJob, source_sha256: str, start: Start | None) -> FrameRecord | None:
+def _finished(job: ArchiveJob, frame: Frame, start: Start | None) -> FrameRecord | None:
     """The record of an earlier run, if it was made from what is there now, and its file too."""
     found = read_archived(job.folder, job.frame_id, job.profile)
     if found is None:
         return None
     record, _ = found
-    now = (source_sha256, start.sha256 if start else None)
-    return record if (record.source_sha256, record.start_sha256) == now else None
+    same_start = record.start_sha256 == (start.sha256 if start else None)
+    return record if same_start and is_archived_scan(frame, record) else None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.fidelity import Promise, largest_error, promise_of_file
+from pipeline.sequence.identity import is_archived_scan
 from pipeline.sequence.records import SUFFIX
 from pipeline.storage.files import named, sha256_of
 from pipeline.viewing.sources import Frames
@@ -189,12 +190,11 @@ def with_scan(frame: ViewedFrame, original: Dataset) -> ViewedFrame:
     single = original.layout == "file"
     source = original.frame(original.frame_ids[0] if single else frame.row.frame_id)
     read = source.read()
-    digest = frame.row.source_sha256
     scan = Scan(
         path=source.path,
         points=read.points[np.isfinite(read.points).all(axis=1)],
         image=frame.decoded.projection.project(read.points),
-        same=None if digest is None else digest == read.sha256,
+        same=None if frame.row.source_sha256 is None else is_archived_scan(read, frame.row),
     )
     return replace(frame, scan=scan)
 

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.deep import Originals, read_original
+from pipeline.archive.deep import Originals
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, Frame
 from pipeline.evaluation.tasks import FrameClouds, SequenceFrame
 from pipeline.evaluation.tasks.records import TrackName
 from pipeline.fidelity import check_promise, image_figures, promise_of_file
+from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
 from quinr_lidar.geometry.projection import point_ranges
