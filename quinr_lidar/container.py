@@ -1,6 +1,8 @@
 """The ``.quinr`` container: header, then one checksummed section a layer (docs/format.md).
 
-Nothing in here knows what a section means. Parsing allocates nothing but slices of its input.
+Which sections there are, and in which order, is the registry's affair
+(:mod:`quinr_lidar.layers.registry`); nothing in here knows what they mean. Parsing
+allocates nothing but slices of its input.
 """
 
 from __future__ import annotations
@@ -15,14 +17,13 @@ from quinr_lidar.byte_io import ByteReader, signed_varint, varint
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.geometry import SphericalProjection
 from quinr_lidar.geometry.projection import MAX_PIXELS, MAX_SIDE
+from quinr_lidar.layers.registry import LAYERS, NAMES, REQUIRED, missing_needs
 
 MAGIC = b"QINR"
 VERSION = 1
-LAYERS = ("preview", "mask", "ranges")
-"""Layer k is coded as section k, counted from 1."""
-
 SPHERICAL = 0
-_LAYER_BITS = 0b0111
+_LAYER_BITS = (1, 2, 4, 32, 64, 128)
+"""Flags of the sections 1 to 6: whether the file holds them."""
 _CUSTOM_PROJECTION = 0b0000_1000
 _IMAGE = 0b0001_0000
 _TAG_BITS = 3
@@ -49,7 +50,7 @@ class Header:
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Of a picture (the Kodak track): its height and width in pixels.
+    """Header of a picture: its height and width in pixels.
 
     Raises:
         ValueError: a size is out of range.
@@ -86,10 +87,10 @@ class Container:
     """A parsed file.
 
     Attributes:
-        header: Of a scan or a picture.
-        layers: What the file holds, in layer order.
-        sections: Those that were asked for, likewise.
-        header_bytes: Before the first section.
+        header: The header of a scan or of a picture.
+        layers: Names of all layers in the file, in the order of their sections.
+        sections: The sections that were asked for, in the same order.
+        header_bytes: Size of what comes before the first section.
     """
 
     header: Header | ImageHeader
@@ -113,8 +114,8 @@ class Container:
 
 
 def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
-    """Frame sections (in layer order, the preview first) into a file."""
-    flags = sum(1 << LAYERS.index(section.layer) for section in sections)
+    """Put sections, in the order of their numbers, into a file."""
+    flags = sum(_flag(section.layer) for section in sections)
     if isinstance(header, ImageHeader):
         head = MAGIC + bytes((VERSION, flags | _IMAGE))
         head += varint(header.height) + varint(header.width)
@@ -125,13 +126,12 @@ def pack(header: Header | ImageHeader, sections: list[Section]) -> bytes:
         head = MAGIC + bytes((VERSION, flags)) + struct.pack("<f", header.no_return)
     data = bytearray(head)
     for section in sections:
-        number = LAYERS.index(section.layer) + 1
-        tag = varint(len(section.payload) << _TAG_BITS | number)
+        tag = varint(len(section.payload) << _TAG_BITS | LAYERS[section.layer].number)
         data += tag + struct.pack("<I", _checksum(head, tag, section.payload)) + section.payload
     return bytes(data)
 
 
-def unpack(data: bytes, layers: Collection[str] = LAYERS) -> Container:
+def unpack(data: bytes, layers: Collection[str] = NAMES) -> Container:
     """Parse a file and verify the checksums of what is asked for.
 
     Args:
@@ -154,26 +154,30 @@ def unpack(data: bytes, layers: Collection[str] = LAYERS) -> Container:
             "a newer quinr-lidar may read it",
         )
     flags = reader.byte("flags")
-    if flags & ~(_LAYER_BITS | _CUSTOM_PROJECTION | _IMAGE):
+    if flags & ~sum(map(_flag, NAMES), _CUSTOM_PROJECTION | _IMAGE):
         raise reader.error(f"unknown flags 0x{flags:02x}; a newer quinr-lidar may read it")
-    if not flags & 1:
-        raise reader.error("no preview layer")
-    if flags & 0b110 == 0b100:
-        raise reader.error("ranges without a mask layer")
-    if flags & _IMAGE and flags & (_CUSTOM_PROJECTION | _LAYER_BITS & ~1):
+    present = tuple(name for name in NAMES if flags & _flag(name))
+    if REQUIRED not in present:
+        raise reader.error(f"no {REQUIRED} layer")
+    if (missing := missing_needs(present)) is not None:
+        raise reader.error(missing)
+    if flags & _IMAGE and (flags & _CUSTOM_PROJECTION or len(present) > 1):
         raise reader.error("an image has neither a projection nor further layers")
     header = _unpack_image(reader) if flags & _IMAGE else _unpack_scan(reader, flags)
     head = data[: reader.position]
-    present = tuple(layer for index, layer in enumerate(LAYERS) if flags >> index & 1)
     sections = []
     for layer in present:
         if any(one in layers for one in present[present.index(layer) :]):
             section = _unpack_section(reader, head, layer, verify=layer in layers)
             if layer in layers:
                 sections.append(section)
-    if reader.remaining and present[-1] in layers:
+    if reader.remaining and max(present, key=NAMES.index) in layers:
         raise reader.error(f"{reader.remaining} bytes after the last section")
     return Container(header, present, tuple(sections), len(head))
+
+
+def _flag(layer: str) -> int:
+    return _LAYER_BITS[LAYERS[layer].number - 1]
 
 
 def _unpack_image(reader: ByteReader) -> ImageHeader:
@@ -197,8 +201,8 @@ def _unpack_section(reader: ByteReader, head: bytes, layer: str, *, verify: bool
     start = reader.position
     tag = reader.varint("section tag")
     number, size = tag & (1 << _TAG_BITS) - 1, tag >> _TAG_BITS
-    if number != LAYERS.index(layer) + 1:
-        raise reader.error(f"expected section {LAYERS.index(layer) + 1}, got {number}")
+    if number != LAYERS[layer].number:
+        raise reader.error(f"expected section {LAYERS[layer].number}, got {number}")
     tag_bytes = reader.data[start : reader.position]
     checksum = int(reader.number("I", "checksum"))
     payload_start = reader.position

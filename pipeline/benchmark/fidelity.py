@@ -70,7 +70,7 @@ class Baseline:
     @property
     def max_error(self) -> float | None:
         """Metres, or ``None`` without."""
-        return self.profile.max_error if self.profile.layers > 2 else None
+        return self.profile.max_error if "ranges" in self.profile.layers else None
 
 
 def baselines(max_errors: Sequence[float], preview: str | None = "preview") -> list[Baseline]:

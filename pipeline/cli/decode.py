@@ -15,12 +15,13 @@ from pipeline.datasets.sources import picture_bytes
 from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.codec.images import decode_image
-from quinr_lidar.container import LAYERS, ImageHeader, unpack
+from quinr_lidar.container import ImageHeader, unpack
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, QuinrError
+from quinr_lidar.fields.grid_values import Window
 from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.layers.registry import NAMES
 
 _WORTH = {
     ("mask", "ranges"): "nothing of the scan is lost",
@@ -40,9 +41,7 @@ def decode(
     ] = None,
     layers: Annotated[
         str | None,
-        typer.Option(
-            metavar="1..3|NAME", help="Stop after so many layers, or after preview, mask or ranges."
-        ),
+        typer.Option(metavar="NAME", help=f"The last layer to decode: {', '.join(NAMES)}."),
     ] = None,
     entropy_model: Annotated[
         list[Path],
@@ -136,16 +135,14 @@ def _write_scan(image: RangeImage, out: Path, encoder: Callable[[RangeImage], by
 
 
 def _parse_layers(text: str | None) -> tuple[str, ...]:
-    """The first layers, by their number or by the last one's name."""
-    names = {str(number): LAYERS[:number] for number in range(1, len(LAYERS) + 1)}
-    names |= {layer: LAYERS[: index + 1] for index, layer in enumerate(LAYERS)}
+    """The layers up to the one of this name; all by default."""
     if text is None:
-        return LAYERS
-    if text not in names:
+        return NAMES
+    if text not in NAMES:
         raise typer.BadParameter(
-            f"{text!r}: expected one of {', '.join(names)}", param_hint="--layers"
+            f"{text!r}: expected one of {', '.join(NAMES)}", param_hint="--layers"
         )
-    return names[text]
+    return NAMES[: NAMES.index(text) + 1]
 
 
 def _parse_window(text: str | None) -> Window | None:

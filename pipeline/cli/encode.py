@@ -26,15 +26,15 @@ from pipeline.config.profile_files import find_profile, scan_profile
 from pipeline.datasets.sources import Source, read_source
 from pipeline.fidelity import check_promise, largest_error, promise_of_profile
 from pipeline.models.files import read_model
-from pipeline.sequence.warm_start import PREVIEW
 from pipeline.storage.files import write_atomically
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
+from quinr_lidar.codec.encoding import DEFAULT_PROFILE
 from quinr_lidar.codec.images import EncodedImage, encode_image
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.training import FitProgress
 
-DEFAULT_PROFILE, BOUNDED_PROFILE, PICTURE_PROFILE = "paper", "bounded", "kodak-400"
+PICTURE_PROFILE = "kodak-400"
 
 
 def encode(
@@ -45,8 +45,8 @@ def encode(
     profile: Annotated[
         str | None,
         typer.Option(
-            help="Named settings, or a preset file (.json); by default paper for scans, bounded "
-            "for scans with a bound, and kodak-400 for pictures."
+            help="Named settings, or a preset file (.json); by default bounded for scans (every "
+            "range within 2 cm) and kodak-400 for pictures."
         ),
     ] = None,
     settings: Settings = [],  # noqa: B006 (typer copies it)
@@ -87,7 +87,7 @@ def encode(
     # As the workers that archive sequences do: the sums of matrix products depend on threads.
     torch.set_num_threads(1)
     if isinstance(read.content, RangeImage):
-        name = profile or (BOUNDED_PROFILE if bounded else DEFAULT_PROFILE)
+        name = profile or DEFAULT_PROFILE
         chosen = scan_profile(
             name, overrides, max_error=max_error, relative_error=relative_error, entropy_model=given
         )
@@ -99,7 +99,7 @@ def encode(
         with _progress(source.name, chosen, quiet=json) as bar:
             encoded = encode_image(read.content, chosen, progress=_advance(bar))
         write_atomically(out, encoded.data)
-        figures = _figures(read, encoded, encoded.psnr)
+        figures = _figures(read, encoded, encoded.psnr, encoded.psnr)
     figures = {"file": str(out)} | figures
     if json:
         print_json(figures)
@@ -131,11 +131,10 @@ def _encode_scan(
     promise = promise_of_profile(profile)
     check_promise(promise, image, decoded)
     write_atomically(out, encoded.data)
-    preview = codec.decode(encoded.data, PREVIEW, entropy_models=entropy_models)
-    preview_psnr = metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return)
     sections = codec.inspect(encoded.data).sections
     points = image.valid_count
-    return _figures(read, encoded, preview_psnr) | {
+    psnr = metrics.psnr(image.filled(), decoded.ranges, max_value=image.no_return)
+    return _figures(read, encoded, psnr, encoded.preview_psnr) | {
         "sections": sections,
         "max_error_m": promise.max_error,
         "relative_error": promise.relative_error or None,
@@ -144,22 +143,22 @@ def _encode_scan(
         "ranges_bits_per_point": (
             round(8 * sections["ranges"] / points, 4) if "ranges" in sections else None
         ),
-        "preview_psnr_db": round(preview_psnr, 3),
+        "preview_psnr_db": round(encoded.preview_psnr, 3),
     }
 
 
 def _figures(
-    read: Source, encoded: codec.EncodedFrame | EncodedImage, trained_psnr: float
+    read: Source, encoded: codec.EncodedFrame | EncodedImage, psnr: float, preview_psnr: float
 ) -> dict[str, Any]:
-    """Figures of any file; ``trained_psnr`` is that of what was trained, as it was rounded."""
+    """Figures of any file: PSNR of what it decodes to, and of the field after rounding."""
     size = len(encoded.data)
     return {
         "bytes": size,
         "bpp": round(8 * size / read.pixels, 5),
         "ratio_raw": round(read.raw_bytes / size, 1),
-        "psnr_db": round(encoded.psnr, 3),
+        "psnr_db": round(psnr, 3),
         "psnr_before_quantisation_db": round(encoded.float_psnr, 3),
-        "loss_by_quantisation_db": round(encoded.float_psnr - trained_psnr, 3),
+        "loss_by_quantisation_db": round(encoded.float_psnr - preview_psnr, 3),
         "seconds": round(encoded.fit.seconds, 2),
         "backend": encoded.fit.backend,
         "optimizer": encoded.fit.optimizer,

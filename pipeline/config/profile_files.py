@@ -11,6 +11,7 @@ from pipeline.storage.files import read_bytes, write_json_atomically
 from quinr_lidar.codec.profiles import Profile, get_profile
 from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.errors import ProfileError
+from quinr_lidar.layers.registry import LAYERS, with_needs
 
 SUFFIX = ".json"
 
@@ -45,7 +46,7 @@ def scan_profile(
 ) -> Profile:
     """A profile for scans, with what a command's options change.
 
-    A bound asks for all three layers, so a profile that has fewer gets them.
+    A largest error asks for the layers that keep it, so a profile without them gets them.
 
     Args:
         name: As :func:`find_profile`.
@@ -66,19 +67,21 @@ def scan_profile(
     profile = find_profile(name)
     options: dict[str, Any] = {"max_error": max_error, "relative_error": relative_error}
     options = {key: value for key, value in options.items() if value is not None}
-    if options and profile.layers < 3:
-        options["layers"] = 3
+    if options:
+        asked = [one.name for one in LAYERS.values() if set(one.settings).intersection(options)]
+        options["layers"] = with_needs((*profile.layers, *asked))
     if entropy_model is not None:
         options["entropy_model"] = entropy_model.name
     changes = options | dict(overrides)
     profile = profile.with_overrides(**changes)
-    for setting, layers in (("max_error", 3), ("relative_error", 3), ("entropy_model", 2)):
-        if setting in changes and profile.layers < layers:
-            raise ProfileError(
-                f"profile {profile.name}: {setting} has no effect without layers={layers}, "
-                f"got layers={profile.layers}"
-            )
-    if profile.layers == 1:
+    for layer in LAYERS.values():
+        for setting in layer.settings:
+            if setting in changes and layer.name not in profile.layers:
+                raise ProfileError(
+                    f"profile {profile.name}: {setting} has no effect without the layer "
+                    f"{layer.name}, got layers={','.join(profile.layers)}"
+                )
+    if "mask" not in profile.layers:
         return profile
     at_hand = (*([entropy_model] if entropy_model else []), *others)
     return profile.with_overrides(entropy_model=choose_model(profile.entropy_model, at_hand).name)

@@ -12,9 +12,8 @@ from pipeline.fidelity import FrameFidelity, check_promise, measure_frame, promi
 from pipeline.sequence.frames import decode_file
 from pipeline.sequence.records import FrameRecord
 from pipeline.sequence.sequence import archived_frames, archived_sequences, results_of
-from pipeline.sequence.warm_start import PREVIEW
 from pipeline.storage.files import read_bytes
-from quinr_lidar import codec
+from quinr_lidar import codec, metrics
 from quinr_lidar.errors import DatasetError, GeometryError, QuinrError
 
 
@@ -33,13 +32,17 @@ def evaluate_file(source: FrameSource, file: Path) -> FrameFidelity:
         check_promise(promise, image, decoded)
     except GeometryError as error:
         raise GeometryError(f"{file}: not {source} as promised: {error}") from error
+    preview_psnr = None
+    if promise.max_error is not None:
+        preview = decode_file(data, file, ("preview", "mask"))
+        preview_psnr = metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return)
     return measure_frame(
         scan.points,
         image,
         decoded,
         encoded_bytes=len(data),
         raw_bytes=scan.raw_bytes,
-        preview=None if promise.max_error is None else decode_file(data, file, PREVIEW),
+        preview_psnr_db=preview_psnr,
         max_error=promise.max_error,
     )
 

@@ -28,7 +28,7 @@ def measure_frame(
     *,
     encoded_bytes: int,
     raw_bytes: int,
-    preview: RangeImage | None = None,
+    preview_psnr_db: float | None = None,
     max_error: float | None = None,
 ) -> FrameFidelity:
     """Compare a scan, its range image and the decoded range image.
@@ -39,8 +39,8 @@ def measure_frame(
         decoded: The decoded range image, of the same projection. It may hold no valid pixel.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
-        preview: What preview and mask decode to, where there are ranges as well; ``decoded``
-            otherwise.
+        preview_psnr_db: PSNR of what preview and mask decode to; that of ``decoded`` by default,
+            which is the same in a file without ranges.
         max_error: What the file promises, metres.
 
     Returns:
@@ -54,16 +54,17 @@ def measure_frame(
     original = image.projection.back_project(image)
     projection = metrics.chamfer_distance(scan, original)
     codec = _codec_chamfer(original, decoded)
+    figures = image_figures(
+        image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, max_error=max_error
+    )
+    if preview_psnr_db is None:
+        preview_psnr_db = figures["psnr_db"]
     return FrameFidelity(
-        **image_figures(
-            image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, max_error=max_error
-        ),
+        **figures,
         projection_chamfer_m=projection.symmetric,
         projection_scan_to_image_m=projection.a_to_b,
         projection_image_to_scan_m=projection.b_to_a,
-        preview_psnr_db=metrics.psnr(
-            image.filled(), (preview or decoded).ranges, max_value=image.no_return
-        ),
+        preview_psnr_db=preview_psnr_db,
         chamfer_m=codec.symmetric,
         chamfer_original_to_decoded_m=codec.a_to_b,
         chamfer_decoded_to_original_m=codec.b_to_a,

@@ -38,8 +38,8 @@ class Promise:
 
 def promise_of_profile(profile: Profile) -> Promise:
     """What files of these settings promise."""
-    if profile.layers < 3:
-        return Promise(mask=profile.layers > 1)
+    if "ranges" not in profile.layers:
+        return Promise(mask="mask" in profile.layers)
     return Promise(True, profile.max_error, profile.relative_error)
 
 

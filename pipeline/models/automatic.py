@@ -19,8 +19,8 @@ from pipeline.models.training import ModelSettings, train_model
 from quinr_lidar import Profile, RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import EntropyModelError, GeometryError, ScanError, StorageError
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.registry import LAYERS, REQUIRED
 from quinr_lidar.training import FitProgress
 
 FEWEST_FRAMES = 40
@@ -100,19 +100,13 @@ _NEW = "trained on this drive"
 
 
 def frame_bytes(entropy_model: EntropyModel, image: RangeImage, profile: Profile) -> int:
-    """What mask and ranges of a frame cost, as far as the profile has them, in bytes.
+    """Bytes of a frame's layers without its preview, as far as the profile has them.
 
     Raises:
         GeometryError: the bound is too small for the largest range.
     """
-    size = len(pack_mask(image.valid, entropy_model))
-    if profile.layers > 2:
-        size += len(
-            pack_ranges(
-                image.ranges, image.valid, entropy_model, profile.max_error, profile.relative_error
-            )
-        )
-    return size
+    source = Source(image, entropy_model, vars(profile))
+    return sum(len(LAYERS[name].pack(source)) for name in profile.layers if name != REQUIRED)
 
 
 def _samples(dataset: Dataset) -> tuple[list[str], list[str]]:

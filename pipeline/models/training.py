@@ -14,8 +14,9 @@ from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
 from quinr_lidar.fields import Parameters
 from quinr_lidar.layers import mask as mask_layer
 from quinr_lidar.layers import ranges as ranges_layer
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import LINEAR, pack_ranges
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.mask import MASK
+from quinr_lidar.layers.ranges import LINEAR, RANGES
 from quinr_lidar.training import FitProgress
 from quinr_lidar.training.code_length import (
     COMPONENTS,
@@ -166,7 +167,7 @@ def measure_model(
         images: At least one; each has valid pixels.
         max_errors: Metres.
     """
-    masks = [len(pack_mask(image.valid, entropy_model)) for image in images]
+    masks = [len(MASK.pack(Source(image, entropy_model))) for image in images]
     bits = {
         max_error: float(
             np.mean([_bits_per_point(entropy_model, image, max_error) for image in images])
@@ -177,8 +178,5 @@ def measure_model(
 
 
 def _bits_per_point(entropy_model: EntropyModel, image: RangeImage, max_error: float) -> float:
-    return (
-        8
-        * len(pack_ranges(image.ranges, image.valid, entropy_model, max_error))
-        / image.valid_count
-    )
+    section = RANGES.pack(Source(image, entropy_model, {"max_error": max_error}))
+    return 8 * len(section) / image.valid_count

@@ -14,12 +14,12 @@ from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
 from pipeline.sequence.identity import is_archived_scan
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
-from pipeline.sequence.warm_start import PREVIEW, Start, encode_from, find_start
+from pipeline.sequence.warm_start import Start, encode_from, find_start
 from pipeline.storage.files import named, read_bytes, sha256_of, write_atomically
 from quinr_lidar import Profile, RangeImage, SphericalProjection
-from quinr_lidar.container import LAYERS
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, GeometryError, QuinrError, ScanError
+from quinr_lidar.layers.registry import NAMES
 from quinr_lidar.training import FitProgress
 
 
@@ -125,16 +125,16 @@ def restore_frame(job: RestoreJob) -> FrameRecord:
 def decode_file(
     data: bytes,
     path: Path,
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] = NAMES,
     entropy_models: Iterable[EntropyModel] = (),
 ) -> RangeImage:
     """Decode a file's bytes; errors name the file.
 
     Args:
-        data: Its bytes.
-        path: Where it is; the entropy models that its archive carries are found there.
-        layers: The first of them that count.
-        entropy_models: Further ones.
+        data: The bytes of the file.
+        path: Where the file is; the entropy models that its archive carries are found there.
+        layers: Layers to decode, see :func:`quinr_lidar.decode`.
+        entropy_models: Further entropy models.
 
     Raises:
         BitstreamError: the file is not valid, or coded with an unknown entropy model.
@@ -155,9 +155,8 @@ def _archive(
     image = job.projection.project(frame.points)
     if not image.valid.any():
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
-    entropy_models = (
-        models_in(job.folder, job.profile.entropy_model) if job.profile.layers > 1 else ()
-    )
+    masked = "mask" in job.profile.layers
+    entropy_models = models_in(job.folder, job.profile.entropy_model) if masked else ()
     encoding = encode_from(start, image, job.profile, entropy_models, progress)
     write_atomically(job.file, encoding.frame.data)
     try:
@@ -169,7 +168,7 @@ def _archive(
             decoded,
             encoded_bytes=len(written),
             raw_bytes=frame.raw_bytes,
-            preview=decode_file(written, job.file, PREVIEW) if job.profile.layers > 2 else None,
+            preview_psnr_db=encoding.frame.preview_psnr,
             max_error=promise_of_profile(job.profile).max_error,
         )
     except BaseException:

@@ -105,10 +105,10 @@ def archive_settings(
         entropy_model=given,
         others=others,
     )
-    if automatic and (settings.layers < 2 or "entropy_model" in (overrides or {})):
+    if automatic and ("mask" not in settings.layers or "entropy_model" in (overrides or {})):
         raise ProfileError(
             f"profile {settings.name}: entropy model: {AUTO} has no effect without a mask "
-            "(layers=2), or with another entropy model in the settings"
+            "(layers=preview,mask), or with another entropy model in the settings"
         )
     carries = given is not None and not (automatic and built_in_name(given.name))
     return settings, given if carries else None

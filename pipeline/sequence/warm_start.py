@@ -15,13 +15,9 @@ from typing import Literal
 
 from pipeline.sequence.records import StartKind, read_archived
 from pipeline.storage.files import sha256_of
-from quinr_lidar import Profile, RangeImage, codec, metrics
+from quinr_lidar import Profile, RangeImage, codec
 from quinr_lidar.entropy.models import EntropyModel
-from quinr_lidar.fields import ParameterArrays
 from quinr_lidar.training import FitProgress
-
-PREVIEW = ("preview", "mask")
-"""What tells how well a preview was trained: with bounded ranges every file is equally good."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Start:
 
     Attributes:
         data: The predecessor's compressed file.
-        sha256: Of this file.
+        sha256: SHA-256 of this file.
         error: Mean squared error of the predecessor's preview, in units of its squared peak.
     """
 
@@ -57,8 +53,8 @@ def find_start(folder: Path, predecessor: str | None, profile: Profile) -> Start
     settings (another field, say) made it. All of this is on disk, so it is the same next time.
 
     Args:
-        folder: Of the archived sequence.
-        predecessor: Id of the frame before, ``None`` for the first of a run.
+        folder: Folder of the archived sequence.
+        predecessor: Id of the frame before, ``None`` for a keyframe.
         profile: Settings of both.
     """
     found = read_archived(folder, predecessor, profile) if predecessor is not None else None
@@ -83,23 +79,18 @@ def encode_from(
     It has when the preview's error exceeds ``profile.cold_ratio`` times the predecessor's.
 
     Args:
-        start: As :func:`find_start` finds it.
-        image: Of the frame.
-        profile: Settings.
-        entropy_models: Beside the built-in ones, where the profile names one of them.
+        start: What :func:`find_start` found.
+        image: The frame's range image.
+        profile: Settings of the encoder.
+        entropy_models: Models beside the built-in ones, where the profile names one of them.
         progress: Called now and then while it trains.
 
     Raises:
-        GeometryError, PriorError, ProfileError, TrainingError: as
+        EntropyModelError, GeometryError, ProfileError, TrainingError: as
             :func:`quinr_lidar.codec.encoding.encode_frame`.
     """
     began = time.perf_counter()
-    entropy_models = tuple(entropy_models)
-
-    def encode(parameters: ParameterArrays | None = None) -> codec.EncodedFrame:
-        return codec.encode_frame(
-            image, profile, start=parameters, entropy_models=entropy_models, progress=progress
-        )
+    encoder = codec.FrameEncoder(image, profile, entropy_models=entropy_models)
 
     def encoding(
         frame: codec.EncodedFrame, start: StartKind, kept: Literal["cold", "warm"], steps: int
@@ -107,24 +98,17 @@ def encode_from(
         return Encoding(frame, start, kept, steps, time.perf_counter() - began)
 
     if start is None:
-        cold = encode()
+        cold = encoder.encode(progress=progress)
         return encoding(cold, "cold", "cold", cold.fit.steps)
-    warm = encode(codec.read_parameters(start.data))
-    warm_error = _preview_error(warm, image, entropy_models)
+    warm = encoder.encode(codec.read_parameters(start.data), progress)
+    warm_error = _relative_error(warm.preview_psnr)
     if warm_error <= profile.cold_ratio * start.error:
         return encoding(warm, "warm", "warm", warm.fit.steps)
-    cold = encode()
+    cold = encoder.encode(progress=progress)
     steps = warm.fit.steps + cold.fit.steps
-    if _preview_error(cold, image, entropy_models) < warm_error:
+    if _relative_error(cold.preview_psnr) < warm_error:
         return encoding(cold, "restart", "cold", steps)
     return encoding(warm, "restart", "warm", steps)
-
-
-def _preview_error(
-    frame: codec.EncodedFrame, image: RangeImage, entropy_models: Iterable[EntropyModel]
-) -> float:
-    preview = codec.decode(frame.data, PREVIEW, entropy_models=entropy_models)
-    return _relative_error(metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return))
 
 
 def _relative_error(psnr: float) -> float:

@@ -10,11 +10,18 @@ from quinr_lidar.codec.decoding import Salvaged, decode, salvage
 from quinr_lidar.codec.inspection import FileInfo, inspect, read_parameters
 
 if TYPE_CHECKING:
-    from quinr_lidar.codec.encoding import EncodedFrame, encode, encode_frame, framing_bytes
+    from quinr_lidar.codec.encoding import (
+        EncodedFrame,
+        FrameEncoder,
+        encode,
+        encode_frame,
+        framing_bytes,
+    )
 
 __all__ = [
     "EncodedFrame",
     "FileInfo",
+    "FrameEncoder",
     "Salvaged",
     "decode",
     "encode",
@@ -25,7 +32,7 @@ __all__ = [
     "salvage",
 ]
 
-_ENCODING = ("EncodedFrame", "encode", "encode_frame", "framing_bytes")
+_ENCODING = ("EncodedFrame", "FrameEncoder", "encode", "encode_frame", "framing_bytes")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Bytes -> range image: as many of a file's layers as are wanted, or intact."""
+"""Bytes -> range image: as many of a file's layers as are wanted, or as are intact."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from quinr_lidar.codec.grid_values import Window, check_work, evaluate_grid
-from quinr_lidar.codec.inspection import read_preview
-from quinr_lidar.container import LAYERS, Container, Header, unpack
+from quinr_lidar.container import Container, Header, unpack
 from quinr_lidar.entropy.models import EntropyModel
-from quinr_lidar.errors import BitstreamError, GeometryError
+from quinr_lidar.errors import BitstreamError
+from quinr_lidar.fields.grid_values import Window
 from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.geometry import RangeImage, SphericalProjection
-from quinr_lidar.layers.mask import read_model, unpack_mask
-from quinr_lidar.layers.ranges import unpack_ranges
-
-BOUNDED = ("mask", "ranges")
-"""What a file of all layers is decoded from: its preview adds nothing."""
+from quinr_lidar.layers.layer import Draft
+from quinr_lidar.layers.registry import LAYERS, NAMES, in_order, missing_needs, to_decode
 
 
 def decode(
     data: bytes,
-    layers: Sequence[str] = LAYERS,
+    layers: Sequence[str] = NAMES,
     *,
     entropy_models: Iterable[EntropyModel] = (),
     height: int | None = None,
@@ -36,12 +31,14 @@ def decode(
 
     Args:
         data: A whole file. Sections of layers that are not wanted may be damaged or cut off.
-        layers: Which of ``("preview", "mask", "ranges")`` to use, from the first on; of those
-            that the file does not have, there is nothing to use.
-        entropy_models: Beside the built-in ones, for a file that was coded with one of them.
-        height: Rows to evaluate the preview's field at, instead of the scan's. The image then is
-            ``interpolated``: the field of view is the same, its rows lie elsewhere.
-        width: Columns, likewise.
+        layers: Names of the layers to use, in the order of
+            :data:`quinr_lidar.layers.registry.NAMES`, each with all that it needs. The file does
+            not have to hold them all.
+        entropy_models: Models beside the built-in ones, for a file that was coded with one of
+            them.
+        height: Rows of the image; the scan's by default. The field of view stays the same, so
+            with another number the rows lie elsewhere and the image is ``interpolated``.
+        width: Columns of the image, in the same way.
         window: Decode this part only; pixels outside are invalid and hold ``no_return``.
         simulate: Runs the preview's circuits instead of the backend, see
             :func:`quinr_lidar.circuit.devices.device_probabilities`.
@@ -51,28 +48,25 @@ def decode(
         the paper's whole-image PSNR can be computed, and ``valid`` tells which of them are
         points; the preview alone of a file that has a mask does not know that: all pixels are
         points and the image is ``interpolated``. With one, invalid pixels hold ``no_return``. With
-        the ranges layer every valid pixel is within the file's bound of the original.
+        the ranges layer every valid pixel is within the file's bound of the original; ``height``,
+        ``width`` and ``simulate`` ask for the preview's values instead.
 
     Raises:
         BitstreamError: the bytes are not an intact file of a known version, or hold a picture.
-        UnknownPriorError: of these, the file was coded with an entropy model that is not at hand.
+        EntropyModelError: the file's entropy model does not code one of its layers.
+        UnknownEntropyModelError: the file was coded with an entropy model that is not at hand.
         GeometryError: a size is out of range.
         BackendError: the simulator cannot run the file's circuits.
-        ValueError: ``layers`` are not the first ones, or the window reaches beyond the image.
+        ValueError: ``layers`` has no such combination, or the window reaches beyond the image.
     """
-    if not layers or tuple(layers) != LAYERS[: len(layers)]:
-        raise ValueError(f"layers: expected the first of {', '.join(LAYERS)}, got {layers!r}")
+    _check_wanted(layers)
     container = unpack(data, layers)
-    header = scan_header(container)
-    other = simulate is not None or height is not None or width is not None
-    if not other and container.section("ranges") is not None:
-        return _decode_ranges(container, header, entropy_models, window)
-    projection = replace(
-        header.projection,
-        height=height or header.projection.height,
-        width=width or header.projection.width,
-    )
-    return _decode_preview(container, header, projection, entropy_models, window, simulate)
+    other_grid = simulate is not None or height is not None or width is not None
+    draft = _draft(container, entropy_models)
+    own = draft.projection
+    draft.grid = replace(own, height=height or own.height, width=width or own.width)
+    draft.window, draft.simulate = window, simulate
+    return _decode(container, draft, layers, other_grid=other_grid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +74,8 @@ class Salvaged:
     """What could be read of a damaged file.
 
     Attributes:
-        image: The best of it.
-        layers: What it was decoded from.
+        image: The best image that could be decoded.
+        layers: The intact layers that it was decoded from.
         damage: The first error, or ``None`` for a file without damage.
     """
 
@@ -95,29 +89,25 @@ def salvage(data: bytes, entropy_models: Iterable[EntropyModel] = ()) -> Salvage
 
     Args:
         data: A file, damaged or cut off.
-        entropy_models: As :func:`decode`.
+        entropy_models: Models beside the built-in ones.
 
     Raises:
         BitstreamError: no layer is intact, or the header is not.
     """
     entropy_models = tuple(entropy_models)
     damage: str | None = None
-    for layers in (LAYERS, BOUNDED, LAYERS[:2], LAYERS[:1]):
+    layers: tuple[str, ...] = NAMES
+    while "ranges" in _given(layers):
         try:
             container = unpack(data, layers)
-            header = scan_header(container)
-            used = tuple(layer for layer in layers if layer in container.layers)
-            if container.section("ranges") is not None:
-                return Salvaged(
-                    _decode_ranges(container, header, entropy_models, None), used, damage
-                )
-            if LAYERS[0] in used:
-                image = _decode_preview(
-                    container, header, header.projection, entropy_models, None, None
-                )
-                return Salvaged(image, used, damage)
+            present = tuple(layer for layer in layers if layer in container.layers)
+            if "ranges" not in _given(present):
+                break
+            image = _decode(container, _draft(container, entropy_models), layers)
+            return Salvaged(image, present, damage)
         except BitstreamError as error:
             damage = damage or str(error)
+            layers = _without(layers, error.section)
     raise BitstreamError("file", 0, f"no layer is intact; the first error was: {damage}")
 
 
@@ -132,88 +122,76 @@ def scan_header(container: Container) -> Header:
     return container.header
 
 
-def _decode_ranges(
-    container: Container,
-    header: Header,
-    entropy_models: Iterable[EntropyModel],
-    window: Window | None,
-) -> RangeImage:
-    mask, entropy_model = _decode_mask(container, header, entropy_models)
-    section = container.require("ranges")
-    ranges = np.full(header.size, header.no_return, np.float32)
-    ranges[mask] = unpack_ranges(section.payload, mask, entropy_model, section.start)
-    if window is not None:
-        inside = _inside(window, header.projection)
-        mask &= inside
-        ranges[~mask] = header.no_return
-    return RangeImage(ranges, mask, header.projection, header.no_return)
+def _check_wanted(layers: Sequence[str]) -> None:
+    if tuple(layers) != in_order(layers):
+        raise ValueError(f"layers: expected the order {', '.join(NAMES)}, got {layers!r}")
+    if (missing := missing_needs(layers)) is not None:
+        raise ValueError(f"layers: {missing}")
+    if "ranges" not in _given(layers):
+        raise ValueError(f"layers: expected one that gives ranges, got {layers!r}")
 
 
-def _decode_mask(
-    container: Container, header: Header, entropy_models: Iterable[EntropyModel]
-) -> tuple[NDArray[np.bool_], EntropyModel]:
-    section = container.require("mask")
-    entropy_model = read_model(section.payload, section.start, entropy_models)
-    return unpack_mask(section.payload, header.size, entropy_model, section.start), entropy_model
+def _given(layers: Iterable[str]) -> set[str]:
+    """What these layers tell of an image."""
+    return {given for name in layers for given in LAYERS[name].gives}
 
 
-def _inside(window: Window, projection: SphericalProjection) -> NDArray[np.bool_]:
-    if window.bottom > projection.height or window.right > projection.width:
-        raise ValueError(
-            f"window: expected rows up to {projection.height} and columns up to "
-            f"{projection.width}, got {window.bottom} and {window.right}"
-        )
-    inside = np.zeros((projection.height, projection.width), bool)
-    inside[window.slices] = True
-    return inside
+def _without(layers: Sequence[str], damaged: str) -> tuple[str, ...]:
+    """The layers to try next, where an error named a damaged section.
+
+    If that one was not asked for, its length is damaged and nothing behind it can be reached.
+    """
+    if damaged not in NAMES:
+        return ()
+    beyond = NAMES[NAMES.index(damaged) :] if damaged not in layers else (damaged,)
+    left = [name for name in layers if name not in beyond]
+    while left and (missing_needs(left) is not None):
+        left = [name for name in left if set(LAYERS[name].needs) <= set(left)]
+    return tuple(left)
 
 
-def _decode_preview(
-    container: Container,
-    header: Header,
-    projection: SphericalProjection,
-    entropy_models: Iterable[EntropyModel],
-    window: Window | None,
-    simulate: Simulator | None,
-) -> RangeImage:
-    preview = read_preview(container)
-    if (reason := check_work(preview, projection.height, projection.width)) is not None:
-        raise GeometryError(f"{projection.height} x {projection.width} pixels: {reason}")
-    values = np.ones((projection.height, projection.width))
-    inside = window.slices if window else (slice(None), slice(None))
-    values[inside] = evaluate_grid(
-        preview.field,
-        preview.parameters,
-        projection.height,
-        projection.width,
-        window,
-        simulate,
-    )[..., 0]
-    ranges = (values * header.no_return).astype(np.float32)
-    if preview.threshold is not None:
-        valid = values < preview.threshold
-    elif container.section("mask") is not None:
-        mask, _ = _decode_mask(container, header, entropy_models)
-        valid = _resampled(mask, projection)
-    else:
-        valid = np.ones(values.shape, bool)
-    if preview.threshold is None:
-        if window is not None:
-            valid &= _inside(window, projection)
-        ranges[~valid] = header.no_return
-    return RangeImage(
-        ranges=ranges,
-        valid=valid,
-        projection=projection,
-        no_return=header.no_return,
-        interpolated=projection != header.projection
-        or (preview.threshold is None and container.section("mask") is None),
+def _draft(container: Container, entropy_models: Iterable[EntropyModel]) -> Draft:
+    header = scan_header(container)
+    return Draft(
+        header.projection,
+        header.no_return,
+        container.layers,
+        tuple(entropy_models),
+        grid=header.projection,
     )
 
 
-def _resampled(mask: NDArray[np.bool_], projection: SphericalProjection) -> NDArray[np.bool_]:
-    """The mask of another grid of the same view: the nearest pixel's."""
-    height, width = mask.shape
-    rows = (2 * np.arange(projection.height) + 1) * height // (2 * projection.height)
-    columns = (2 * np.arange(projection.width) + 1) * width // (2 * projection.width)
-    return mask[np.ix_(rows, columns)]
+def _decode(
+    container: Container, draft: Draft, layers: Sequence[str], *, other_grid: bool = False
+) -> RangeImage:
+    """Decode the layers that are wanted and there, and put the image together."""
+    outside = None if draft.window is None else ~_inside(draft.window, draft.grid)
+    present = [name for name in layers if name in container.layers]
+    for name in to_decode(present, any_grid=other_grid):
+        section = container.require(name)
+        LAYERS[name].unpack(section.payload, section.start, draft)
+    ranges, valid = draft.ranges, draft.valid
+    if ranges is None or valid is None:
+        raise BitstreamError("file", 0, f"{', '.join(present) or 'no layer'}: gives no ranges")
+    if outside is not None:
+        valid[outside] = False
+    if not draft.keeps_values:
+        ranges[~valid] = draft.no_return
+    return RangeImage(
+        ranges=ranges,
+        valid=valid,
+        projection=draft.grid,
+        no_return=draft.no_return,
+        interpolated=draft.guessed or draft.grid != draft.projection,
+    )
+
+
+def _inside(window: Window, grid: SphericalProjection) -> np.ndarray:
+    if window.bottom > grid.height or window.right > grid.width:
+        raise ValueError(
+            f"window: expected rows up to {grid.height} and columns up to {grid.width}, "
+            f"got {window.bottom} and {window.right}"
+        )
+    inside = np.zeros((grid.height, grid.width), bool)
+    inside[window.slices] = True
+    return inside

@@ -1,23 +1,25 @@
-"""The Kodak track: grey and colour pictures through the same fields, training and container."""
+"""Grey and colour pictures (Kodak) through the same fields, training and container."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.codec.encoding import framing_bytes
-from quinr_lidar.codec.field_codec import fit_values
-from quinr_lidar.codec.grid_values import Window, check_work, evaluate_grid
-from quinr_lidar.codec.inspection import read_preview
+from quinr_lidar.codec.field_fitting import FittedValues, fit_values
+from quinr_lidar.codec.inspection import preview_of
 from quinr_lidar.codec.profiles import Profile, get_profile
 from quinr_lidar.container import ImageHeader, Section, pack, unpack
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.fields import Field, ParameterArrays
+from quinr_lidar.fields.grid_values import Window, evaluate_grid, excess_work
 from quinr_lidar.fields.quinr import Simulator
+from quinr_lidar.layers.registry import REQUIRED
 from quinr_lidar.training import FitProgress, FitResult
 
 CHANNELS = (1, 3)
@@ -29,17 +31,31 @@ class EncodedImage:
 
     Attributes:
         data: The file.
-        fit: Course and result of the training.
-        parameters: Trained parameters before quantisation.
-        float_psnr: PSNR before quantisation over all pixels and channels, dB.
-        psnr: PSNR of what the file decodes to before it is rounded to 8 bits, dB.
+        fitted: The trained and rounded field.
     """
 
     data: bytes
-    fit: FitResult
-    parameters: ParameterArrays
-    float_psnr: float
-    psnr: float
+    fitted: FittedValues
+
+    @property
+    def fit(self) -> FitResult:
+        """Course and result of the training."""
+        return self.fitted.fit
+
+    @property
+    def parameters(self) -> ParameterArrays:
+        """Trained parameters before quantisation."""
+        return self.fitted.parameters
+
+    @cached_property
+    def float_psnr(self) -> float:
+        """PSNR before quantisation over all pixels and channels, dB."""
+        return self.fitted.float_psnr
+
+    @cached_property
+    def psnr(self) -> float:
+        """PSNR of what the file decodes to before it is rounded to 8 bits, dB."""
+        return self.fitted.psnr
 
 
 def encode_image(
@@ -55,7 +71,7 @@ def encode_image(
     Args:
         image: uint8 [H, W] grey, or [H, W, 3] RGB.
         profile: A name of :data:`quinr_lidar.codec.profiles.PROFILES`, or a profile.
-        field: Another field than the profile's, for comparison; two inputs, an output a channel.
+        field: A field to train instead of the profile's; two inputs, one output for each channel.
         progress: Called now and then while it trains.
         **overrides: Settings of the profile to change.
 
@@ -79,13 +95,7 @@ def encode_image(
         masked=False,
         progress=progress,
     )
-    return EncodedImage(
-        data=pack(header, [Section("preview", fitted.payload(None))]),
-        fit=fitted.fit,
-        parameters=fitted.parameters,
-        float_psnr=fitted.float_psnr,
-        psnr=fitted.psnr,
-    )
+    return EncodedImage(pack(header, [Section(REQUIRED, fitted.payload(None))]), fitted)
 
 
 def decode_image(
@@ -101,7 +111,7 @@ def decode_image(
     Args:
         data: A whole file.
         height: Rows to evaluate the field at, instead of the original's.
-        width: Columns, likewise.
+        width: Columns, in the same way.
         window: The part that is wanted.
         simulate: Runs the circuits instead of the backend, see
             :func:`quinr_lidar.circuit.devices.device_probabilities`.
@@ -119,7 +129,7 @@ def decode_image(
     header = container.header
     if not isinstance(header, ImageHeader):
         raise BitstreamError("header", 0, "holds a scan, not a picture; decode it as a scan")
-    preview = read_preview(container)
+    preview = preview_of(container)
     if preview.field.outputs not in CHANNELS:
         raise BitstreamError(
             "preview", 0, f"a picture has 1 or 3 channels, got {preview.field.outputs}"
@@ -128,7 +138,7 @@ def decode_image(
         size = ImageHeader(height or header.height, width or header.width)
     except ValueError as error:
         raise GeometryError(f"image: {error}") from error
-    if (reason := check_work(preview, *size.size)) is not None:
+    if (reason := excess_work(preview.field, *size.size)) is not None:
         raise GeometryError(f"{size.height} x {size.width} pixels: {reason}")
     values = evaluate_grid(preview.field, preview.parameters, *size.size, window, simulate)
     image = np.rint(values * 255).astype(np.uint8)

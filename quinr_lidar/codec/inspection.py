@@ -7,15 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from quinr_lidar.codec.grid_values import check_work
 from quinr_lidar.container import VERSION, Container, Header, unpack
-from quinr_lidar.errors import BitstreamError
 from quinr_lidar.fields import ParameterArrays
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.layers.field_sizes import kind_of
-from quinr_lidar.layers.mask import model_name
-from quinr_lidar.layers.preview import Preview, unpack_preview
-from quinr_lidar.layers.ranges import max_error_of
+from quinr_lidar.layers.layer import Draft
+from quinr_lidar.layers.preview import Preview
+from quinr_lidar.layers.preview_layer import PREVIEW, read_preview
+from quinr_lidar.layers.registry import LAYERS, REQUIRED
 
 _NOT_STORED = ("inputs", "frequencies")
 """What a file does not say of a field: always two, and of no use once it is trained."""
@@ -26,19 +25,20 @@ class FileInfo:
     """What a file says about itself; sizes in bytes, angles in degrees, ranges in metres.
 
     Attributes:
-        version: Of the format.
-        total_bytes: Of the file.
-        header_bytes: Before the first section.
-        sections: Bytes of each layer's payload.
+        version: Version of the format.
+        total_bytes: Size of the file.
+        header_bytes: Size of what comes before the first section.
+        sections: Size of each layer's payload.
         content: "scan" or "image".
         height: Rows.
         width: Columns.
-        scan: Field of view and fill, and the threshold or the bound; empty for an image.
-        entropy_model: Name of the entropy model that mask and ranges are coded with; ``None``
-            without a mask.
-        kind: Of the field, one of :data:`~quinr_lidar.layers.field_sizes.KINDS`.
-        field: Its sizes.
-        parameters: Of the field.
+        scan: Field of view, ``no_return``, and what layers say of themselves (a threshold, or the
+            largest error); empty for an image.
+        entropy_model: Name of the entropy model that the file was coded with; ``None`` without a
+            mask.
+        kind: Kind of the field, one of :data:`~quinr_lidar.layers.field_sizes.KINDS`.
+        field: Sizes of the field.
+        parameters: Number of the field's parameters.
         bits: Mean width of a quantised parameter.
     """
 
@@ -69,7 +69,7 @@ def read_parameters(data: bytes) -> ParameterArrays:
     Raises:
         BitstreamError: the bytes are not an intact file of a known version.
     """
-    preview = read_preview(unpack(data, ("preview",)))
+    preview = preview_of(unpack(data, (REQUIRED,)))
     return {name: values.astype(np.float32) for name, values in preview.parameters.items()}
 
 
@@ -80,20 +80,17 @@ def inspect(data: bytes) -> FileInfo:
         BitstreamError: the bytes are not an intact file of a known version.
     """
     container = unpack(data)
-    preview = read_preview(container)
-    header, field = container.header, preview.field
-    scan: dict[str, float] = {}
+    preview, header = preview_of(container), container.header
+    field = preview.field
+    scan: dict[str, Any] = {}
     if isinstance(header, Header):
-        scan = {
-            "fov_up": header.projection.fov_up,
-            "fov_down": header.projection.fov_down,
-            "no_return": header.no_return,
-        }
-        if preview.threshold is not None:
-            scan["threshold"] = preview.threshold * header.no_return
-        if (ranges := container.section("ranges")) is not None:
-            scan |= max_error_of(ranges.payload, ranges.start)
-    mask = container.section("mask")
+        projection = header.projection
+        scan = {"fov_up": projection.fov_up, "fov_down": projection.fov_down}
+        scan["no_return"] = header.no_return
+        draft = Draft(projection, header.no_return, container.layers)
+        for section in container.sections:
+            scan |= LAYERS[section.layer].describe(section.payload, section.start, draft)
+    entropy_model = scan.pop("entropy_model", None)
     sizes = asdict(field)  # pyright: ignore[reportArgumentType] (all kinds are dataclasses)
     sizes = {name: value for name, value in sizes.items() if name not in _NOT_STORED}
     height, width = header.size
@@ -106,7 +103,7 @@ def inspect(data: bytes) -> FileInfo:
         height=height,
         width=width,
         scan=scan,
-        entropy_model=None if mask is None else model_name(mask.payload, mask.start),
+        entropy_model=entropy_model,
         kind=kind_of(field),
         field=sizes,
         parameters=parameter_count(field),
@@ -114,20 +111,14 @@ def inspect(data: bytes) -> FileInfo:
     )
 
 
-def read_preview(container: Container) -> Preview:
-    """A file's field; its threshold is ``None`` for a picture, and where a mask layer follows.
+def preview_of(container: Container) -> Preview:
+    """A file's field, not evaluated.
 
     Raises:
         BitstreamError: the section is not sound, was not asked for, or takes too much work.
     """
-    section = container.require("preview")
-    scan = isinstance(container.header, Header)
-    masked = scan and "mask" not in container.layers
-    preview = unpack_preview(section.payload, section.start, masked=masked)
-    if scan and preview.field.outputs != 1:
-        raise BitstreamError(
-            "preview", section.start, f"a scan has one value, got {preview.field.outputs}"
-        )
-    if (reason := check_work(preview, *container.header.size)) is not None:
-        raise BitstreamError("preview", section.start, reason)
-    return preview
+    section, header = container.require(REQUIRED), container.header
+    if isinstance(header, Header):
+        draft = Draft(header.projection, header.no_return, container.layers)
+        return PREVIEW.read(section.payload, section.start, draft)
+    return read_preview(section.payload, section.start, header.size)

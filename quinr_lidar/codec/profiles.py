@@ -6,10 +6,11 @@ import hashlib
 from importlib import resources
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from quinr_lidar.errors import CircuitError, ProfileError
 from quinr_lidar.fields import QuinrField
+from quinr_lidar.layers.registry import NAMES, REQUIRED, layers_of_file
 from quinr_lidar.training import FitSettings, Optimizer
 
 
@@ -20,21 +21,25 @@ class Profile(BaseModel):
 
     name: str = "custom"
 
-    layers: Literal[1, 2, 3] = Field(
-        default=1, description="1: the preview; 2: and the mask; 3: and bounded ranges"
+    layers: tuple[str, ...] = Field(
+        default=(REQUIRED,),
+        description=f"names of the layers of a file: {', '.join(NAMES)}",
     )
     max_error: float = Field(
-        default=0.02, ge=1e-4, le=100, description="largest error of a range, metres (layer 3)"
+        default=0.02,
+        ge=1e-4,
+        le=100,
+        description="largest error of a range, metres (layer ranges)",
     )
     relative_error: float = Field(
         default=0.0,
         ge=0,
         le=0.5,
-        description="a range r may err by max(bound, bound_growth * r) (layer 3)",
+        description="a range r may err by max(max_error, relative_error * r) (layer ranges)",
     )
     entropy_model: str = Field(
         default="hdl64",
-        description="built-in entropy model of layers 2 and 3, or the name of another",
+        description="built-in entropy model of the layers mask and ranges, or another one's name",
     )
 
     qubits: int = Field(default=5, ge=1, le=10)
@@ -106,6 +111,16 @@ class Profile(BaseModel):
         description="a warm start whose mean squared error exceeds this multiple of its "
         "predecessor's is followed by a cold one; the better of both is kept",
     )
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _split(cls, layers: Any) -> Any:
+        return layers.split(",") if isinstance(layers, str) else layers
+
+    @field_validator("layers")
+    @classmethod
+    def _known_layers(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        return layers_of_file(layers)
 
     @model_validator(mode="after")
     def _budgets_need_weights(self) -> Profile:

@@ -1,11 +1,11 @@
 """Layer 2, the mask: which pixels were measured, exactly.
 
-The digest of the entropy model, then the range coder's bytes. See docs/format.md.
+The section is the digest of the entropy model, with which the mask and the layers behind it are
+coded, then the range coder's bytes. See docs/format.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,72 +20,97 @@ from quinr_lidar.entropy.models import (
     find_model,
 )
 from quinr_lidar.errors import UnknownEntropyModelError
+from quinr_lidar.geometry import SphericalProjection
 from quinr_lidar.kernel import instruction_set, load_kernel
+from quinr_lidar.layers.layer import Draft, Source
 
 NAME = "mask"
 MODEL = ModelShape(inputs=29, outputs=1)
 """29 numbers of a pixel's surroundings to the logit of its being valid."""
 
 
-def pack_mask(mask: NDArray[np.bool_], entropy_model: EntropyModel) -> bytes:
-    """Write the section.
+class MaskLayer:
+    """The mask, see :class:`quinr_lidar.layers.layer.Layer`."""
 
-    Args:
-        mask: [H, W], true where measured.
-        entropy_model: Whose mask field codes it.
+    name = NAME
+    number = 2
+    needs = ()
+    gives = ("valid",)
+    any_grid = True
+    settings = ("entropy_model",)
+    promise = "Exactly the pixels that were measured are valid."
+
+    def pack(self, source: Source) -> bytes:
+        """Write the section.
+
+        Raises:
+            EntropyModelError: there is no entropy model, or none for masks.
+        """
+        model = source.model()
+        pixels = np.ascontiguousarray(source.image.valid, np.uint8)
+        coded = load_kernel().encode_mask(_field(model), pixels, isa=instruction_set())
+        return model.digest + coded
+
+    def unpack(self, payload: bytes, start: int, draft: Draft) -> None:
+        """Read the section; on another grid each pixel takes the value of the nearest one.
+
+        Raises:
+            BitstreamError: the bytes end before the mask does.
+            EntropyModelError: the file's entropy model does not code masks.
+            UnknownEntropyModelError: the file's entropy model is not at hand.
+        """
+        reader = ByteReader(payload, NAME, start)
+        model = _find(reader, draft.entropy_models)
+        mask = np.zeros(draft.shape, np.uint8)
+        coded = payload[reader.position :]
+        if not load_kernel().decode_mask(_field(model), coded, mask, isa=instruction_set()):
+            raise reader.error("the coded pixels end too early")
+        draft.entropy_model, draft.guessed, draft.keeps_values = model, False, False
+        draft.valid = _resampled(mask.astype(bool), draft.grid)
+
+    def describe(self, payload: bytes, start: int, draft: Draft) -> dict[str, Any]:  # noqa: ARG002
+        """Name of the entropy model that the file was coded with.
+
+        Raises:
+            BitstreamError: the section is too short.
+        """
+        return {"entropy_model": model_name(payload, start)}
+
+
+def model_name(payload: bytes, start: int = 0) -> str:
+    """Name of the entropy model that a mask section was coded with.
+
+    Raises:
+        BitstreamError: the section is too short.
     """
-    pixels = np.ascontiguousarray(mask, np.uint8)
-    coded = load_kernel().encode_mask(_field(entropy_model), pixels, isa=instruction_set())
-    return entropy_model.digest + coded
+    return _digest(ByteReader(payload, NAME, start)).hex()
 
 
 def _field(entropy_model: EntropyModel) -> Any:
     return entropy_model.layer(NAME, MODEL).strict
 
 
-def model_name(payload: bytes, start: int = 0) -> str:
-    """Name of the entropy model that a mask section is coded with.
-
-    Raises:
-        BitstreamError: the section is too short.
-    """
-    return ByteReader(payload, "mask", start).take(DIGEST_BYTES, "entropy_model").hex()
+def _digest(reader: ByteReader) -> bytes:
+    return reader.take(DIGEST_BYTES, "entropy_model")
 
 
-def read_model(payload: bytes, start: int = 0, others: Iterable[EntropyModel] = ()) -> EntropyModel:
-    """The entropy model that a mask section, and the ranges behind it, are coded with.
-
-    Raises:
-        BitstreamError: the section is too short.
-        UnknownPriorError: the entropy model is neither built in nor among the others.
-    """
-    reader = ByteReader(payload, "mask", start)
-    digest = reader.take(DIGEST_BYTES, "entropy_model")
+def _find(reader: ByteReader, others: tuple[EntropyModel, ...]) -> EntropyModel:
+    digest = _digest(reader)
     entropy_model = find_model(digest, others)
     if entropy_model is None:
         known = ", ".join(f"{one.name} ({name})" for name, one in built_in_models().items())
-        raise UnknownEntropyModelError(start, digest.hex(), known)
+        raise UnknownEntropyModelError(reader.start, digest.hex(), known)
     return entropy_model
 
 
-def unpack_mask(
-    payload: bytes, size: tuple[int, int], entropy_model: EntropyModel, start: int = 0
-) -> NDArray[np.bool_]:
-    """Read the section: bool [H, W].
+def _resampled(mask: NDArray[np.bool_], grid: SphericalProjection) -> NDArray[np.bool_]:
+    """The mask on another grid of the same field of view: the nearest pixel counts."""
+    height, width = mask.shape
+    if (height, width) == (grid.height, grid.width):
+        return mask
+    rows = (2 * np.arange(grid.height) + 1) * height // (2 * grid.height)
+    columns = (2 * np.arange(grid.width) + 1) * width // (2 * grid.width)
+    return mask[np.ix_(rows, columns)]
 
-    Args:
-        payload: The section's bytes.
-        size: (H, W) in pixels.
-        entropy_model: As :func:`read_model` gives it.
-        start: The section's offset in the file, for error messages.
 
-    Raises:
-        BitstreamError: the bytes end before the mask does.
-    """
-    reader = ByteReader(payload, "mask", start)
-    reader.take(DIGEST_BYTES, "entropy_model")
-    mask = np.zeros(size, np.uint8)
-    coded = payload[DIGEST_BYTES:]
-    if not load_kernel().decode_mask(_field(entropy_model), coded, mask, isa=instruction_set()):
-        raise reader.error("the coded pixels end too early")
-    return mask.astype(bool)
+MASK = MaskLayer()

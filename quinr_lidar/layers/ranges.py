@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.entropy.models import EntropyModel, ModelShape
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.kernel import instruction_set, load_kernel
+from quinr_lidar.layers.layer import Draft, Source
+from quinr_lidar.layers.mask import MASK
 from quinr_lidar.layers.range_steps import (
     MAX_STEP,
     MIN_STEP,
@@ -32,88 +35,85 @@ MODEL = ModelShape(51, 3 * COMPONENTS, {LINEAR: (COMPONENTS, NEIGHBOURS)})
 
 EVEN, GROWING = 0, 1
 STEPS_A_KNEE = 16
-"""A step is at most so many times the knee: beyond it a step's ranges differ by factors."""
+"""The largest step in knees: beyond it the ranges of one step differ by factors."""
 
 
-def pack_ranges(
-    ranges: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    entropy_model: EntropyModel,
-    max_error: float,
-    relative_error: float = 0.0,
-) -> bytes:
-    """Write the section.
+class RangesLayer:
+    """Bounded ranges, see :class:`quinr_lidar.layers.layer.Layer`."""
 
-    Args:
-        ranges: float32 [H, W], metres.
-        mask: [H, W], which of them count.
-        entropy_model: Whose ranges field codes them.
-        max_error: Largest error, metres.
-        relative_error: The bound of a range r is ``max(max_error, relative_error * r)``.
+    name = NAME
+    number = 3
+    needs = (MASK.name,)
+    gives = ("ranges",)
+    any_grid = False
+    settings = ("max_error", "relative_error")
+    promise = "Each range r of a valid pixel errs by at most max(max_error, relative_error * r)."
 
-    Raises:
-        GeometryError: the bound is too small for the largest range.
-    """
-    valid = ranges[mask]
-    grid = choose_steps(max_error, relative_error, float(valid.max(initial=0)))
-    steps = np.zeros(ranges.shape, np.int32)
-    steps[mask] = grid.to_steps(valid)
-    _verify(valid, grid.to_ranges(steps[mask]), max_error, relative_error)
-    coded = load_kernel().encode_ranges(
-        entropy_model.layer(NAME, MODEL).strict,
-        linear_of(entropy_model),
-        np.ascontiguousarray(mask, np.uint8),
-        grid.step,
-        steps,
-        isa=instruction_set(),
-    )
-    return _pack_grid(grid) + coded
+    def pack(self, source: Source) -> bytes:
+        """Write the section; ``max_error`` is in metres, ``relative_error`` is 0 by default.
 
+        Raises:
+            EntropyModelError: there is no entropy model, or none for ranges.
+            GeometryError: the largest error is too small for the largest range.
+        """
+        image, model = source.image, source.model()
+        max_error = source.settings["max_error"]
+        relative_error = source.settings.get("relative_error", 0.0)
+        valid = image.ranges[image.valid]
+        grid = choose_steps(max_error, relative_error, float(valid.max(initial=0)))
+        steps = np.zeros(image.shape, np.int32)
+        steps[image.valid] = grid.to_steps(valid)
+        _verify(valid, grid.to_ranges(steps[image.valid]), max_error, relative_error)
+        coded = load_kernel().encode_ranges(
+            model.layer(NAME, MODEL).strict,
+            linear_of(model),
+            np.ascontiguousarray(image.valid, np.uint8),
+            grid.step,
+            steps,
+            isa=instruction_set(),
+        )
+        return _pack_grid(grid) + coded
 
-def unpack_ranges(
-    payload: bytes, mask: NDArray[np.bool_], entropy_model: EntropyModel, start: int = 0
-) -> NDArray[np.float32]:
-    """Read the section: float32 [N], the valid pixels in the order of ``ranges[mask]``, metres.
+    def unpack(self, payload: bytes, start: int, draft: Draft) -> None:
+        """Read the section: invalid pixels hold ``no_return``.
 
-    Args:
-        payload: The section's bytes.
-        mask: [H, W], of the mask layer.
-        entropy_model: Of the mask layer.
-        start: The section's offset in the file, for error messages.
+        Raises:
+            BitstreamError: the bytes are too few, or their steps impossible.
+            EntropyModelError: the file's entropy model does not code ranges.
+        """
+        mask, model = draft.valid, draft.entropy_model
+        assert mask is not None  # noqa: S101 (the mask is one of its needs)
+        assert model is not None  # noqa: S101
+        reader = ByteReader(payload, NAME, start)
+        grid = _unpack_grid(reader)
+        steps = np.zeros(mask.shape, np.int32)
+        sound = load_kernel().decode_ranges(
+            model.layer(NAME, MODEL).strict,
+            linear_of(model),
+            payload[reader.position :],
+            np.ascontiguousarray(mask, np.uint8),
+            grid.step,
+            steps,
+            isa=instruction_set(),
+        )
+        if not sound:
+            raise reader.error("the coded pixels end too early")
+        draft.ranges = np.full(mask.shape, draft.no_return, np.float32)
+        draft.ranges[mask] = grid.to_ranges(steps[mask])
 
-    Raises:
-        BitstreamError: the bytes are too few, or their steps impossible.
-    """
-    reader = ByteReader(payload, "ranges", start)
-    grid = _unpack_grid(reader)
-    steps = np.zeros(mask.shape, np.int32)
-    sound = load_kernel().decode_ranges(
-        entropy_model.layer(NAME, MODEL).strict,
-        linear_of(entropy_model),
-        payload[reader.position :],
-        np.ascontiguousarray(mask, np.uint8),
-        grid.step,
-        steps,
-        isa=instruction_set(),
-    )
-    if not sound:
-        raise reader.error("the coded pixels end too early")
-    return grid.to_ranges(steps[mask])
+    def describe(self, payload: bytes, start: int, draft: Draft) -> dict[str, Any]:  # noqa: ARG002
+        """The largest errors: ``max_error`` in metres, and ``relative_error`` if there is one.
 
+        A hair below what was asked for, by what rounding to float32 may add.
 
-def max_error_of(payload: bytes, start: int = 0) -> dict[str, float]:
-    """What a ranges section promises: ``max_error`` in metres, and ``relative_error`` if any.
-
-    A hair below what was asked for, by what rounding to float32 may add.
-
-    Raises:
-        BitstreamError: the section is too short, or its steps impossible.
-    """
-    grid = _unpack_grid(ByteReader(payload, "ranges", start))
-    max_error = {"max_error": grid.step / 2}
-    if grid.knee is not None:
-        max_error["relative_error"] = math.expm1(grid.step / 2 / grid.knee)
-    return max_error
+        Raises:
+            BitstreamError: the section is too short, or its steps impossible.
+        """
+        grid = _unpack_grid(ByteReader(payload, NAME, start))
+        errors = {"max_error": grid.step / 2}
+        if grid.knee is not None:
+            errors["relative_error"] = math.expm1(grid.step / 2 / grid.knee)
+        return errors
 
 
 def linear_of(entropy_model: EntropyModel) -> NDArray[np.float32]:
@@ -157,3 +157,6 @@ def _unpack_grid(reader: ByteReader) -> RangeSteps:
     if not (math.isfinite(knee) and knee >= least):
         raise reader.error(f"knee: expected at least {least:g} m, got {knee}")
     return RangeSteps(step, knee)
+
+
+RANGES = RangesLayer()

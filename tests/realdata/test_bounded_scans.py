@@ -11,9 +11,8 @@ import quinr_lidar
 from pipeline.datasets import read_scan
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
-from quinr_lidar.layers.mask import pack_mask, unpack_mask
 from quinr_lidar.layers.range_steps import allowed_error
-from quinr_lidar.layers.ranges import pack_ranges, unpack_ranges
+from tests.support.layers import pack_mask, pack_ranges, unpack_mask, unpack_ranges
 
 pytestmark = pytest.mark.realdata
 

@@ -14,7 +14,7 @@ def test_a_preview_of_kitti_beats_a_constant_image(data_root):
     points = np.fromfile(scan, np.float32).reshape(-1, 4)
     image = quinr_lidar.SphericalProjection().project(points)
     assert image.valid_count == 51_770
-    encoded = codec.encode_frame(image, steps=150)
+    encoded = codec.encode_frame(image, "paper", steps=150)
     # The best constant image has 8.87 dB; 150 of 1,500 steps go well beyond it.
     assert encoded.psnr > 10.0
     assert encoded.float_psnr - encoded.psnr < 0.1

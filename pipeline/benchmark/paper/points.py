@@ -17,7 +17,7 @@ from pipeline.benchmark.paper.baselines import BASELINES, Entry, Mask
 from pipeline.datasets.sources import read_source
 from quinr_lidar import Profile, RangeImage
 from quinr_lidar.codec.encoding import framing_bytes
-from quinr_lidar.codec.field_codec import FittedValues, fit_values
+from quinr_lidar.codec.field_fitting import FittedValues, fit_values
 from quinr_lidar.codec.images import as_values
 from quinr_lidar.container import Header, ImageHeader, Section, pack
 from quinr_lidar.errors import QuinrError

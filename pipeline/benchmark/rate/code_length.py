@@ -25,7 +25,8 @@ from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.entropy.samples import RangeSamples
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.mask import MASK
 from quinr_lidar.layers.range_steps import choose_steps
 
 MLP_RATE = 6e-3
@@ -138,7 +139,7 @@ def _samples(image: RangeImage) -> RangeSamples:
 
 def with_mask(image: RangeImage, entropy_model: EntropyModel, ranges: float) -> Encoded:
     """A code length of the ranges and the bytes of quINR's mask layer."""
-    parts = {"mask": float(len(pack_mask(image.valid, entropy_model))), "ranges": ranges}
+    parts = {"mask": float(len(MASK.pack(Source(image, entropy_model)))), "ranges": ranges}
     return Encoded(sum(parts.values()), parts=parts)
 
 

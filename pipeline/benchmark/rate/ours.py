@@ -21,8 +21,8 @@ from pipeline.models.training import train_model
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.container import Container, Section, pack, unpack
 from quinr_lidar.entropy.models import EntropyModel, choose_model, unpack_model
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.registry import LAYERS
 
 PROFILE = "bounded"
 REPEATS = 5
@@ -40,9 +40,8 @@ def _encode(
     chosen = entropy_model or choose_model(ENTROPY_MODEL)
 
     def code() -> bytes:
-        mask = pack_mask(image.valid, chosen)
-        ranges = pack_ranges(image.ranges, image.valid, chosen, max_error)
-        sections = [Section("mask", mask), Section("ranges", ranges)]
+        source = Source(image, chosen, {"max_error": max_error})
+        sections = [Section(name, LAYERS[name].pack(source)) for name in ("mask", "ranges")]
         return pack(container.header, [container.require("preview"), *sections])
 
     data, seconds = median_seconds(code, REPEATS)
@@ -58,7 +57,7 @@ def _encode(
 def _trained_preview(image: RangeImage) -> tuple[Container, float]:
     """A file without ranges, and the seconds it took."""
     began = time.perf_counter()
-    data = codec.encode(image, PROFILE, layers=2)
+    data = codec.encode_frame(image, PROFILE, layers=("preview", "mask")).data
     return unpack(data), time.perf_counter() - began
 
 

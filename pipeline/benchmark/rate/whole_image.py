@@ -16,7 +16,8 @@ from quinr_lidar.codec.profiles import PROFILES, Profile, get_profile
 from quinr_lidar.container import Header, Section, pack
 from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.mask import MASK
 
 RATES = (0.2,)
 """Bits a pixel: a mask alone takes 0.12 or so, and more bytes are trained for minutes."""
@@ -44,7 +45,7 @@ def _encode_paper(image: RangeImage, bpp: float) -> Encoded:
 def _encode_preview(image: RangeImage, bpp: float) -> Encoded:
     # The budget of a profile is of the preview: the mask has to be taken off it.
     header = Header(image.projection, image.no_return)
-    mask = Section("mask", pack_mask(image.valid, choose_model(ENTROPY_MODEL)))
+    mask = Section("mask", MASK.pack(Source(image, choose_model(ENTROPY_MODEL))))
     preview = Section("preview", b"")
     further = len(pack(header, [preview, mask])) - len(pack(header, [preview]))
     size = _budget(image, bpp) - further
@@ -53,7 +54,9 @@ def _encode_preview(image: RangeImage, bpp: float) -> Encoded:
     # Trainings of deep fields stall on some scans: the smaller field then is the better one.
     profiles = (preset_for(size), get_profile(PREVIEW))
     frames = [
-        codec.encode_frame(image, one, layers=2, target_bytes=size, restarts=RESTARTS)
+        codec.encode_frame(
+            image, one, layers=("preview", "mask"), target_bytes=size, restarts=RESTARTS
+        )
         for one in profiles
     ]
     data = max(frames, key=lambda frame: frame.psnr).data

@@ -29,7 +29,7 @@ from quinr_lidar.errors import ProfileError
 from tests.support.tiny import tiny
 
 FRAMES = 3
-TINY = Profile(**tiny(layers=2, steps=30, batch_size=256))
+TINY = Profile(**tiny(layers="preview,mask", steps=30, batch_size=256))
 
 app = typer.Typer()
 app.command()(fidelity)

@@ -100,7 +100,7 @@ def test_any_flipped_byte_is_noticed(quinr, file, tmp_path):
 
 def test_a_single_layer_has_nothing_to_salvage(quinr, scan, tmp_path):
     file, out = tmp_path / "a.quinr", tmp_path / "a.npy"
-    assert quinr("encode", scan, "-o", file, *TINY, *SMALL)[0] == 0
+    assert quinr("encode", scan, "-o", file, "--profile", "paper", *TINY, *SMALL)[0] == 0
     assert salvaged(quinr, file, out) == (0, ())
     data = file.read_bytes()
     for damaged in (data[:-1], data[:-1] + bytes([data[-1] ^ 1])):
@@ -108,7 +108,9 @@ def test_a_single_layer_has_nothing_to_salvage(quinr, scan, tmp_path):
         assert salvaged(quinr, file, out) == (2, ())
 
 
-@pytest.mark.parametrize("option", [["--layers", "2"], ["--height", "8"], ["--window", "0,8,0,8"]])
+@pytest.mark.parametrize(
+    "option", [["--layers", "mask"], ["--height", "8"], ["--window", "0,8,0,8"]]
+)
 def test_salvage_decides_itself(quinr, file, option):
     code, _, err = quinr("decode", file, "--salvage", *option)
     assert code == 2

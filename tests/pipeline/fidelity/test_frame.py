@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.fidelity import measure_frame, summarise
-from quinr_lidar import RangeImage, SphericalProjection
+from quinr_lidar import RangeImage, SphericalProjection, metrics
 from quinr_lidar.errors import GeometryError
 
 PROJECTION = SphericalProjection(16, 64)
@@ -75,7 +75,7 @@ def test_every_figure_by_brute_force():
         decoded,
         encoded_bytes=77,
         raw_bytes=POINTS.nbytes,
-        preview=preview,
+        preview_psnr_db=metrics.psnr(image.filled(), preview.ranges, max_value=image.no_return),
         max_error=0.5,
     )
     original = PROJECTION.back_project(image)

@@ -125,7 +125,7 @@ def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
 
 
 def test_without_ranges_masks_alone_decide(tmp_path):
-    masks = scan_profile("bounded", {"layers": 2})
+    masks = scan_profile("bounded", {"layers": "preview,mask"})
     dataset = strange_drive(tmp_path / "scans", 1)
     choice = choose_automatically(dataset, tmp_path / "archive" / "00", masks)
     image = SphericalProjection().project(dataset.read("000000").points)

@@ -12,8 +12,7 @@ from pipeline.models.training import ModelSettings, measure_model, train_model
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import built_in_models, unpack_model
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from tests.support.layers import pack_mask, pack_ranges
 
 FEW = ModelSettings(mask_steps=25, range_steps=25, batch_size=256)
 

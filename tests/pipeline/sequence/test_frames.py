@@ -10,11 +10,11 @@ import pytest
 from pipeline.datasets import open_dataset
 from pipeline.datasets.single_file import scan_file
 from pipeline.datasets.velodyne import encode_velodyne
-from pipeline.sequence import frames, warm_start
+from pipeline.sequence import frames
 from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
 from pipeline.sequence.records import frame_path, read_record
 from pipeline.sequence.sequence import archive_jobs, restore_jobs, write_results
-from quinr_lidar import Profile, SphericalProjection
+from quinr_lidar import Profile, SphericalProjection, codec
 from quinr_lidar.errors import DatasetError, StorageError
 from tests.support.tiny import tiny
 
@@ -57,9 +57,9 @@ def test_resume_skips_only_what_is_the_same(tmp_path, monkeypatch):
     work = job(tmp_path)
     first = archive_frame(work)
     calls = []
-    encode = warm_start.codec.encode_frame
+    encode = codec.FrameEncoder.encode
     monkeypatch.setattr(
-        warm_start.codec, "encode_frame", lambda *a, **k: calls.append(1) or encode(*a, **k)
+        codec.FrameEncoder, "encode", lambda *a, **k: calls.append(1) or encode(*a, **k)
     )
     assert archive_frame(work) == first
     assert not calls

@@ -91,7 +91,7 @@ def test_a_follower_starts_from_its_predecessors_file(tmp_path):
     assert ",warm,warm," in (jobs[0].folder / "metrics.csv").read_text().splitlines()[2]
 
 
-@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("layers", ["preview", "preview,mask", "preview,mask,ranges"])
 def test_a_scene_change_starts_cold_again(tmp_path, layers):
     drive(tmp_path, 2)
     # With bounded ranges every file has the same PSNR: the preview's must count.

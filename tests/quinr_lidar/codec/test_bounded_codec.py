@@ -7,8 +7,7 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import RangeImage, SphericalProjection, codec
-from quinr_lidar.codec.grid_values import Window
-from quinr_lidar.container import LAYERS, unpack
+from quinr_lidar.container import unpack
 from quinr_lidar.entropy.models import built_in_models
 from quinr_lidar.errors import (
     BitstreamError,
@@ -17,9 +16,10 @@ from quinr_lidar.errors import (
     ProfileError,
     UnknownEntropyModelError,
 )
+from quinr_lidar.fields.grid_values import Window
 from quinr_lidar.kernel import instruction_sets
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.registry import NAMES as LAYERS
+from tests.support.layers import pack_mask, pack_ranges
 
 TINY = {
     "qubits": 3,
@@ -128,7 +128,7 @@ def test_fewer_layers_of_a_file(bounded):
 
 
 def test_a_file_of_one_layer_has_nothing_else_to_decode():
-    data = quinr_lidar.encode(street(), **TINY)
+    data = quinr_lidar.encode(street(), "paper", **TINY)
     first = quinr_lidar.decode(data, ("preview",))
     whole = quinr_lidar.decode(data)
     np.testing.assert_array_equal(first.ranges, whole.ranges)

@@ -22,7 +22,7 @@ from quinr_lidar.layers.preview import unpack_preview
 def data() -> bytes:
     points = np.random.default_rng(0).normal(scale=(20, 20, 1), size=(4000, 3))
     image = SphericalProjection(16, 64, 10.0, -30.0).project(points)
-    return quinr_lidar.encode(image, qubits=3, features=7, blocks=2, steps=5)
+    return quinr_lidar.encode(image, "paper", qubits=3, features=7, blocks=2, steps=5)
 
 
 def test_every_flipped_bit_is_noticed(data):

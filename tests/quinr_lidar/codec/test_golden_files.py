@@ -26,9 +26,9 @@ from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
 from quinr_lidar.kernel import instruction_sets
 from quinr_lidar.layers import mask as mask_layer
 from quinr_lidar.layers import ranges as ranges_layer
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import LINEAR, pack_ranges
+from quinr_lidar.layers.ranges import LINEAR
 from quinr_lidar.training.code_length import CodeLengthSettings, train_by_code_length
+from tests.support.layers import pack_mask, pack_ranges
 
 GOLDEN = Path(__file__).parent / "golden"
 SETTINGS = {
@@ -207,7 +207,7 @@ def write(name: str) -> None:
         if default
         else quinr_lidar.SphericalProjection(32, 360, 10.67, -30.67)
     )
-    data = quinr_lidar.encode(projection.project(points), **SETTINGS[name])
+    data = quinr_lidar.encode(projection.project(points), "paper", **SETTINGS[name])
     decoded = quinr_lidar.decode(data)
     (GOLDEN / f"{name}.quinr").write_bytes(data)
     np.savez_compressed(

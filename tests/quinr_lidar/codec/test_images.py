@@ -7,10 +7,10 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import codec
-from quinr_lidar.codec.grid_values import Window
 from quinr_lidar.codec.images import decode_image, encode_image
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.fields import SirenField
+from quinr_lidar.fields.grid_values import Window
 
 TINY = {"qubits": 3, "features": 6, "blocks": 2, "readout": 6, "steps": 300, "batch_size": 256}
 
@@ -82,7 +82,7 @@ def test_scans_and_pictures_are_not_mistaken_for_each_other(encoded):
         quinr_lidar.decode(encoded.data)
     points = np.random.default_rng(0).normal(scale=20, size=(500, 3))
     image = quinr_lidar.SphericalProjection(8, 16).project(points)
-    scan = quinr_lidar.encode(image, steps=2, qubits=2, features=3, blocks=1)
+    scan = quinr_lidar.encode(image, "paper", steps=2, qubits=2, features=3, blocks=1)
     with pytest.raises(BitstreamError, match="scan"):
         decode_image(scan)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
 from quinr_lidar.errors import BitstreamError, UnknownEntropyModelError
 from quinr_lidar.kernel import instruction_sets
-from quinr_lidar.layers.mask import MODEL, NAME, model_name, pack_mask, read_model, unpack_mask
+from quinr_lidar.layers.mask import MASK, MODEL, NAME, model_name
+from tests.support.layers import draft_of, pack_mask, unpack_mask
 
 Mask = NDArray[np.bool_]
 KINDS = ("noise", "all", "none", "one", "checkers", "rows", "columns")
@@ -95,13 +96,18 @@ def test_the_section_names_its_prior(small_model):
     payload = pack_mask(mask_of("noise", 8, 8), small_model)
     assert payload[:8] == small_model.digest
     assert model_name(payload) == small_model.name
-    assert read_model(payload, others=[small_model]) is small_model
+    assert MASK.describe(payload, 0, draft_of((8, 8))) == {"entropy_model": small_model.name}
+    draft = draft_of((8, 8), small_model)
+    MASK.unpack(payload, 0, draft)
+    assert draft.entropy_model is small_model
     built_in = built_in_models()["hdl64"]
-    assert read_model(built_in.digest) is built_in
+    noise = mask_of("noise", 8, 8)
+    MASK.unpack(pack_mask(noise, built_in), 0, draft := draft_of((8, 8)))
+    assert draft.entropy_model is built_in
     with pytest.raises(
         UnknownEntropyModelError, match=f"with the entropy model {small_model.name}"
     ) as found:
-        read_model(payload, start=77)
+        MASK.unpack(payload, 77, draft_of((8, 8)))
     assert found.value.entropy_model == small_model.name
     assert (found.value.section, found.value.offset) == ("mask", 77)
     assert f"{built_in.name} (hdl64)" in str(found.value)
@@ -109,7 +115,7 @@ def test_the_section_names_its_prior(small_model):
 
 def test_a_section_that_is_too_short_is_refused(small_model):
     with pytest.raises(BitstreamError, match="entropy_model needs 8 bytes, 7 are left"):
-        read_model(small_model.digest[:7])
+        MASK.unpack(small_model.digest[:7], 0, draft_of((8, 8), small_model))
     noise = mask_of("noise", 64, 128, 3)
     payload = pack_mask(noise, small_model)
     for size in (8, 9, len(payload) // 2, len(payload) - 200):

@@ -14,8 +14,7 @@ from pipeline.benchmark.rate.run import read_image
 from pipeline.benchmark.rate.training_sets import training_set_for
 from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import choose_model
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from tests.support.layers import pack_mask, pack_ranges
 
 
 def test_ideal_bytes_of_our_field_are_near_those_of_the_file(scans):

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.errors import BackendError
-from quinr_lidar.fields import Field, ParameterArrays, QuinrField, pixel_centres
-from quinr_lidar.fields.quinr import Simulator
-from quinr_lidar.layers.preview import Preview
+from quinr_lidar.fields.coordinates import pixel_centres
+from quinr_lidar.fields.field import Field, ParameterArrays
+from quinr_lidar.fields.quinr import QuinrField, Simulator
 
 MAX_WORK = 1 << 32
 """Pixels x :attr:`Field.cost` of a file: about a minute of simulation."""
@@ -106,9 +106,9 @@ def _evaluate(
     return np.nan_to_num(found, nan=1.0, copy=False)
 
 
-def check_work(preview: Preview, height: int, width: int) -> str | None:
-    """Why decoding a file would take too much work, or ``None``."""
-    work = height * width * preview.field.cost
+def excess_work(field: Field, height: int, width: int) -> str | None:
+    """Why evaluating a field on a grid would take too much work, or ``None``."""
+    work = height * width * field.cost
     return f"takes {work:.3g} operations, at most {MAX_WORK:.3g}" if work > MAX_WORK else None
 
 

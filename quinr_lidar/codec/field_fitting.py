@@ -1,10 +1,10 @@
-"""Values on a grid -> a field's section, and back: what range images and pictures share."""
+"""Values on a grid -> a trained and rounded field: what range images and pictures share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.arrays import to_numpy, to_tensors
-from quinr_lidar.codec.grid_values import MAX_WORK, evaluate_grid
 from quinr_lidar.codec.profiles import Profile
 from quinr_lidar.errors import ProfileError, TrainingError
 from quinr_lidar.fields import Field, ParameterArrays, Parameters, pixel_coordinates
+from quinr_lidar.fields.grid_values import evaluate_grid, excess_work
 from quinr_lidar.layers.preview import (
     Preview,
     pack_preview,
@@ -29,28 +29,51 @@ from quinr_lidar.quantization.uniform import MAX_BITS, MIN_BITS
 from quinr_lidar.training import FitProgress, FitResult, fit
 from quinr_lidar.training.gauss_newton import image_matrix
 
+Payload = Callable[[float | None], bytes]
+"""From the threshold of a mask (``None`` without one) to the preview section."""
+
 
 @dataclass(frozen=True, eq=False)
 class FittedValues:
-    """A trained and rounded field.
+    """A trained and rounded field. What it is worth is evaluated when somebody asks.
 
     Attributes:
-        payload: From a threshold (``None`` without a mask) to the preview section.
+        original: The values it was trained on, float32 [H, W, C] in [0, 1].
+        payload: From the threshold (``None`` where there is none) to the preview's section.
         fit: Course and result of the training.
+        field: Sizes of the trained field.
         parameters: Trained parameters before quantisation, float32.
-        before: Of the parameters before quantisation, float64 [H, W, C] in [0, 1].
-        values: What a decoder will see, likewise.
-        float_psnr: Of the values before quantisation, dB of peak 1, over all pixels.
-        psnr: And after.
+        preview: Field and parameters as a decoder reads them.
     """
 
-    payload: Callable[[float | None], bytes]
+    original: NDArray[np.float32]
+    payload: Payload
     fit: FitResult
+    field: Field
     parameters: ParameterArrays
-    before: NDArray[np.float64]
-    values: NDArray[np.float64]
-    float_psnr: float
-    psnr: float
+    preview: Preview
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """What a decoder will see: float64 [H, W, C] in [0, 1]."""
+        height, width, _ = self.original.shape
+        return evaluate_grid(self.preview.field, self.preview.parameters, height, width)
+
+    @cached_property
+    def float_values(self) -> NDArray[np.float64]:
+        """Values of the parameters before quantisation: float64 [H, W, C] in [0, 1]."""
+        height, width, _ = self.original.shape
+        return evaluate_grid(self.field, self.parameters, height, width)
+
+    @property
+    def psnr(self) -> float:
+        """PSNR of what a decoder will see over all pixels, dB of peak 1."""
+        return psnr(self.original, self.values, max_value=1.0)
+
+    @property
+    def float_psnr(self) -> float:
+        """PSNR before quantisation over all pixels, dB of peak 1."""
+        return psnr(self.original, self.float_values, max_value=1.0)
 
 
 def fit_values(
@@ -67,12 +90,12 @@ def fit_values(
     """Train a field on an image and round its parameters as a profile says.
 
     Args:
-        values: [H, W, C] in [0, 1].
-        field: Of two inputs and C outputs.
-        settings: Of training and rounding; their field does not count.
+        values: The image, [H, W, C] in [0, 1].
+        field: A field of two inputs and C outputs.
+        settings: Settings of training and rounding; their field does not count.
         framing: Bytes of the file around the section, for ``target_bytes``.
         masked: Whether the section has a threshold.
-        counted: [H, W], pixels that are trained on; all by default.
+        counted: Pixels that are trained on, [H, W]; all by default.
         start: Parameters to start from; the profile's settings of a warm start then apply.
         progress: Called now and then while it trains.
 
@@ -81,11 +104,9 @@ def fit_values(
         TrainingError: training diverged, or the field does not fit into ``target_bytes``.
     """
     height, width, channels = values.shape
-    work = height * width * field.cost
-    if work > MAX_WORK:
+    if (reason := excess_work(field, height, width)) is not None:
         raise ProfileError(
-            f"profile {settings.name}: a {height} x {width} image with this field takes "
-            f"{work:.3g} operations to decode, expected at most {MAX_WORK:.3g}"
+            f"profile {settings.name}: decoding a {height} x {width} image with this field {reason}"
         )
     targets = torch.from_numpy(np.ascontiguousarray(values)).view(1, -1, channels)
     samples = _Samples(pixel_coordinates(height, width), targets[0])
@@ -98,21 +119,17 @@ def fit_values(
         rounded.append(_round(settings, field, fitted.parameters, samples, framing, masked))
     # The best file counts: the best training may be the one that rounding hurts most.
     best, fitted = min(zip(rounded, trained, strict=True), key=lambda pair: pair[0].error)
-    parameters = {name: to_numpy(tensor) for name, tensor in fitted.parameters.items()}
-    decoded = evaluate_grid(best.preview.field, best.preview.parameters, height, width)
-    before = evaluate_grid(field, parameters, height, width)
     return FittedValues(
+        original=values,
         payload=best.payload,
         fit=replace(
             fitted,
             steps=sum(one.steps for one in trained),
             seconds=sum(one.seconds for one in trained),
         ),
-        parameters=parameters,
-        before=before,
-        values=decoded,
-        float_psnr=psnr(values, before, max_value=1.0),
-        psnr=psnr(values, decoded, max_value=1.0),
+        field=field,
+        parameters={name: to_numpy(tensor) for name, tensor in fitted.parameters.items()},
+        preview=best.preview,
     )
 
 
@@ -153,10 +170,6 @@ def _trainings(
         own = replace(training, seed=training.seed + number)
         targets = samples.targets[None]
         yield fit(field, samples.coordinates, targets, own, start=tensors, progress=advance)
-
-
-Payload = Callable[[float | None], bytes]
-"""From the threshold of a mask (``None`` without one) to the preview section."""
 
 
 @dataclass(frozen=True, eq=False)
