@@ -20,11 +20,11 @@ from pipeline.evaluation.archive.requests import REPORT_FOLDER
 from pipeline.evaluation.files import evaluate_archive as measure_archive
 from pipeline.evaluation.tasks import check_odometry
 from pipeline.report.archive_report import PAGE
-from pipeline.report.frame_figure import figure_png, frame_figure
 from pipeline.sequence.frames import decode_file
 from pipeline.sequence.records import frame_path
 from pipeline.sequence.sequence import table_rows
 from pipeline.storage.files import read_bytes, write_atomically, write_json_atomically
+from pipeline.viewing.frame_figure import figure_png, frame_figure
 from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import BackendError, DatasetError
 

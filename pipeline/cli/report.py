@@ -63,7 +63,7 @@ def make(
 
     evaluation = None
     if originals is not None and locate(target).local:
-        from pipeline.report.known_evaluation import known_evaluation
+        from pipeline.report.findings.evaluation import known_evaluation
 
         folder = Path(locate(target).path)
         evaluation = known_evaluation(archive, originals, folder, sequence)
@@ -117,8 +117,8 @@ def compare(
     Example: `quinr report compare max_error-2cm/00 max_error-10cm/00 previews/00 --out compare`
     """
     from pipeline.report.comparison import compare
-    from pipeline.report.comparison_page import write_comparison
-    from pipeline.report.saved_reports import read_report
+    from pipeline.report.document import read_report
+    from pipeline.report.page.comparison_page import write_comparison
 
     found = compare([read_report(one) for one in reports], anyway=anyway)
     with _folder(out) as folder:

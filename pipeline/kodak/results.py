@@ -10,9 +10,9 @@ from typing import Any
 import quinr_lidar
 from pipeline.datasets.sources import parse_picture
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
+from pipeline.kodak.contact_sheet import MAX_ROWS, SheetRow, contact_sheet
 from pipeline.kodak.fidelity import FIGURES, summarise_pictures
 from pipeline.kodak.pictures import PictureJob, PictureRecord
-from pipeline.report.contact_sheet import MAX_ROWS, SheetRow, contact_sheet
 from pipeline.storage.files import read_bytes, write_atomically, write_json_atomically
 from quinr_lidar.errors import QuinrError
 
@@ -76,7 +76,7 @@ def write_contact_sheet(
 ) -> Path | None:
     """Write ``contact_sheet.png`` of the pictures that were done.
 
-    It shows the first :data:`~pipeline.report.contact_sheet.MAX_ROWS`, and its title says of
+    It shows the first :data:`~pipeline.kodak.contact_sheet.MAX_ROWS`, and its title says of
     how many. A picture whose files changed meanwhile is left out with a warning.
 
     Args:

@@ -14,22 +14,21 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
 from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, summarise_evaluation
-from pipeline.report.cards import cards_of, summary_markdown
-from pipeline.report.charts import charts_of
-from pipeline.report.chosen_frames import show_frames
-from pipeline.report.document import EvaluationPart, Failure, Report
-from pipeline.report.frame_files import Progress, read_files
-from pipeline.report.frame_table import frame_table, frames_csv
-from pipeline.report.known_rows import known_rows
-from pipeline.report.max_errors import Bounds, max_errors_of
-from pipeline.report.report_page import report_page
-from pipeline.report.summary import archive_part, figure_statistics, summary_of_archive
-from pipeline.report.verdicts import verdicts_of
-from pipeline.report.versions import settings_of, versions_of
+from pipeline.report.document import DOCUMENT, EvaluationPart, Failure, Report
+from pipeline.report.findings.files import Progress, known_rows, read_files
+from pipeline.report.findings.promises import Bounds, max_errors_of
+from pipeline.report.findings.summary import archive_part, figure_statistics, summary_of_archive
+from pipeline.report.findings.verdicts import verdicts_of
+from pipeline.report.findings.versions import settings_of, versions_of
+from pipeline.report.frames.chosen import show_frames
+from pipeline.report.page.cards import cards_of, summary_markdown
+from pipeline.report.page.charts import charts_of
+from pipeline.report.page.frame_table import frame_table, frames_csv
+from pipeline.report.page.report_page import report_page
 from pipeline.storage.files import write_atomically
 from quinr_lidar.errors import ArchiveError
 
-PAGE, DOCUMENT, TABLE = "index.html", "report.json", "frames.csv"
+PAGE, TABLE = "index.html", "frames.csv"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pipeline.evaluation.tasks import (
 )
 from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare
-from pipeline.report.comparison_page import write_comparison
+from pipeline.report.page.comparison_page import write_comparison
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
 from pipeline.storage.locations import locate

@@ -13,7 +13,7 @@ from pipeline.evaluation.tasks import TaskSettings
 from pipeline.storage.locations import Location, locate
 
 REPORT_FOLDER = "report"
-"""In the folder of a local archive, or in the one where the evaluation of a remote one runs."""
+"""Folder of a report: in that of a local archive, or in the working folder for a remote one."""
 
 JOURNALS = "evaluation"
 """In the report's folder: what :mod:`pipeline.evaluation.archive.entries` keeps."""

@@ -19,7 +19,7 @@ from pipeline.facts.units import NONE
 from pipeline.report.archive_report import write_report
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import ArchiveError
-from tests.pipeline.report.conftest import (
+from tests.support.reports import (
     FRAMES,
     evaluation_of,
     page_of,

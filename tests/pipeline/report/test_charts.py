@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.facts.units import NONE, Unit, plain_length, text_of, unit_for
-from pipeline.report.charts import MAX_FRAMES, charts_of, histogram, sample
-from tests.pipeline.report.conftest import FRAMES, evaluation_of
+from pipeline.report.page.charts import MAX_FRAMES, charts_of, histogram, sample
+from tests.support.reports import FRAMES, evaluation_of
 
 
 def test_every_chart_holds_the_figures_of_its_frames(archive):

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from pipeline.archive import PackedSequence
 from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare, labels_of
-from pipeline.report.comparison_page import write_comparison
-from pipeline.report.document import Report
-from pipeline.report.saved_reports import read_report
+from pipeline.report.document import Report, read_report
+from pipeline.report.page.comparison_page import write_comparison
 from quinr_lidar.errors import ArchiveError, QuinrError
-from tests.pipeline.report.conftest import FRAMES, Page, evaluation_of
+from tests.support.reports import FRAMES, Page, evaluation_of
 
 
 @pytest.fixture

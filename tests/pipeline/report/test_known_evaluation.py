@@ -10,8 +10,8 @@ import pytest
 from pipeline.evaluation.archive import evaluation_jobs, plan_evaluation, run_evaluation_job
 from pipeline.evaluation.archive.requests import JOURNALS
 from pipeline.evaluation.tasks import TaskSettings
-from pipeline.report.known_evaluation import known_evaluation
-from tests.pipeline.report.conftest import FRAMES
+from pipeline.report.findings.evaluation import known_evaluation
+from tests.support.reports import FRAMES
 
 
 def evaluate(packed, scans, out, settings: TaskSettings, jobs: int | None = None) -> None:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pipeline.storage.locations import locate
-from tests.pipeline.report.conftest import Page, failed
+from tests.support.reports import Page, failed
 
 
 @pytest.fixture

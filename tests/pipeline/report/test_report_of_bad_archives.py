@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.archive import PackedSequence
 from pipeline.report.archive_report import write_report
-from tests.pipeline.report.conftest import (
+from tests.support.reports import (
     FRAMES,
     evaluation_of,
     failed,

@@ -17,7 +17,7 @@ from pipeline.archive import PackedSequence
 from pipeline.datasets import Dataset
 from pipeline.report.archive_report import write_report
 from quinr_lidar.errors import StorageError
-from tests.pipeline.report.conftest import (
+from tests.support.reports import (
     Page,
     archive_scans,
     evaluation_of,

@@ -13,9 +13,9 @@ from pipeline.evaluation.figures import PAIRS
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.facts import Kind, columns_of
 from pipeline.facts.units import unit_for
-from pipeline.report.charts import sample
 from pipeline.report.document import Failure
-from pipeline.report.summary import value_of
+from pipeline.report.findings.summary import value_of
+from pipeline.report.page.charts import sample
 
 MAX_ROWS = 500
 """On the page; the CSV has all."""

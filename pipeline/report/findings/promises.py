@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.archive.manifest import FrameRow
 from pipeline.evaluation.tasks import EvaluationRecord
 from pipeline.report.document import Failure, Kept
-from pipeline.report.frame_files import FrameFiles, failure_of
+from pipeline.report.findings.files import FrameFiles, failure_of
 
 EVALUATED = "max_error_kept"
 """An evaluation's figure: whether every pixel of a frame is as promised."""

@@ -9,7 +9,7 @@ from typing import Any
 import quinr_lidar
 from pipeline.facts.units import unit_for
 from pipeline.report.comparison import COLUMNS, PLOTS, Comparison, cells
-from pipeline.report.page import render
+from pipeline.report.page.html import render
 from pipeline.storage.files import write_atomically, write_json_atomically
 
 SCRIPTS = ("tables.js", "plots.js", "compare.js", "start.js")

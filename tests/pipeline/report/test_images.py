@@ -14,11 +14,11 @@ from scipy.spatial import KDTree
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.facts.units import Unit
-from pipeline.report.chosen_frames import ShownFrame
-from pipeline.report.cloud_data import MAX_POINTS, cloud_view
-from pipeline.report.colours import ERRORS, Scale
 from pipeline.report.document import Chosen
-from pipeline.report.pictures import (
+from pipeline.report.frames.chosen import ShownFrame
+from pipeline.report.frames.clouds import MAX_POINTS, cloud_view
+from pipeline.report.frames.colours import ERRORS, Scale
+from pipeline.report.frames.images import (
     MAP_SIDE,
     Legend,
     Picture,

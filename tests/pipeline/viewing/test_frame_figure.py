@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.frame_figure import figure_png, frame_figure
+from pipeline.viewing.frame_figure import figure_png, frame_figure
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError
 
@@ -89,5 +89,5 @@ def test_an_image_without_any_point_is_still_drawn():
 
 
 def test_it_leaves_pyplot_alone():
-    code = "import sys, pipeline.report.frame_figure; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, pipeline.viewing.frame_figure; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

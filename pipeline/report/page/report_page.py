@@ -11,17 +11,17 @@ from pipeline.cli.console import format_value
 from pipeline.evaluation.figures import ALONE, PAIRS, TRAJECTORY
 from pipeline.facts import columns_of
 from pipeline.facts.units import plain_length, text_of
-from pipeline.report.cards import Card
-from pipeline.report.charts import Charts
-from pipeline.report.chosen_frames import NO_ORIGINALS, ShownFrame
-from pipeline.report.cloud_data import cloud_view
 from pipeline.report.document import Chosen, Report
-from pipeline.report.downstream import downstream_tables
-from pipeline.report.frame_figure import EXTENT_M
-from pipeline.report.frame_table import FrameTable
-from pipeline.report.page import render
-from pipeline.report.pictures import RINGS, Picture, limits_of, map_pictures, range_pictures
-from pipeline.report.summary import ARCHIVED, value_of
+from pipeline.report.findings.summary import ARCHIVED, value_of
+from pipeline.report.frames.chosen import NO_ORIGINALS, ShownFrame
+from pipeline.report.frames.clouds import cloud_view
+from pipeline.report.frames.images import RINGS, Picture, limits_of, map_pictures, range_pictures
+from pipeline.report.page.cards import Card
+from pipeline.report.page.charts import Charts
+from pipeline.report.page.downstream import downstream_tables
+from pipeline.report.page.frame_table import FrameTable
+from pipeline.report.page.html import render
+from pipeline.viewing.frame_figure import EXTENT_M
 
 SCRIPTS = ("tables.js", "plots.js", "charts.js", "cloud.js", "start.js")
 

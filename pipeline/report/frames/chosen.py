@@ -14,8 +14,8 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
 from pipeline.fidelity import check_promise
 from pipeline.report.document import Chosen, Failure
-from pipeline.report.frame_files import FrameFiles, failure_of
-from pipeline.report.summary import value_of
+from pipeline.report.findings.files import FrameFiles, failure_of
+from pipeline.report.findings.summary import value_of
 from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
@@ -75,7 +75,7 @@ def show_frames(
     Args:
         archive: What is reported.
         rows: Its rows with all that is known.
-        files: Of :func:`~pipeline.report.frame_files.read_files`.
+        files: Of :func:`~pipeline.report.findings.files.read_files`.
         originals: Scans; only those count whose SHA-256 is the archived one's.
 
     Returns:

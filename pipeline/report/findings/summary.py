@@ -12,7 +12,7 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import COLUMNS, FIGURES, ROW_FACTS, FrameRow
 from pipeline.fidelity.statistics import Statistics, statistics_of
 from pipeline.report.document import ArchivePart, EvaluationPart, Summary
-from pipeline.report.max_errors import Bounds
+from pipeline.report.findings.promises import Bounds
 
 _FACTS = tuple(name for name, fact in ROW_FACTS.items() if fact.kind)
 """Columns of the manifest that are figures as well: size and encoding time."""

@@ -16,7 +16,7 @@ from pipeline.evaluation.tasks.records import TRACKS, TRUTH
 from pipeline.facts import Fact
 from pipeline.facts.units import Unit, unit_for
 from pipeline.fidelity.statistics import statistics_of
-from pipeline.report.summary import ARCHIVED, value_of
+from pipeline.report.findings.summary import ARCHIVED, value_of
 
 MAX_FRAMES = 2_000
 """Of longer drives every chart shows as many, the smallest and the largest values among them."""

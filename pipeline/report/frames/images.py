@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.facts.units import Unit, unit_for
-from pipeline.report.chosen_frames import ShownFrame
-from pipeline.report.colours import ERRORS, HEIGHTS, RANGES, Scale
-from pipeline.report.frame_figure import EXTENT_M
+from pipeline.report.frames.chosen import ShownFrame
+from pipeline.report.frames.colours import ERRORS, HEIGHTS, RANGES, Scale
+from pipeline.viewing.frame_figure import EXTENT_M
 from quinr_lidar import RangeImage
 
 MAP_SIDE = 640

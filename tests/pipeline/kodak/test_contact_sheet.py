@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.report.contact_sheet import MAX_ROWS, PANEL, SheetRow, contact_sheet
+from pipeline.kodak.contact_sheet import MAX_ROWS, PANEL, SheetRow, contact_sheet
 from quinr_lidar.errors import GeometryError
 
 
@@ -88,5 +88,5 @@ def test_pictures_of_two_shapes_are_refused():
 
 
 def test_it_leaves_pyplot_alone():
-    code = "import sys, pipeline.report.contact_sheet; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, pipeline.kodak.contact_sheet; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

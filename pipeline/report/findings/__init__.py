@@ -1,0 +1,1 @@
+"""What is known of an archive: its files, an evaluation of it, and what both amount to."""

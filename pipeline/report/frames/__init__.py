@@ -1,0 +1,1 @@
+"""The frames that a report shows: which ones, their range images and their clouds."""

@@ -1,0 +1,1 @@
+"""HTML pages of reports: cards, charts, tables, and the templates that hold them."""
