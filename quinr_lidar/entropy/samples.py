@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -47,10 +46,6 @@ class MaskSamples:
         """Pixels drawn at random."""
         chosen = torch.randint(len(self._measured), (count,), generator=generator)
         return MaskBatch(self._inputs[chosen], self._measured[chosen])
-
-    def everything(self) -> MaskBatch:
-        """All pixels."""
-        return MaskBatch(self._inputs, self._measured)
 
 
 class RangeSamples:
@@ -116,11 +111,6 @@ class RangeSamples:
             torch.from_numpy(target[:count].astype(np.float32)),
             torch.from_numpy((step / unit)[:count]),
         )
-
-    @cached_property
-    def extent(self) -> float:
-        """The largest range, metres."""
-        return float(self._ranges.max())
 
 
 def base_of(context: NDArray[np.int32], step: NDArray[np.float32]) -> NDArray[np.int32]:

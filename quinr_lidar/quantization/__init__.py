@@ -1,1 +1,1 @@
-"""Parameters to whole numbers: rounding, grids, sizes in bytes, training in between."""
+"""From trained parameters to whole numbers: rounding, coding, and reaching a size in bytes."""

@@ -20,7 +20,7 @@ class ParameterClass:
 
     Attributes:
         name: Name of the parameter array.
-        index: Their places among a frame's parameters, int64.
+        index: Positions of the values among a frame's parameters, int64.
         period: Period of angles in radians; ``None`` for other parameters.
         wraps: See :meth:`~quinr_lidar.fields.field.Field.wraps`.
     """
@@ -36,7 +36,8 @@ class RoundedClass:
     """A class on its grid.
 
     Attributes:
-        code: The step's byte: a step of :func:`~.quantization.step_size`, or for angles
+        code: The step's byte. It stands for a step of
+            :func:`~quinr_lidar.quantization.uniform.step_size`, or for angles for
             ``2^(code / 8)`` levels a turn.
         symbols: Multiples of the step, int64; for angles modulo the levels, in
             ``[-levels // 2, ...)``.
@@ -49,8 +50,8 @@ class RoundedClass:
 def parameter_classes(field: Field) -> list[ParameterClass]:
     """The classes of a field, in the order files store them.
 
-    Every parameter array is one, except that weights of coordinates (``weight0``) have one for
-    each coordinate; the field's scalars are left out.
+    Every parameter array is a class, except that weights of coordinates (``weight0``) have one
+    class for each coordinate. The field's scalars belong to no class.
     """
     classes = []
     places = unflatten(field, np.arange(parameter_count(field))[None])
@@ -64,7 +65,7 @@ def parameter_classes(field: Field) -> list[ParameterClass]:
 
 
 def levels(code: int) -> int:
-    """Levels a turn of an angle's step byte."""
+    """Number of levels of a full turn that an angle's step byte stands for."""
     return round(2 ** (code / STEPS_PER_OCTAVE))
 
 

@@ -1,8 +1,8 @@
-"""Classes of parameters, each on a grid of its own: a step byte, and symbols.
+"""Coding of rounded parameters: for every class a step byte, then the symbols of all classes.
 
-Angles are uniform on their turn. Weights are coded by a bell-shaped distribution whose scale is
-a byte, or, in the few files too large for that and in those of early builds, as digits of a
-mixed radix.
+All values of an angle are taken as equally likely. Weights are coded with a bell-shaped
+distribution, whose scale is one byte. Fields with very many parameters store digits of a mixed
+radix instead.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ from quinr_lidar.quantization.classes import (
 
 MAX_RADIUS = 1 << 20
 _FLAT = 255
-"""In place of a scale: all symbols up to a radius, which follows, are alike."""
+"""Written instead of a scale: all symbols up to a radius, which follows, are equally likely."""
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """How a class is coded: symbols become ``symbol + offset``, of a distribution."""
+    """How a class is coded: ``symbol + offset`` with a distribution."""
 
     offset: int
     distribution: Distribution
 
 
 def can_be_modelled(classes: list[ParameterClass]) -> bool:
-    """Whether symbols make one number (flag MODELLED), or digits of a mixed radix."""
+    """Whether all symbols fit into one number (flag MODELLED); else they are digits."""
     return sum(len(each.index) for each in classes) <= MAX_SYMBOLS
 
 
 def pack_classes(
     classes: list[ParameterClass], rounded: list[RoundedClass], *, modelled: bool
 ) -> bytes:
-    """Step bytes and what each class needs beside, then all symbols in the order of the classes.
+    """Write step and scale bytes of every class, then all symbols in the order of the classes.
 
     Args:
-        classes: Of the field.
-        rounded: On their grids.
+        classes: The classes of the field.
+        rounded: The same classes after rounding.
         modelled: See :func:`can_be_modelled`.
 
     Raises:
@@ -81,7 +81,7 @@ def pack_classes(
 def unpack_classes(
     reader: ByteReader, classes: list[ParameterClass], *, modelled: bool
 ) -> tuple[list[NDArray[np.float64]], float]:
-    """The values of each class, and the mean bits of one.
+    """Read the values of each class; also returns the mean number of bits of a value.
 
     Raises:
         BitstreamError: a step, scale or radius is out of range, or bytes are missing.
@@ -131,9 +131,9 @@ def _describe(
 
 
 def _best_scale(symbols: NDArray[np.int64], radius: int) -> tuple[int, float] | None:
-    """The scale byte of least bits and these bits, or ``None`` if no bell reaches the radius."""
+    """The scale byte that takes the fewest bits, and these; ``None`` if none is wide enough."""
     deviation = max(float(np.sqrt(np.square(symbols.astype(float)).mean())), 0.25)
-    # Heavy tails make the deviation larger than the scale, by 2 codes if they are the bell's.
+    # The distribution's heavy tails make the deviation larger than the scale, by about 2 codes.
     middle = round(8 * np.log2(deviation)) - 2
     best: tuple[int, float] | None = None
     for code in range(max(0, middle - 6), min(MAX_SCALE_CODE, middle + 4) + 1):
@@ -147,7 +147,7 @@ def _best_scale(symbols: NDArray[np.int64], radius: int) -> tuple[int, float] | 
 
 @lru_cache(maxsize=128)
 def _bits(code: int) -> NDArray[np.float64]:
-    """What each symbol of a bell costs."""
+    """Bits that each symbol of a bell-shaped distribution takes."""
     starts = np.array(bell(code).starts, dtype=np.float64)
     return np.log2(starts[-1] / np.diff(starts))
 

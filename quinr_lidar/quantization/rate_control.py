@@ -39,13 +39,10 @@ class RoundedField:
     Attributes:
         values: All parameters after rounding, float64 [S].
         classes: The classes on their grids.
-        coarseness: Size of the steps, see
-            :func:`~quinr_lidar.quantization.rounding.choose_codes`.
     """
 
     values: NDArray[np.float64]
     classes: list[RoundedClass]
-    coarseness: float
 
 
 class Rounder:
@@ -123,7 +120,7 @@ class Rounder:
             refit=self._refit,
             groups=self._groups,
         )
-        return RoundedField(values, rounded, coarseness)
+        return RoundedField(values, rounded)
 
     def _size(self, rounded: RoundedField) -> int:
         return len(self._pack(rounded.values, rounded.classes))

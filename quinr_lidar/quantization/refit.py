@@ -1,4 +1,4 @@
-"""Training what is left of a field while the rest is on its grid already."""
+"""Training of those parameters that are not rounded yet, while the others keep their values."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from quinr_lidar.training.gauss_newton import image_matrix
 from quinr_lidar.training.loops import LoopSettings
 
 STEPS = 300
-"""Of AdamW between two groups."""
+"""AdamW steps between two groups."""
 
 RATE = 2e-3
-"""Small, as little is left to be learned."""
+"""Peak learning rate: small, because the field is trained already."""
 
 WARMUP = 20
+"""Steps in which the rate rises to its peak."""
 
 
 class Refitter:
     """A :data:`~quinr_lidar.quantization.rounding.Refit` on one image.
 
     Args:
-        field: Whose parameters are rounded.
-        coordinates: [P, inputs].
-        targets: [P, outputs] in [0, 1].
-        batch_size: Samples a step.
-        seed: Of the batches.
+        field: The field whose parameters are rounded.
+        coordinates: Coordinates of the pixels, [P, inputs].
+        targets: Values of the pixels, [P, outputs] in [0, 1].
+        batch_size: Pixels of a step.
+        seed: Seed of the batches.
     """
 
     def __init__(
@@ -49,14 +50,14 @@ class Refitter:
     def __call__(
         self, values: NDArray[np.float64], free: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Train the free values; what does not help is not kept.
+        """Train the free values. They stay as they were where the error does not fall.
 
         Args:
-            values: [S].
-            free: [S].
+            values: All parameters, [S].
+            free: Which of them may change, [S].
 
         Returns:
-            Values [S], and the Gauss-Newton matrix [S, S] there.
+            The new values [S], and the Gauss-Newton matrix [S, S] at these.
         """
         self._seed += 1
         trained = self._train(values, free)

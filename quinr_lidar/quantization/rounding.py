@@ -1,10 +1,10 @@
-"""Rounding of a trained field that knows how much each parameter matters.
+"""Rounding of a trained field by how much each parameter matters.
 
-Parameters of a class share a step: small where the image reacts steeply (the mean of the
-Gauss-Newton diagonal), so that every parameter's rounding does about equal harm. Then parameters
-are rounded one after the other, and each rounding error is made up for by those not yet rounded,
-as the Gauss-Newton matrix says: optimal brain surgeon's idea (Hassibi and Stork 1993), for
-quantisation known as GPTQ (Frantar et al. 2022).
+Parameters of a class share a step. It is small where the image changes fast with the parameters
+(the mean of the Gauss-Newton diagonal), so that rounding any parameter does about equal harm. Then
+parameters are rounded one after the other, and those not yet rounded are moved to make up for each
+rounding error, as the Gauss-Newton matrix says. That is the idea of the optimal brain surgeon
+(Hassibi and Stork 1993); for quantisation it is known as GPTQ (Frantar et al. 2022).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from quinr_lidar.quantization.uniform import MAX_STEP_CODE, STEPS_PER_OCTAVE, st
 MAX_SYMBOL = 2.0**31
 
 DAMPINGS = (1e-4, 1e-2, 1e-1, 1.0)
-"""Worth a try: the coarser the steps, the less the matrix knows of what they do."""
+"""All are tried: the coarser the steps, the less the matrix says about their effect."""
 
 
 def choose_codes(
@@ -40,14 +40,14 @@ def choose_codes(
     error: float,
     coarseness: float,
 ) -> list[int]:
-    """A step byte for each class.
+    """Choose a step byte for each class.
 
     Args:
-        classes: Of the field.
+        classes: The classes of the field.
         matrix: Gauss-Newton matrix of a pixel, [S, S].
         error: Mean squared error before rounding.
-        coarseness: Steps relative to what would about double the error (at sqrt(12) without
-            compensation): 0.5 loses a few hundredths of a dB.
+        coarseness: Size of the steps; 0.5 loses a few hundredths of a dB. At sqrt(12) rounding
+            without compensation would about double the error.
     """
     diagonal = np.diag(matrix)
     codes = []
@@ -63,7 +63,7 @@ def choose_codes(
 
 
 Refit = Callable[[NDArray[np.float64], NDArray[np.bool_]], tuple[NDArray[np.float64], Any]]
-"""From values [S] and which are still free [S] to better values of these and a new matrix."""
+"""Values [S] and which of them are not rounded yet [S] -> better values of these, new matrix."""
 
 
 def round_parameters(
@@ -76,21 +76,20 @@ def round_parameters(
     refit: Refit | None = None,
     groups: int = 1,
 ) -> tuple[list[RoundedClass], NDArray[np.float64]]:
-    """Round one after the other, the most harmful first, and compensate.
+    """Round one parameter after the other, the most harmful first, and compensate.
 
     Args:
-        values: [S], angles in [-pi, pi).
-        classes: Of the field.
+        values: Trained parameters [S], angles in [-pi, pi).
+        classes: The classes of the field.
         codes: A step byte for each class.
         matrix: Gauss-Newton matrix of a pixel, [S, S].
-        damping: Of compensation, relative to the matrix's diagonal.
-        refit: Trains what is not rounded yet, between groups: the coarser the steps, the less the
-            matrix knows of what they do.
-        groups: How many times rounding pauses for it.
+        damping: Weakens compensation; relative to the matrix's diagonal.
+        refit: Trains what is not rounded yet, between groups.
+        groups: Number of groups.
 
     Returns:
-        The classes on their grids, and all values [S]: rounded ones and, for what belongs to no
-        class, those that make up for the rest best.
+        The rounded classes, and all values [S]. Values that belong to no class are not rounded:
+        they have moved to make up for the rest.
 
     Raises:
         TrainingError: a parameter is not finite, or has become very large.
@@ -113,7 +112,7 @@ def round_parameters(
 
 
 class _Rounding:
-    """Values of which more and more are on their grids."""
+    """Parameters, of which more and more are rounded."""
 
     def __init__(
         self, values: NDArray[np.float64], classes: list[ParameterClass], codes: list[int]
@@ -130,12 +129,12 @@ class _Rounding:
                 self._highest[each.index] = (levels(code) - 1) // 2
 
     def round(self, places: NDArray[np.int64], matrix: NDArray[np.float64], damping: float) -> None:
-        """Round these places in their order, and make up for it with all that are free."""
+        """Round the parameters at these places in this order, and let the free ones compensate."""
         diagonal = np.diag(matrix)
         damped = matrix + np.diag(damping * (diagonal + 1e-3 * diagonal.mean()) + 1e-30)
         free = np.flatnonzero(self.free)
         rows = {int(place): row for row, place in enumerate(free)}
-        # By torch, whose threads the caller has set; NumPy would start as many as there are cores.
+        # torch keeps to the number of threads that the caller has set; NumPy would use all cores.
         inverse = torch.linalg.inv(torch.from_numpy(damped[np.ix_(free, free)])).numpy()
         values = self.values[free]
         for place in places:

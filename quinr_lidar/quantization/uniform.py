@@ -1,7 +1,7 @@
-"""Uniform quantisation of parameter tensors to integers of a chosen width.
+"""Rounding of all parameters to equally many bits.
 
-Angles are quantised modulo their period, so their step needs no side information. The step of
-other tensors is a power of 2^(1/8), the smallest that lets the largest value fit: one byte.
+Angles are rounded modulo their period, so that their step takes no bytes. The step of other
+parameters takes one byte: it is a power of 2^(1/8), the smallest that lets the largest value fit.
 """
 
 from __future__ import annotations

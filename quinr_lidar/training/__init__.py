@@ -1,4 +1,4 @@
-"""Fitting a field to an image, and rounding its parameters."""
+"""Training: fields to the pixels of images, conditional fields to short codes."""
 
 from quinr_lidar.training.fit import FitProgress, FitResult, FitSettings, Optimizer, fit
 

@@ -9,17 +9,16 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 def draw_batch(seed: int, step: int, samples: int, size: int) -> NDArray[np.int64]:
-    """Indices of a step's samples, a function of the arguments alone: int64 [size].
+    """Indices of a step's samples, which depend on the arguments alone: int64 [size].
 
-    One is drawn from each of ``size`` equal stretches of ``range(samples)``, so that every batch
-    covers the whole image; an image's neighbouring pixels are much alike, and independent draws
-    would leave holes.
+    One sample is drawn from each of ``size`` equal stretches of ``range(samples)``, so that every
+    batch covers the whole image. Independent draws would leave holes.
 
     Args:
-        seed: Of the training.
+        seed: Seed of the training.
         step: Number of the step.
-        samples: How many there are.
-        size: How many to draw; may exceed ``samples``.
+        samples: Number of samples.
+        size: Number of indices to draw; may exceed ``samples``.
     """
     with np.errstate(over="ignore"):
         step_word = _split_mix(np.asarray(step, dtype=np.uint64))

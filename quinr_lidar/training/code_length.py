@@ -1,4 +1,4 @@
-"""Training of conditional fields by code length: the loss is the size of the file, in bits."""
+"""Training of conditional fields by code length: the loss is the size of the code in bits."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from quinr_lidar.fields.field import Parameters
 from quinr_lidar.training.fit import FitProgress
 
 COMPONENTS = 10
-"""Of a mixture; as in native/strict/range_model.hpp, whose mixture this is."""
+"""Components of a mixture, as in native/strict/range_model.hpp."""
 NEIGHBOURS = 14
 LEFT, STRAIGHT_UP, SECOND_UP = 1, 6, 11
-"""Places among the neighbours: the second to the left, the pixel above, the one two rows up."""
+"""Positions among the neighbours: second to the left, above, two rows above."""
 FARTHEST_SLOPE = 50.0
 FARTHEST_LINEAR = 20.0
 SCALES = (-6.0, 8.0)
-"""Logarithms of the smallest and largest scale."""
+"""Logarithms of the smallest and the largest scale."""
 MOST_BITS = 25.0
-"""Above it a pixel's cost does not drive the training: there are outliers without reason."""
+"""A pixel that costs more does not count in the gradient: some outliers cannot be predicted."""
 
 
 class Trainable(Protocol):
-    """What training asks of a field; :mod:`quinr_lidar.fields.conditional` has it."""
+    """A field that can be trained, for instance one of :mod:`quinr_lidar.fields.conditional`."""
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
         """Random float32 tensors to start training from."""
@@ -40,7 +40,7 @@ class Trainable(Protocol):
 
 
 class Batch(Protocol):
-    """What a field sees of some pixels, and what their cost is."""
+    """Some pixels: inputs of the field, and their cost."""
 
     @property
     def inputs(self) -> Tensor:
@@ -57,8 +57,8 @@ class MaskBatch:
     """Pixels of masks.
 
     Attributes:
-        inputs: float32 [N, F].
-        valid: float32 [N], 0 or 1.
+        inputs: Inputs of the field, float32 [N, F].
+        valid: Whether the pixels are valid, float32 [N], 0 or 1.
     """
 
     inputs: Tensor
@@ -73,13 +73,13 @@ class MaskBatch:
 
 @dataclass(frozen=True, eq=False)
 class RangeBatch:
-    """Measured pixels of range images.
+    """Valid pixels of range images.
 
     Attributes:
-        inputs: float32 [N, F].
-        differences: float32 [N, 14] of the neighbours from the base, in units.
-        target: float32 [N], of the pixel, in steps.
-        scale: float32 [N], units a step.
+        inputs: Inputs of the field, float32 [N, F].
+        differences: Differences of the neighbours from the base in units, float32 [N, 14].
+        target: Difference of the pixel from the base in steps, float32 [N].
+        scale: Units in a step, float32 [N].
     """
 
     inputs: Tensor
@@ -93,7 +93,7 @@ class RangeBatch:
         inverse = torch.exp(-log_scale)
         target = self.target[:, None]
         width = self.scale[:, None]
-        # The interval mirrored to the side where both tails are small: no digits are lost.
+        # The interval is mirrored to the side where both tails are small, so no digits are lost.
         side = torch.where(target * width > mean, -1.0, 1.0)
         upper = torch.sigmoid(side * ((target + 0.5) * width - mean) * inverse)
         lower = torch.sigmoid(side * ((target - 0.5) * width - mean) * inverse)
@@ -102,7 +102,7 @@ class RangeBatch:
 
 
 def centres(differences: Tensor) -> Tensor:
-    """Where components sit before the field moves them: [N, COMPONENTS] in units."""
+    """Means of the components before the field moves them: [N, COMPONENTS] in units."""
     up, far = differences[:, STRAIGHT_UP], FARTHEST_SLOPE
     none = torch.zeros_like(up)
     slope = (up - differences[:, STRAIGHT_UP - 1]).clamp(-far, far)
@@ -116,9 +116,9 @@ def mixture(linear: Tensor, differences: Tensor, outputs: Tensor) -> tuple[Tenso
     """Means, logarithms of scales (units) and of weights, [N, COMPONENTS] each.
 
     Args:
-        linear: [COMPONENTS, 14], how neighbours move the means.
-        differences: [N, 14] of the neighbours from the base, units.
-        outputs: [N, 3 COMPONENTS] of the field.
+        linear: How neighbours move the means, [COMPONENTS, 14].
+        differences: Differences of the neighbours from the base in units, [N, 14].
+        outputs: Outputs of the field, [N, 3 COMPONENTS].
     """
     raw = outputs.view(len(outputs), COMPONENTS, 3)
     near = differences.clamp(-FARTHEST_LINEAR, FARTHEST_LINEAR)
@@ -131,9 +131,9 @@ class CodeLengthSettings:
     """How a conditional field is trained: Adam with one cycle of the learning rate.
 
     Attributes:
-        steps: Of the optimiser.
-        learning_rate: At its peak.
-        seed: Of the first parameters.
+        steps: Number of steps.
+        learning_rate: Peak of the learning rate.
+        seed: Seed of the initial parameters.
     """
 
     steps: int = 4000
@@ -148,17 +148,17 @@ def train_by_code_length(
     settings: CodeLengthSettings,
     progress: Callable[[FitProgress], None] | None = None,
 ) -> Parameters:
-    """Minimise the mean bits of a pixel.
+    """Minimise the mean number of bits of a pixel.
 
     Args:
-        field: What is trained.
-        extra: First values of parameters beside the field's own, which a batch's cost uses.
-        draw: Called for each step's batch.
-        settings: Of the optimiser.
+        field: The field to train.
+        extra: Initial values of further parameters that the cost of a batch uses.
+        draw: Draws the batch of a step.
+        settings: Steps, learning rate and seed.
         progress: Called after every step.
 
     Returns:
-        The field's and the extra parameters, float32.
+        The parameters of the field and the extra ones, float32.
 
     Raises:
         TrainingError: the loss is not finite.

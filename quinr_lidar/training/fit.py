@@ -24,10 +24,10 @@ StopReason = Literal["steps", "plateau"]
 Optimizer = Literal["adamw", "gn-adam"]
 
 SECOND_ORDER_LIMIT = 2500
-"""Parameters of a frame up to which second-order steps were found to gain more than they cost."""
+"""Number of parameters up to which second-order steps gain more than they cost."""
 
 BETAS = {"adamw": (0.9, 0.999), "gn-adam": (0.9, 0.99)}
-"""Decay of Adam's moments; on rotated axes the second one may follow faster."""
+"""Decay of Adam's two moments, by optimiser."""
 
 STRIDE = 25
 """Steps between two looks at progress: often enough for Ctrl-C, rarely enough to cost nothing."""
@@ -44,7 +44,7 @@ class FitSettings:
         batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`.
         learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows.
         warmup: Share of the steps spent warming up.
-        weight_decay: AdamW's.
+        weight_decay: Weight decay of AdamW.
         patience: Steps without progress after which training cools down and stops.
         plateau: Relative fall of the loss (mean of ``patience`` steps) that counts as progress.
         cooldown: Share of ``steps`` over which the rate falls to zero after a plateau.
@@ -65,7 +65,13 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class FitProgress:
-    """Passed to the progress callback; ``loss`` is the MSE of the last step's batch."""
+    """What a progress callback gets.
+
+    Attributes:
+        step: Number of steps done.
+        steps: Number of steps at most.
+        loss: Mean squared error of the last step's batch.
+    """
 
     step: int
     steps: int
@@ -82,8 +88,8 @@ class FitResult:
         steps: Optimiser steps taken.
         seconds: Wall-clock time.
         stop_reason: "steps" when all were taken, "plateau" when progress ended earlier.
-        backend: What ran the circuit, in words.
-        optimizer: What took the steps, see :attr:`FitSettings.optimizer`.
+        backend: Description of what ran the circuit.
+        optimizer: The optimiser that was used, see :attr:`FitSettings.optimizer`.
     """
 
     parameters: Parameters
@@ -111,9 +117,10 @@ def fit(
     (the kernel does not depend on it, the linear algebra of second-order steps does).
 
     Args:
-        field: What to train.
-        coordinates: [P, inputs], the samples' coordinates.
-        targets: [F, P, outputs] in [0, 1]; every frame trains its own parameters.
+        field: The field to train.
+        coordinates: Coordinates of the samples, [P, inputs].
+        targets: Values of the samples, [F, P, outputs] in [0, 1]; every frame trains its own
+            parameters.
         settings: Defaults to :class:`FitSettings`.
         start: Warm start, for instance from the previous frame's parameters.
         progress: Called every :data:`STRIDE` steps; an exception it raises ends the training.
@@ -157,7 +164,7 @@ def fit(
 
 
 def choose_optimizer(field: Field, wanted: Optimizer) -> Optimizer:
-    """The optimiser for a field: the one that is wanted, unless the field is too large for it."""
+    """The wanted optimiser, or AdamW where the field is too large for it."""
     if wanted == "gn-adam" and parameter_count(field) > SECOND_ORDER_LIMIT:
         return "adamw"
     return wanted
@@ -202,7 +209,7 @@ def adam_loop(
     targets: Tensor,
     settings: LoopSettings,
 ) -> AxesLoop:
-    """The loop below Python where the kernel can train the field, else torch's."""
+    """The kernel's loop where the kernel can train the field, else torch's."""
     if (
         isinstance(field, QuinrField)
         and targets.dtype == torch.float32

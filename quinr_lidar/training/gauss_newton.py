@@ -1,10 +1,10 @@
 """Axes for Adam: eigenvectors of the Gauss-Newton matrix.
 
-Parameters of a field act on the same pixels and so are far from independent. Adam scales every
-parameter on its own; along the eigenvectors of ``J^T J / P`` scaling each axis on its own is what
-a Newton step would do, and Adam's second moment also copes with what the matrix does not know.
-The idea is that of eigenvalue-corrected natural gradient (George et al. 2018) and of SOAP (Vyas et
-al. 2024); a few hundred parameters allow the full matrix instead of their Kronecker factors.
+Parameters of a field act on the same pixels, so they are far from independent. Adam scales every
+parameter on its own. Along the eigenvectors of ``J^T J / P`` that is what a Newton step would do,
+and Adam's second moment also covers what the matrix misses. The idea is that of
+eigenvalue-corrected natural gradient (George et al. 2018) and of SOAP (Vyas et al. 2024); with a
+few hundred parameters the full matrix is affordable, without their Kronecker factors.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ from quinr_lidar.training.batches import draw_batch
 from quinr_lidar.training.loops import AxesLoop
 
 PERIOD = 100
-"""Steps between two looks at the matrix."""
+"""Steps between two computations of the matrix."""
 
 SAMPLES = 4096
-"""Pixels of a look."""
+"""Pixels of which the matrix is computed during a training."""
 
 IMAGE_SAMPLES = 16384
-"""Pixels that stand for a whole image."""
+"""Pixels of which an image's matrix is computed."""
 
 MEMORY = 0.9
-"""Weight of the earlier looks against the new one."""
+"""Weight of the earlier matrices against the new one."""
 
 UNIT_EXPONENT = 0.7
-"""How far units go towards equal curvature of all tensors: 0 not at all, 1 all the way."""
+"""How much units even out the curvature of tensors: 0 not at all, 1 completely."""
 
 
 class EigenAxes:
-    """Follows the Gauss-Newton matrix of every frame during a training.
+    """Keeps a running average of the Gauss-Newton matrix of every frame during a training.
 
     Args:
-        field: What is trained.
-        coordinates: [P, inputs] of all samples.
-        seed: Of the samples that are looked at.
+        field: The field that is trained.
+        coordinates: Coordinates of all samples, [P, inputs].
+        seed: Seed of the draw of samples for the matrix.
     """
 
     def __init__(self, field: Field, coordinates: Tensor, seed: int) -> None:
         self._field, self._coordinates, self._seed = field, coordinates, seed
         self._matrix: Tensor | None = None
         self._basis: Tensor | None = None
-        self._units = torch.empty(0)  # [F, S], from the first look on
+        self._units = torch.empty(0)  # [F, S], set by the first look
 
     def look(self, parameters: Parameters, step: int) -> tuple[Tensor, Tensor]:
-        """The axes at the current parameters.
+        """Update the average with the current parameters and return its axes.
 
         Args:
-            parameters: [F, ...].
-            step: Number of the step to come; picks the samples.
+            parameters: Current parameters, [F, ...].
+            step: Number of the next step; decides which samples are drawn.
 
         Returns:
-            The axes [F, S, S], a row each, and the turn [F, S, S] from the ones before, as
-            :meth:`quinr_lidar.training.loops.AxesLoop.rotate` wants them.
+            The axes [F, S, S], one in each row, and the rotation [F, S, S] from the axes before,
+            as :meth:`quinr_lidar.training.loops.AxesLoop.rotate` takes them.
 
         Raises:
             TrainingError: derivatives are not finite.
@@ -89,8 +89,8 @@ class RotatedLoop:
     """A :class:`~quinr_lidar.training.loops.Loop` that keeps another one on the eigenvectors.
 
     Args:
-        loop: Takes the steps.
-        axes: Says along what.
+        loop: The loop that takes the steps.
+        axes: Computes the axes.
     """
 
     def __init__(self, loop: AxesLoop, axes: EigenAxes) -> None:
@@ -98,7 +98,7 @@ class RotatedLoop:
         self._steps = 0
 
     def run(self, rates: list[float]) -> list[float]:
-        """One step for each rate; each step's loss."""
+        """Take one step for each learning rate; returns the losses."""
         losses: list[float] = []
         while len(losses) < len(rates):
             if self._steps % PERIOD == 0:
@@ -117,9 +117,9 @@ def gauss_newton_matrices(field: Field, parameters: Parameters, coordinates: Ten
     """``J^T J / P`` of each frame's values, summed over outputs: float32 [F, S, S].
 
     Args:
-        field: Any.
-        parameters: [F, ...].
-        coordinates: [P, inputs].
+        field: Any field.
+        parameters: Parameters of all frames, [F, ...].
+        coordinates: Coordinates of the samples, [P, inputs].
 
     Raises:
         TrainingError: derivatives are not finite.
@@ -147,14 +147,14 @@ def image_matrix(
     """The Gauss-Newton matrix of one frame, from a sample of the pixels.
 
     Args:
-        field: Any.
-        parameters: Of one frame, [1, ...].
-        coordinates: [P, inputs] of all samples.
-        seed: Of those that are looked at.
-        samples: How many are looked at, at most.
+        field: Any field.
+        parameters: Parameters of one frame, [1, ...].
+        coordinates: Coordinates of all samples, [P, inputs].
+        seed: Seed of the draw of samples.
+        samples: Number of samples that are drawn at most.
 
     Returns:
-        [S, S], of a pixel.
+        The mean over the samples, [S, S].
 
     Raises:
         TrainingError: derivatives are not finite.
@@ -172,7 +172,7 @@ def image_matrix(
 
 
 def _units(field: Field, matrices: Tensor) -> Tensor:
-    """By which steps are measured [F, S]: one unit a tensor, small where values react steeply."""
+    """Units of the parameters [F, S]: one for a tensor, small where values change fast."""
     # In double precision, or a frame's units would differ in the last bit with its place.
     steepness = matrices.diagonal(dim1=1, dim2=2).double()
     typical = steepness.median(1, keepdim=True).values.clamp_min(1e-30)

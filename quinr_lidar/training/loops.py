@@ -1,4 +1,4 @@
-"""Training loops that are fed learning rates: AdamW on mini-batches, on axes of one's choice."""
+"""Training loops that get their learning rates from outside: AdamW along chosen axes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ EPSILON = 1e-8
 
 
 class Loop(Protocol):
-    """Training that is fed learning rates."""
+    """A training that gets its learning rates from outside."""
 
     def run(self, rates: list[float]) -> list[float]:
-        """One step for each rate; each step's loss. Raises TrainingError if one is not finite."""
+        """Take one step for each learning rate; returns the losses.
+
+        Raises:
+            TrainingError: a loss is not finite.
+        """
         ...
 
     def parameters(self) -> Parameters:
@@ -30,27 +34,28 @@ class Loop(Protocol):
 
 
 class AxesLoop(Loop, Protocol):
-    """One whose axes can be chosen."""
+    """A loop whose axes can be chosen."""
 
     def rotate(self, basis: Tensor, turn: Tensor) -> None:
-        """Take the steps to come along other axes than the parameters.
+        """Take further steps along other axes.
 
         Args:
-            basis: [F, S, S] float32, a row for each axis: what a step of size 1 adds.
-            turn: [F, S, S] float32, from the axes so far to these.
+            basis: The axes, float32 [F, S, S]; each row is what a step of size 1 adds to the
+                parameters.
+            turn: Rotation from the axes so far to these, float32 [F, S, S].
         """
         ...
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What a loop needs beside the field and its data.
+    """Settings of a loop.
 
     Attributes:
-        batch_size: Samples a step.
-        weight_decay: AdamW's.
-        betas: Adam's decay of the first and of the second moment.
-        seed: Of the batches.
+        batch_size: Samples of a step.
+        weight_decay: Weight decay of AdamW.
+        betas: Decay of Adam's first and second moment.
+        seed: Seed of the batches.
     """
 
     batch_size: int
@@ -60,15 +65,15 @@ class LoopSettings:
 
 
 class TorchLoop:
-    """Through autograd: any field, any device.
+    """A loop on torch's autograd, for any field and device.
 
     Args:
-        field: What to train.
-        parameters: Where to start, [F, ...].
-        factors: [S], of each parameter's learning rate.
-        coordinates: [P, inputs].
-        targets: [F, P, outputs] in [0, 1].
-        settings: The rest.
+        field: The field to train.
+        parameters: Parameters to start from, [F, ...].
+        factors: Factor of each parameter's learning rate, [S].
+        coordinates: Coordinates of the samples, [P, inputs].
+        targets: Values of the samples, [F, P, outputs] in [0, 1].
+        settings: Batches and optimiser.
     """
 
     def __init__(
@@ -90,7 +95,7 @@ class TorchLoop:
         self._steps = 0
 
     def run(self, rates: list[float]) -> list[float]:
-        """One step for each rate; the batches' mean squared errors over all frames."""
+        """Take one step for each rate; returns the batches' mean squared errors over all frames."""
         return [self._step(rate) for rate in rates]
 
     def rotate(self, basis: Tensor, turn: Tensor) -> None:
@@ -131,7 +136,7 @@ class TorchLoop:
         return (clip(values) - self._targets[:, batch]).square().mean((1, 2)).sum()
 
     def _adam(self, gradient: Tensor) -> Tensor:
-        """Adam's direction for a gradient, both along the parameters."""
+        """Adam's direction for a gradient; both are along the parameters."""
         if self._basis is not None:
             gradient = _apply(self._basis, gradient)
         self._steps += 1

@@ -196,7 +196,6 @@ def test_samples_of_several_images_keep_to_their_own():
     for name in ("inputs", "differences", "target", "scale"):
         joined = torch.cat([getattr(part, name) for part in parts])
         assert torch.equal(getattr(both, name), joined), name
-    assert RangeSamples(images).extent == max(i.ranges[i.valid].max() for i in images)
     assert len(RangeSamples(images)) == sum(image.valid_count for image in images)
 
 
@@ -224,10 +223,9 @@ def test_drawn_bounds_lie_between_the_two():
 def test_masks_are_drawn_with_what_is_around_them():
     mask = np.indices((8, 8)).sum(0) % 2 == 0
     samples = MaskSamples([mask, ~mask])
-    everything = samples.everything()
-    assert everything.inputs.shape == (128, MASK_INPUTS)
-    np.testing.assert_array_equal(everything.valid, [*mask.flat, *(~mask).flat])
     drawn = samples.draw(500, torch.Generator().manual_seed(0))
+    assert drawn.inputs.shape == (500, MASK_INPUTS)
+    assert set(drawn.valid.tolist()) == {0.0, 1.0}
     inside = drawn.inputs[:, 0] >= 0
     assert torch.equal(drawn.valid[inside], 1 - drawn.inputs[inside, 0])
 
