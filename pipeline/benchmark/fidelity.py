@@ -27,6 +27,7 @@ from pipeline.evaluation.tasks.records import TRUTH, finite, pose_numbers
 from pipeline.fidelity import largest_error
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
 from quinr_lidar.codec.profiles import get_profile
+from quinr_lidar.geometry import usable_points
 
 FloatArray = NDArray[np.float64]
 
@@ -178,8 +179,7 @@ class _Originals:
         previous: FloatArray | None,
         settings: TaskSettings,
     ) -> _Originals:
-        points = frame.load()
-        points = points[np.isfinite(points[:, :3]).all(axis=1) & points[:, :3].any(axis=1)]
+        points = usable_points(frame.load())
         image = SphericalProjection().project(points)
         found = {
             "scan": tracks["scan"].add(points),

@@ -17,8 +17,7 @@ from pipeline.fidelity.figures import FrameFidelity
 from pipeline.fidelity.promises import largest_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.geometry import ProjectionStats, RangeImage
-from quinr_lidar.geometry.projection import point_ranges
+from quinr_lidar.geometry import ProjectionStats, RangeImage, usable_points
 
 
 def measure_frame(
@@ -139,12 +138,9 @@ def _stats_of(image: RangeImage, decoded: RangeImage) -> ProjectionStats:
 def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> NDArray[np.float64]:
     """The scan's points that the projection did not drop: float64 [N, 3], metres.
 
-    The rule is the projection's own, a finite float32 range above zero: a point that it counts
-    as dropped must not count again as a distance, least of all one of 1e39 m.
+    A point that the projection counts as dropped must not count again as a distance.
     """
-    scan = np.asarray(points)[:, :3].astype(np.float64)
-    ranges = point_ranges(scan)
-    scan = scan[np.isfinite(ranges) & (ranges > 0)]
+    scan = usable_points(points).astype(np.float64)
     expected = stats.collisions + stats.valid
     if len(points) != stats.points or len(scan) != expected:
         raise GeometryError(

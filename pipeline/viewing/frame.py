@@ -18,6 +18,7 @@ from pipeline.storage.files import named, sha256_of
 from pipeline.viewing.sources import Frames
 from quinr_lidar import RangeImage, codec, metrics
 from quinr_lidar.errors import BitstreamError, DatasetError
+from quinr_lidar.geometry import usable_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Scan:
 
     Attributes:
         path: Of its file.
-        points: float32 [N, 3], metres: all of the scan with finite coordinates.
+        points: float32 [N, 3], metres: the scan's usable points.
         image: Its range image, in the projection of the decoded one.
         same: Whether it is the scan that was archived; ``None`` where nothing says so.
     """
@@ -192,7 +193,7 @@ def with_scan(frame: ViewedFrame, original: Dataset) -> ViewedFrame:
     read = source.read()
     scan = Scan(
         path=source.path,
-        points=read.points[np.isfinite(read.points).all(axis=1)],
+        points=usable_points(read.points),
         image=frame.decoded.projection.project(read.points),
         same=None if frame.row.source_sha256 is None else is_archived_scan(read, frame.row),
     )

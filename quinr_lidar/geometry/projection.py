@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,8 @@ from quinr_lidar.geometry.range_image import ProjectionStats, RangeImage
 
 ANGLE_RESOLUTION = 1e-6
 """Fields of view are multiples of this many degrees: the resolution a file stores."""
+
+NumberT = TypeVar("NumberT", bound=np.number)
 
 MAX_SIDE = 1 << 16
 MAX_PIXELS = 1 << 24
@@ -79,9 +82,8 @@ class SphericalProjection:
             GeometryError: ``points`` is not a numeric [N, >=3] array.
         """
         xyz = _as_xyz(points)
-        ranges = point_ranges(xyz)
-        finite = np.isfinite(ranges)
-        kept = finite & (ranges > 0)
+        ranges = _ranges(xyz)
+        finite, kept = np.isfinite(ranges), _have_a_range(ranges)
         usable, ranges = xyz[kept], ranges[kept]
         row, outside = self._rows(usable)
         column = self._columns(usable)
@@ -142,8 +144,28 @@ class SphericalProjection:
         return column.clip(0, self.width - 1)
 
 
-def point_ranges(xyz: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Ranges of points [N, 3], metres: float32 [N], the precision that decides what is dropped."""
+def usable_points(points: NDArray[NumberT]) -> NDArray[NumberT]:
+    """The points of a scan that were measured: those that a projection does not drop.
+
+    Args:
+        points: [N, 3 or more], metres.
+
+    Returns:
+        [M, 3], in the same order and of the same dtype: those whose range is a finite float32
+        above zero.
+
+    Raises:
+        GeometryError: ``points`` is not a numeric [N, >=3] array.
+    """
+    return points[_have_a_range(_ranges(_as_xyz(points))), :3]
+
+
+def _have_a_range(ranges: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.isfinite(ranges) & (ranges > 0)
+
+
+def _ranges(xyz: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Ranges [N] of points [N, 3], metres, in the precision that decides what is dropped."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.sqrt(np.einsum("ij,ij->i", xyz, xyz)).astype(np.float32)
 

@@ -22,7 +22,7 @@ from pipeline.fidelity import check_promise, image_figures, promise_of_file
 from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
-from quinr_lidar.geometry.projection import point_ranges
+from quinr_lidar.geometry import usable_points
 
 FloatArray = NDArray[np.float64]
 Points = NDArray[np.float32]
@@ -166,12 +166,6 @@ def open_drive(source: DriveSource) -> ArchivedDrive:
             )
         _kept.drive = (source, drive)
     return _kept.drive[1]
-
-
-def usable_points(points: Points) -> Points:
-    """Points [N, 3 or more] without those that a projection drops: not finite, or all zero."""
-    ranges = point_ranges(points[:, :3].astype(np.float64))
-    return points[np.isfinite(ranges) & (ranges > 0)]
 
 
 def frame_figures(

@@ -19,6 +19,7 @@ from pipeline.report.findings.summary import value_of
 from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, BitstreamError, GeometryError, QuinrError
+from quinr_lidar.geometry import usable_points
 from quinr_lidar.metrics.clouds import Cloud, Matches, match
 
 BY_PSNR = "by PSNR, as measured when archived"
@@ -35,7 +36,7 @@ class ShownFrame:
         row: Of the manifest.
         decoded: Its range image.
         image: Of the original scan, or ``None``.
-        scan: The original's points float32 [N, 3], metres, all finite; or ``None``.
+        scan: The original's points that are usable, float32 [N, 3], metres; or ``None``.
     """
 
     chosen: Chosen
@@ -159,7 +160,7 @@ def _original(
         ScanError, StorageError: it cannot be read.
     """
     points = read_original(originals, row).points
-    return points[np.isfinite(points).all(axis=1)], decoded.projection.project(points)
+    return usable_points(points), decoded.projection.project(points)
 
 
 def _broken_promise(frame: ShownFrame, files: FrameFiles) -> Failure | None:

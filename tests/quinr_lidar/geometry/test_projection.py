@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.geometry import RangeImage, SphericalProjection
+from quinr_lidar.geometry import RangeImage, SphericalProjection, usable_points
 
 projections = st.builds(
     SphericalProjection,
@@ -169,3 +169,16 @@ def test_filled_hides_what_was_not_measured():
     valid = np.array([[True, False, True]])
     image = RangeImage(ranges, valid, SphericalProjection(1, 3), 9.0)
     assert image.filled().tolist() == [[1, 9, 3]]
+
+
+def test_usable_points_are_those_that_a_projection_keeps():
+    rows = [[1, 2, 3], [np.nan, 0, 1], [0, 0, 0], [4, np.inf, 0], [3e38, 3e38, 0], [-5, 0, 0]]
+    points = np.column_stack([np.array(rows, np.float32), np.arange(6, dtype=np.float32)])
+    usable = usable_points(points)
+    assert usable.dtype == np.float32
+    np.testing.assert_array_equal(usable, points[[0, 5], :3])
+    stats = SphericalProjection().project(points).stats
+    assert stats is not None
+    assert stats.collisions + stats.valid == len(usable)
+    with pytest.raises(GeometryError, match="numeric array"):
+        usable_points(np.zeros((3, 2)))
