@@ -8,26 +8,21 @@
 >>> decoded = quinr_lidar.decode(data)
 >>> cloud = projection.back_project(decoded)
 
-Importing the package and decoding need NumPy, zstandard and the compiled kernel only. ``encode``
-and ``Profile`` are loaded when they are first used: they need torch and Pydantic, the extra
-``train``.
+Names are loaded when they are first used. Decoding needs NumPy, zstandard and the compiled kernel
+only; ``encode`` and ``Profile`` need torch and Pydantic, the extra ``train``.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from quinr_lidar.codec.decoding import decode
 from quinr_lidar.errors import QuinrError
-from quinr_lidar.geometry import RangeImage, SphericalProjection
 
 if TYPE_CHECKING:
+    from quinr_lidar.codec.decoding import decode
     from quinr_lidar.codec.encoding import encode
     from quinr_lidar.codec.profiles import Profile
-
-try:
-    __version__ = version("quinr-lidar")
-except PackageNotFoundError:  # a source tree on the path, not installed
-    __version__ = "0+unknown"
+    from quinr_lidar.geometry import RangeImage, SphericalProjection
+    from quinr_lidar.version import __version__
 
 __all__ = [
     "Profile",
@@ -39,14 +34,17 @@ __all__ = [
     "encode",
 ]
 
+_MODULES = {
+    "Profile": "quinr_lidar.codec.profiles",
+    "RangeImage": "quinr_lidar.geometry",
+    "SphericalProjection": "quinr_lidar.geometry",
+    "__version__": "quinr_lidar.version",
+    "decode": "quinr_lidar.codec.decoding",
+    "encode": "quinr_lidar.codec.encoding",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "encode":
-        from quinr_lidar.codec.encoding import encode
-
-        return encode
-    if name == "Profile":
-        from quinr_lidar.codec.profiles import Profile
-
-        return Profile
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

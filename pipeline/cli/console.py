@@ -6,15 +6,15 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-from tqdm import tqdm
 
+from pipeline.cli.extras import missing_extra
 from quinr_lidar.errors import ProfileError, QuinrError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Settings = Annotated[
@@ -48,12 +48,19 @@ EXIT_SALVAGED = 3
 def run_app(app: typer.Typer, name: str) -> None:
     """Run a command; our errors become one line on stderr and exit code 2.
 
-    Ctrl-C ends it with 130 (typer's doing).
+    A package that only an extra installs is such an error where it is missing. Ctrl-C ends the
+    command with 130 (typer's doing).
     """
     try:
         app(prog_name=name)
     except QuinrError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+    except ModuleNotFoundError as error:
+        if (needed := missing_extra(error)) is None:
+            raise
+        words = [word for word in sys.argv[1:2] if not word.startswith("-")]
+        print(" ".join([name, *words, needed]), file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 
 
@@ -84,6 +91,10 @@ def value_rows(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
     """Rows of equal keys as a table; columns without any value are left out."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(title=escape(title), title_justify="left")
     shown = [key for key in rows[0] if any(row[key] is not None for row in rows)] if rows else []
     for key in shown:

@@ -11,11 +11,10 @@ import typer
 
 from pipeline.cli.console import EXIT_SALVAGED
 from pipeline.datasets.clouds import cloud_bytes
-from pipeline.datasets.sources import picture_bytes
 from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.codec.images import decode_image
+from quinr_lidar.codec.image_decoding import decode_image
 from quinr_lidar.container import ImageHeader, unpack
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, QuinrError
@@ -54,9 +53,13 @@ def decode(
         ),
     ] = False,
     height: Annotated[
-        int | None, typer.Option(min=1, help="Rows to evaluate the field at; as encoded.")
+        int | None,
+        typer.Option(min=1, help="Rows to evaluate the field at; by default as encoded."),
     ] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Columns, likewise.")] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(min=1, help="Columns to evaluate the field at; by default as encoded."),
+    ] = None,
     window: Annotated[
         str | None, typer.Option(metavar="TOP,BOTTOM,LEFT,RIGHT", help="Only these pixels.")
     ] = None,
@@ -108,6 +111,9 @@ def decode(
 
 
 def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
+    # Needs Pillow, which the base install leaves out.
+    from pipeline.datasets.sources import picture_bytes
+
     image = decode_image(data, **options)
     write_atomically(out, picture_bytes(image, out.suffix))
     print(f"{out}: {image.shape[1]} x {image.shape[0]} pixels")

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quinr_lidar import Profile, RangeImage
 from quinr_lidar.codec.inspection import FileInfo
 from quinr_lidar.errors import GeometryError
+from quinr_lidar.geometry import RangeImage
 from quinr_lidar.layers.range_steps import allowed_error
+
+if TYPE_CHECKING:
+    from quinr_lidar.codec.profiles import Profile
 
 _ROUNDING = 2.0**-23
 """Of a range to float32, relative, and twice that: what a file's own step leaves out."""

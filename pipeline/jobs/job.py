@@ -7,12 +7,14 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import quinr_lidar
 from pipeline.storage.files import sha256_of
-from quinr_lidar import Profile
 from quinr_lidar.errors import StorageError
+
+if TYPE_CHECKING:
+    from quinr_lidar.codec.profiles import Profile
 
 
 class Record(Protocol):

@@ -32,7 +32,8 @@ from pipeline.storage.files import (
     write_json_atomically,
 )
 from quinr_lidar import Profile
-from quinr_lidar.codec.images import decode_image, encode_image
+from quinr_lidar.codec.image_decoding import decode_image
+from quinr_lidar.codec.images import encode_image
 from quinr_lidar.errors import BitstreamError, DatasetError, QuinrError
 
 

@@ -132,7 +132,7 @@ def encode_frame(
         field: A field to train instead of the profile's, for comparison; two inputs, one output.
         start: Parameters to start from, see :meth:`FrameEncoder.encode`.
         entropy_models: Models beside the built-in ones, for a profile that names one of them.
-        progress: Called now and then while it trains, see :func:`~quinr_lidar.training.fit`.
+        progress: Called while it trains, see :func:`~quinr_lidar.training.fitting.fit`.
         **overrides: Settings of the profile to change.
 
     Raises:

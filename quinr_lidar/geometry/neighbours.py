@@ -7,7 +7,6 @@ equally near, any of them is taken.
 from __future__ import annotations
 
 import numpy as np
-import small_gicp
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
@@ -22,6 +21,9 @@ class NeighbourTree:
     """
 
     def __init__(self, points: FloatArray) -> None:
+        # Not part of the base install, and needed by nothing but distances.
+        import small_gicp
+
         self._tree = small_gicp.KdTree(points, num_threads=1)
 
     def nearest(self, points: FloatArray) -> tuple[FloatArray, IndexArray]:

@@ -7,7 +7,6 @@ small_gicp computes them: the same normals as LAPACK's and as fast as a closed f
 from __future__ import annotations
 
 import numpy as np
-import small_gicp
 from numpy.typing import NDArray
 
 from quinr_lidar.errors import GeometryError
@@ -40,6 +39,9 @@ def plane_normals(points: FloatArray, neighbours: int = PLANE_NEIGHBOURS) -> Flo
             f"planes: expected {FEWEST_POINTS} points or more, got {len(points)} points and "
             f"k = {neighbours}"
         )
+    # Not part of the base install, and needed by nothing but distances.
+    import small_gicp
+
     cloud = small_gicp.PointCloud(np.ascontiguousarray(points, np.float64))
     small_gicp.estimate_normals(cloud, num_neighbors=neighbours, num_threads=1)
     return np.ascontiguousarray(cloud.normals()[:, :3])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from quinr_lidar.fields.field import Field, Parameters, flatten, parameter_count, unflatten
-from quinr_lidar.training.fit import BETAS, adam_loop, rate_factors
+from quinr_lidar.training.fitting import BETAS, adam_loop, rate_factors
 from quinr_lidar.training.gauss_newton import image_matrix
 from quinr_lidar.training.loops import LoopSettings
 

@@ -1,6 +1,14 @@
-"""Training: fields to the pixels of images, conditional fields to short codes."""
+"""Training: fields to the pixels of images, conditional fields to short codes.
 
-from quinr_lidar.training.fit import FitProgress, FitResult, FitSettings, Optimizer, fit
+Settings are loaded at once; :func:`fit`, which needs torch, when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from quinr_lidar.training.settings import FitProgress, FitSettings, Optimizer
+
+if TYPE_CHECKING:
+    from quinr_lidar.training.fitting import FitResult, fit
 
 __all__ = [
     "FitProgress",
@@ -9,3 +17,11 @@ __all__ = [
     "Optimizer",
     "fit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("FitResult", "fit"):
+        from quinr_lidar.training import fitting
+
+        return getattr(fitting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.training.fit import FitProgress
+from quinr_lidar.training.settings import FitProgress
 
 COMPONENTS = 10
 """Components of a mixture, as in native/strict/range_model.hpp."""

@@ -28,7 +28,7 @@ from pipeline.kodak.results import (
 )
 from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile
-from quinr_lidar.codec.images import decode_image
+from quinr_lidar.codec.image_decoding import decode_image
 from quinr_lidar.errors import BitstreamError, DatasetError
 from tests.support.tiny import tiny
 

@@ -19,7 +19,8 @@ import torch
 
 import quinr_lidar
 from quinr_lidar import RangeImage, codec
-from quinr_lidar.codec.images import decode_image, encode_image
+from quinr_lidar.codec.image_decoding import decode_image
+from quinr_lidar.codec.images import encode_image
 from quinr_lidar.container import unpack
 from quinr_lidar.entropy.models import EntropyModel, pack_model, unpack_model
 from quinr_lidar.entropy.samples import MaskSamples, RangeSamples

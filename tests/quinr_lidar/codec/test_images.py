@@ -7,7 +7,8 @@ import pytest
 
 import quinr_lidar
 from quinr_lidar import codec
-from quinr_lidar.codec.images import decode_image, encode_image
+from quinr_lidar.codec.image_decoding import decode_image
+from quinr_lidar.codec.images import encode_image
 from quinr_lidar.errors import BitstreamError, GeometryError
 from quinr_lidar.fields import SirenField
 from quinr_lidar.fields.grid_values import Window

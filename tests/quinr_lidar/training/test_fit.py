@@ -9,7 +9,7 @@ import torch
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.training import FitSettings, fit
-from quinr_lidar.training.fit import STRIDE, _rate, choose_optimizer
+from quinr_lidar.training.fitting import STRIDE, _rate, choose_optimizer
 
 FIELD = QuinrField(qubits=3, features=6, blocks=2, frequencies=(3.0, 2.0))
 COORDINATES = pixel_coordinates(8, 32)

@@ -19,9 +19,9 @@ from quinr_lidar.fields import QuinrField, fused, native_quinr
 from quinr_lidar.fields.field import Field, Parameters, parameter_count, tensor_sizes
 from quinr_lidar.training.gauss_newton import EigenAxes, RotatedLoop
 from quinr_lidar.training.loops import AxesLoop, Loop, LoopSettings, TorchLoop
+from quinr_lidar.training.settings import FitProgress, FitSettings, Optimizer
 
 StopReason = Literal["steps", "plateau"]
-Optimizer = Literal["adamw", "gn-adam"]
 
 SECOND_ORDER_LIMIT = 2500
 """Number of parameters up to which second-order steps gain more than they cost."""
@@ -31,51 +31,6 @@ BETAS = {"adamw": (0.9, 0.999), "gn-adam": (0.9, 0.99)}
 
 STRIDE = 25
 """Steps between two looks at progress: often enough for Ctrl-C, rarely enough to cost nothing."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How long and how fast to train.
-
-    Attributes:
-        optimizer: "adamw", or "gn-adam": Adam along the eigenvectors of the Gauss-Newton matrix,
-            which gives way to AdamW above :data:`SECOND_ORDER_LIMIT` parameters.
-        steps: Optimiser steps at most.
-        batch_size: Pixels a step, see :func:`~quinr_lidar.training.batches.draw_batch`.
-        learning_rate: Peak rate: a linear warm-up leads to it, a cosine to zero follows.
-        warmup: Share of the steps spent warming up.
-        weight_decay: Weight decay of AdamW.
-        patience: Steps without progress after which training cools down and stops.
-        plateau: Relative fall of the loss (mean of ``patience`` steps) that counts as progress.
-        cooldown: Share of ``steps`` over which the rate falls to zero after a plateau.
-        seed: Seed of the initial parameters and of the batches.
-    """
-
-    optimizer: Optimizer = "gn-adam"
-    steps: int = 3000
-    batch_size: int = 1536
-    learning_rate: float = 2e-2
-    warmup: float = 0.1
-    weight_decay: float = 0.0
-    patience: int = 600
-    plateau: float = 2e-3
-    cooldown: float = 0.1
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class FitProgress:
-    """What a progress callback gets.
-
-    Attributes:
-        step: Number of steps done.
-        steps: Number of steps at most.
-        loss: Mean squared error of the last step's batch.
-    """
-
-    step: int
-    steps: int
-    loss: float
 
 
 @dataclass(frozen=True, eq=False)
