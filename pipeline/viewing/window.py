@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing.colours import Cloud
 from pipeline.viewing.rendering import BACKGROUND, Camera, camera_for
 

@@ -70,7 +70,7 @@ def test_decode_to_every_kind_of_file(compressed, tmp_path):
     count = (tmp_path / "cloud.bin").stat().st_size // 16
     ranges = np.load(tmp_path / "ranges.npy")
     assert np.count_nonzero(np.isfinite(ranges)) == count
-    from pipeline.datasets.open3d_import import import_open3d
+    from pipeline.libraries.open3d import import_open3d
 
     o3d = import_open3d()
     cloud = np.asarray(o3d.io.read_point_cloud(str(tmp_path / "cloud.ply")).points)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.open3d_import import import_open3d
 from pipeline.datasets.synthetic.mesh import Material, Mesh
+from pipeline.libraries.open3d import import_open3d
 
 FloatArray = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 
 FloatArray = NDArray[np.float64]
 

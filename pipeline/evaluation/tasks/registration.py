@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 
 FloatArray = NDArray[np.float64]
 

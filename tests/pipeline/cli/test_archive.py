@@ -13,8 +13,8 @@ from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import read_scan
-from pipeline.datasets.open3d_import import import_open3d
 from pipeline.fidelity import largest_error
+from pipeline.libraries.open3d import import_open3d
 from pipeline.sequence.records import FrameRecord, frame_path, write_record
 from pipeline.storage.files import sha256_of
 from tests.support.archived_drive import FRAMES, PROJECTION, digests, flip

@@ -9,7 +9,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing.colours import EXTRA, Cloud, Scale, clouds_of, scale_of
 from pipeline.viewing.frame import open_original, view_frame, with_scan
 from pipeline.viewing.picture import picture_png

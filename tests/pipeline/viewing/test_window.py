@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing import window
 from pipeline.viewing.window import missing_display
 from quinr_lidar.errors import BackendError

@@ -152,7 +152,7 @@ def test_normals_of_a_large_cloud_are_those_of_its_neighbourhoods():
 
 
 def test_normals_are_those_of_open3d():
-    from pipeline.datasets.open3d_import import import_open3d
+    from pipeline.libraries.open3d import import_open3d
 
     o3d = import_open3d()
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(A))

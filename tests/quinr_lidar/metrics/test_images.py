@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.datasets.open3d_import import import_open3d
+from pipeline.libraries.open3d import import_open3d
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.metrics import images

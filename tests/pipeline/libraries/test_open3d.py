@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.datasets.open3d_import import explain, import_open3d
+from pipeline.libraries.open3d import explain, import_open3d
 from quinr_lidar.errors import BackendError
 
 
@@ -22,7 +22,7 @@ def test_missing_library_is_explained(
     def fail(_name: str) -> None:
         raise OSError(f"{library}: cannot open shared object file: No such file or directory")
 
-    monkeypatch.setattr("pipeline.datasets.open3d_import.importlib.import_module", fail)
+    monkeypatch.setattr("pipeline.libraries.open3d.importlib.import_module", fail)
     with pytest.raises(BackendError, match=f"{library}.*apt-get install {package}"):
         import_open3d()
 

@@ -21,7 +21,7 @@ DEBIAN_PACKAGES = {
     "libgomp.so.1": "libgomp1",
     "libusb-1.0.so.0": "libusb-1.0-0",
 }
-"""Which Debian or Ubuntu package brings a library that Open3D links against."""
+"""The Debian or Ubuntu package of each library that Open3D links against."""
 
 
 def import_open3d() -> ModuleType:
@@ -42,7 +42,7 @@ def import_open3d() -> ModuleType:
 
 
 def explain(error: Exception) -> str:
-    """What to install so that the import that failed with this error works."""
+    """Say what to install so that an import that failed with this error works."""
     reason = str(error)
     for library, package in DEBIAN_PACKAGES.items():
         if library in reason:

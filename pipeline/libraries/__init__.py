@@ -1,0 +1,1 @@
+"""Libraries that need more than an import statement."""
