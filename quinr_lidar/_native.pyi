@@ -156,7 +156,7 @@ class StrictField:
         """[N, inputs] -> [N, outputs], float32."""
 
 def strict_function(name: str, x: NDArray[Any], out: NDArray[Any], isa: str) -> None:
-    """[N] -> [N], float32; sin, cos, exp, log, sigmoid or tanh."""
+    """[N] -> [N], float32; sin, cos, exp, log or sigmoid."""
 
 def strict_sincos(x: NDArray[Any], sine: NDArray[Any], cosine: NDArray[Any]) -> None:
     """[N] each, float64."""
@@ -166,12 +166,6 @@ def range_encode(bits: NDArray[Any], probabilities: NDArray[Any]) -> bytes:
 
 def range_decode(data: bytes, probabilities: NDArray[Any], bits: NDArray[Any]) -> int:
     """Fills ``bits``; returns how many zeros were taken for bytes behind the end."""
-
-def range_encode_even(values: list[int], counts: list[int]) -> bytes:
-    """The low bits of each value, as many (0..32) as the count beside it, all equiprobable."""
-
-def range_decode_even(data: bytes, counts: list[int]) -> list[int]:
-    """The values."""
 
 def encode_mask(field: StrictField, mask: NDArray[Any], isa: str) -> bytes:
     """Mask [H, W], uint8."""

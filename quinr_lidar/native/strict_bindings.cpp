@@ -62,7 +62,7 @@ strict::Function function_of(const std::string& name) {
     constexpr std::pair<const char*, strict::Function> functions[] = {
         {"sin", strict::Function::sine},        {"cos", strict::Function::cosine},
         {"exp", strict::Function::exponential}, {"log", strict::Function::logarithm},
-        {"sigmoid", strict::Function::sigmoid}, {"tanh", strict::Function::tangent}};
+        {"sigmoid", strict::Function::sigmoid}};
     for (const auto& [known, function] : functions)
         if (name == known) return function;
     throw nb::value_error(("function: there is no " + name).c_str());
@@ -106,42 +106,14 @@ nb::bytes range_encode(In<std::uint8_t> bits, In<std::uint16_t> probabilities) {
     return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-strict::RangeDecoder decoder_of(const nb::bytes& bytes) {
-    return {reinterpret_cast<const std::uint8_t*>(bytes.c_str()), bytes.size()};
-}
-
 std::size_t range_decode(const nb::bytes& bytes, In<std::uint16_t> probabilities,
                          Out<std::uint8_t> bits) {
     const auto size = long(bits.size());
     require("bits", bits, {size});
     require("probabilities", probabilities, {size});
-    strict::RangeDecoder decoder = decoder_of(bytes);
+    strict::RangeDecoder decoder(reinterpret_cast<const std::uint8_t*>(bytes.c_str()), bytes.size());
     for (long i = 0; i < size; ++i) bits.data()[i] = decoder.decode(probabilities.data()[i]);
     return decoder.overrun();
-}
-
-void check_counts(const std::vector<int>& counts) {
-    for (int count : counts)
-        if (count < 0 || count > 32) throw nb::value_error("counts: expected 0..32");
-}
-
-nb::bytes range_encode_even(const std::vector<std::uint32_t>& values,
-                            const std::vector<int>& counts) {
-    if (values.size() != counts.size()) throw nb::value_error("counts: unexpected size");
-    check_counts(counts);
-    strict::RangeEncoder encoder;
-    for (std::size_t i = 0; i < values.size(); ++i) encoder.encode_even(values[i], counts[i]);
-    const std::vector<std::uint8_t> bytes = encoder.finish();
-    return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-}
-
-std::vector<std::uint32_t> range_decode_even(const nb::bytes& bytes,
-                                             const std::vector<int>& counts) {
-    check_counts(counts);
-    strict::RangeDecoder decoder = decoder_of(bytes);
-    std::vector<std::uint32_t> values;
-    for (int count : counts) values.push_back(decoder.decode_even(count));
-    return values;
 }
 
 }  // namespace
@@ -157,6 +129,4 @@ void bind_strict(nb::module_& m) {
     m.def("strict_sincos", double_sincos, array("x"), array("sine"), array("cosine"));
     m.def("range_encode", range_encode, array("bits"), array("probabilities"));
     m.def("range_decode", range_decode, "data"_a, array("probabilities"), array("bits"));
-    m.def("range_encode_even", range_encode_even, "values"_a, "counts"_a);
-    m.def("range_decode_even", range_decode_even, "data"_a, "counts"_a);
 }

@@ -24,10 +24,10 @@ SOURCES = (
 FLAGS = ["-std=c++17", "-Wno-psabi", "-ffp-contract=off", "-DQUINR_STRICT", "-DQUINR_ISA=baseline"]
 CHECKSUMS = {
     "fields": "7ca153874ac11bb4",
-    "functions": "a3443d655755cdca",
+    "functions": "ef784062442a294b",
     "constants": "8b1174a151fd0a60",
-    "bytes": "c34f41fa32c8ab7d",
-    "layers": "a470ec8f2655ccdd",
+    "bytes": "d7ecf5abe6c1bdc7",
+    "layers": "7cbcfa6efd75faea",
 }
 
 EMULATOR = ("qemu-aarch64-static",)

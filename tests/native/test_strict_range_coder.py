@@ -77,9 +77,6 @@ def test_carries_run_through_many_bytes():
         bits = np.array([0] + [1] * 4000 + [last], np.uint8)
         probabilities = np.array([32768] + [65535] * 4000 + [1], np.uint16)
         assert_round_trip(bits, probabilities)
-    values, counts = [2**32 - 1] * 100, [32] * 100
-    data = _native.range_encode_even(values, counts)
-    assert _native.range_decode_even(data, counts) == values
 
 
 def test_nothing_costs_nothing():
@@ -115,7 +112,6 @@ def test_any_bytes_decode_to_something(data, symbols):
 def test_hostile_bytes_end(data, probability):
     probabilities = np.full(50_000, probability, np.uint16)
     assert len(decode(data, probabilities)[0]) == 50_000
-    assert len(_native.range_decode_even(data, [32, 1, 17] * 1000)) == 3000
 
 
 def test_a_cut_stream_is_overrun_by_what_it_lost():
@@ -132,21 +128,3 @@ def test_zero_counts_as_the_least_probability():
     bits = np.array([1, 0, 1], np.uint8)
     zero, one = np.zeros(3, np.uint16), np.ones(3, np.uint16)
     assert encode(bits, zero) == encode(bits, one)
-
-
-@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)), max_size=60))
-@settings(deadline=None)
-def test_equiprobable_bits(pairs):
-    counts = [count for _, count in pairs]
-    values = [value & ((1 << count) - 1) for value, count in pairs]
-    data = _native.range_encode_even([value for value, _ in pairs], counts)
-    assert _native.range_decode_even(data, counts) == values
-    assert len(data) <= -(-sum(counts) // 8) + 1
-
-
-@pytest.mark.parametrize("count", [-1, 33])
-def test_counts_are_checked(count):
-    with pytest.raises(ValueError, match=r"counts: expected 0\.\.32"):
-        _native.range_encode_even([0], [count])
-    with pytest.raises(ValueError, match=r"counts: expected 0\.\.32"):
-        _native.range_decode_even(b"", [count])

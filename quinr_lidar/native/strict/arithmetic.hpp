@@ -197,11 +197,4 @@ template <class V> QUINR_INLINE V strict_sigmoid(V x) {
     return (x < splat<V>(0) ? e : splat<V>(1)) / (1.0f + e);
 }
 
-// With a small absolute error.
-template <class V> QUINR_INLINE V strict_tanh(V x) {
-    const V e = strict_exp(-2.0f * absolute(x));
-    const V t = (1.0f - e) / (1.0f + e);
-    return x < splat<V>(0) ? -t : t;
-}
-
 }  // namespace

@@ -175,8 +175,7 @@ Floats value(Function function, Floats x) {
         case Function::cosine: return strict_cos(x);
         case Function::exponential: return strict_exp(x);
         case Function::logarithm: return strict_log(x);
-        case Function::sigmoid: return strict_sigmoid(x);
-        default: return strict_tanh(x);
+        default: return strict_sigmoid(x);
     }
 }
 

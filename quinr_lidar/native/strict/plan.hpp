@@ -42,7 +42,7 @@ struct Batch {
     int count;
 };
 
-enum class Function { sine, cosine, exponential, logarithm, sigmoid, tangent };
+enum class Function { sine, cosine, exponential, logarithm, sigmoid };
 
 struct Lanes {
     const char* name;

@@ -17,8 +17,6 @@ inline std::uint64_t part_of_one(std::uint64_t range, std::uint32_t probability)
     return (range >> probability_bits) * probability;
 }
 
-// As many equiprobable bits at once as leave the interval wide enough.
-constexpr int most_even_bits = 16;
 constexpr std::uint64_t narrowest = std::uint64_t(1) << 56;
 
 class RangeEncoder {
@@ -32,17 +30,6 @@ class RangeEncoder {
             range_ -= one;
         }
         widen();
-    }
-
-    // The low `count` (at most 32) bits of `value`, the highest first.
-    void encode_even(std::uint32_t value, int count) {
-        while (count > 0) {
-            const int now = count < most_even_bits ? count : most_even_bits;
-            count -= now;
-            range_ >>= now;
-            add(range_ * (value >> count & ((std::uint32_t(1) << now) - 1)));
-            widen();
-        }
     }
 
     // The shortest bytes that decode to what was encoded when zeros follow them, but for a decoder
@@ -98,21 +85,6 @@ class RangeDecoder {
         }
         widen();
         return bit;
-    }
-
-    std::uint32_t decode_even(int count) {
-        std::uint32_t value = 0;
-        while (count > 0) {
-            const int now = count < most_even_bits ? count : most_even_bits;
-            count -= now;
-            range_ >>= now;
-            const std::uint64_t most = (std::uint64_t(1) << now) - 1, quotient = code_ / range_;
-            const std::uint64_t part = quotient < most ? quotient : most;
-            code_ -= part * range_;
-            value = value << now | std::uint32_t(part);
-            widen();
-        }
-        return value;
     }
 
     // Zeros taken for bytes behind the end. The decoder reads 8 bytes ahead and the encoder leaves
