@@ -31,11 +31,10 @@ from pipeline.jobs.executors import (
     JobTimeoutError,
     ThreadExecutor,
     WorkerDiedError,
-    apply_remotely,
     reason_of,
-    result_of,
 )
 from pipeline.jobs.job import Job, RecordT
+from pipeline.jobs.remote import apply_remotely, result_of
 from pipeline.jobs.workers import available_cores
 from quinr_lidar.errors import BackendError
 
@@ -144,7 +143,7 @@ class _ClusterExecutor(ABC):
 
     @abstractmethod
     def _answer(self, call: tuple[Any, ...], limit: float | None) -> Any:
-        """What :func:`~pipeline.jobs.executors.apply_remotely` returns."""
+        """What :func:`~pipeline.jobs.remote.apply_remotely` returns."""
 
     @abstractmethod
     def _cancel(self) -> None:

@@ -1,34 +1,23 @@
 """Where jobs run: an executor does one job at a time, in a process or a thread of its own.
 
-Clusters bring executors of their own (:mod:`flows._prefect.runners`). What runs in a worker
-imports this package, never Prefect.
+Clusters bring their own executors (:mod:`pipeline.jobs.remote`). What runs in a worker imports this
+package, never Prefect.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import quinr_lidar
 from pipeline.jobs.job import Job, RecordT
-from pipeline.jobs.log_lines import log_as_json
+from pipeline.jobs.processes import kill_workers, new_pool
 from quinr_lidar.errors import QuinrError
 
 JobT = TypeVar("JobT", bound=Job[Any])
 ResultT = TypeVar("ResultT")
-
-_START_SECONDS = 600.0
-"""A worker that has not begun by then never will."""
-
-_GRACE_SECONDS = 60.0
-"""How long a thread's job may still take when nobody wants its result any more."""
 
 
 class AttemptError(Exception):
@@ -36,7 +25,7 @@ class AttemptError(Exception):
 
 
 class WorkerDiedError(AttemptError):
-    """The process that did a job is gone, and not by the job's own exception."""
+    """The process that did a job is gone, and not because of an exception in the job."""
 
 
 class JobTimeoutError(AttemptError):
@@ -52,14 +41,7 @@ class JobTimeoutError(AttemptError):
 
 
 class GaveUpError(QuinrError, RuntimeError):
-    """Going on is of no use, for it is not the jobs that fail: nothing is said of those left."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An attempt that failed on a cluster's worker: any machine can read this of any other."""
-
-    reason: str
+    """Going on is of no use, since the jobs are not the cause; nothing is known of those left."""
 
 
 class Executor(Protocol):
@@ -71,42 +53,47 @@ class Executor(Protocol):
         """Do a job.
 
         Args:
-            function: Makes its record; picklable, as the job is.
+            function: Makes the job's record; picklable, as the job is.
             job: What to do.
             timeout: Seconds it may take.
 
         Raises:
-            AttemptError: it took longer, or whatever did it is gone.
-            GaveUpError: no job will be done here any more.
+            AttemptError: it took longer, or what did it is gone.
+            GaveUpError: this executor can do no more jobs.
             Exception: what the function raised.
         """
         ...
 
     def close(self, *, wait: bool) -> None:
-        """No more jobs.
+        """Take no more jobs.
 
         Args:
-            wait: For the job in hand, if any; otherwise it is ended as far as that goes, and
-                whoever waits for it gets an exception.
+            wait: Whether to wait for the job in hand, if any; otherwise it is ended if that is
+                possible, and the thread that waits for it gets an exception.
         """
         ...
 
 
 class ProcessExecutor:
-    """A process, replaced when a job kills it, raises in it or takes too long."""
+    """A worker process, replaced when a job kills it, raises in it or takes too long.
 
-    def __init__(self) -> None:
+    Args:
+        start_seconds: Time to start and import; a worker that needs longer counts as hung.
+    """
+
+    def __init__(self, start_seconds: float = 600.0) -> None:
+        self._start_seconds = start_seconds
         self._pool = new_pool(1)
         self._started = False
 
     def apply(
         self, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
     ) -> RecordT:
-        """As :meth:`Executor.apply`; the next attempt starts afresh after any exception."""
+        """See :meth:`Executor.apply`; after any exception the next attempt has a new process."""
         try:
             if not self._started:
                 # The limit is the job's, not that of the imports before it.
-                _result(self._pool.submit(_get_ready, function), _START_SECONDS)
+                _result(self._pool.submit(_get_ready, function), self._start_seconds)
                 self._started = True
             return _result(self._pool.submit(function, job), timeout)
         except BrokenProcessPool as error:
@@ -121,29 +108,34 @@ class ProcessExecutor:
         self._pool, self._started = new_pool(1), False
 
     def close(self, *, wait: bool) -> None:
-        """As :meth:`Executor.close`: a job nobody waits for is killed."""
+        """See :meth:`Executor.close`; a job that nobody waits for is killed."""
         if not wait:
-            _kill(self._pool)
+            kill_workers(self._pool)
         self._pool.shutdown(wait=wait, cancel_futures=True)
 
 
 class ThreadExecutor:
-    """A thread a job, in this process; nothing can end a thread that hangs."""
+    """A thread of this process for each job; nothing can end a thread that hangs.
 
-    def __init__(self) -> None:
+    Args:
+        grace_seconds: How long a job may still take when nobody wants its result any more.
+    """
+
+    def __init__(self, grace_seconds: float = 60.0) -> None:
+        self._grace_seconds = grace_seconds
         self._closing: Future[None] = Future()
 
     def apply(
         self, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
     ) -> RecordT:
-        """As :meth:`Executor.apply`."""
+        """See :meth:`Executor.apply`."""
         result: Future[RecordT] = Future()
         # A daemon: a job that hangs must not keep the whole process from ending.
         threading.Thread(target=_fulfil, args=(result, function, job), daemon=True).start()
         either: list[Future[Any]] = [result, self._closing]
         wait(either, timeout, return_when=FIRST_COMPLETED)
         if self._closing.done():
-            wait([result], _GRACE_SECONDS)
+            wait([result], self._grace_seconds)
             if not result.done():
                 raise CancelledError
         if not result.done():
@@ -151,50 +143,9 @@ class ThreadExecutor:
         return result.result()
 
     def close(self, *, wait: bool) -> None:
-        """As :meth:`Executor.close`; the job in hand has a few seconds."""
+        """See :meth:`Executor.close`; the job in hand has ``grace_seconds`` left."""
         if not wait and not self._closing.done():
             self._closing.set_result(None)
-
-
-def apply_alone(function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
-    """Do a job with one thread for its arithmetic: the others have jobs of their own."""
-    import torch
-
-    torch.set_num_threads(1)
-    return function(job)
-
-
-def apply_remotely(
-    version: str, function: Callable[[JobT], RecordT], job: JobT, timeout: float | None
-) -> RecordT | Failure | None:
-    """Do a job on a cluster's worker; raises nothing.
-
-    Args:
-        version: quinr-lidar's, of whoever sent the job. Another one's files could differ.
-        function: Makes its record.
-        job: What to do.
-        timeout: Seconds it may take.
-
-    Returns:
-        The record; what went wrong; or ``None`` if it took too long.
-    """
-    if version != quinr_lidar.__version__:
-        return Failure(f"its worker has quinr-lidar {quinr_lidar.__version__}, expected {version}")
-    try:
-        return ThreadExecutor().apply(function, job, timeout)
-    except JobTimeoutError:
-        return None
-    except Exception as error:
-        return Failure(reason_of(error))
-
-
-def result_of(answer: RecordT | Failure | None, timeout: float | None) -> RecordT:
-    """What :func:`apply_remotely` returned, as :meth:`Executor.apply` has it."""
-    if answer is None:
-        raise JobTimeoutError(timeout or 0.0, still_running=True)
-    if isinstance(answer, Failure):
-        raise AttemptError(answer.reason)
-    return answer
 
 
 def reason_of(error: Exception) -> str:
@@ -204,56 +155,23 @@ def reason_of(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def new_pool(processes: int) -> ProcessPoolExecutor:
-    """Processes of one thread each, which start when they are first needed."""
-    return ProcessPoolExecutor(
-        processes, mp_context=multiprocessing.get_context("spawn"), initializer=initialise_worker
-    )
-
-
-def initialise_worker() -> None:
-    """One thread, no answer to Ctrl-C, no life without the parent."""
-    import signal
-
-    import torch
-
-    # The cores are shared out already: a worker for each.
-    torch.set_num_threads(1)
-    # Ctrl-C is the parent's to handle; workers end when their pool does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log_as_json()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot end its workers, which would wait for jobs for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        # At once: whoever goes on with the parent's work should not meet this one.
-        os._exit(1)
-
-
 def _get_ready(_function: Callable[..., Any]) -> None:
-    """Nothing: a worker that has read the function has imported whatever it needs."""
+    """Nothing: a worker that has unpickled the function has imported all it needs."""
 
 
 def _result(future: Future[ResultT], timeout: float | None) -> ResultT:
-    """A future's result; its own TimeoutError is not taken for ours."""
+    """A future's result; a TimeoutError that the job itself raised is not taken for ours."""
     if not wait([future], timeout).done:
         raise JobTimeoutError(timeout or 0.0)
     return future.result()
 
 
-def _kill(pool: ProcessPoolExecutor) -> None:
-    """End a pool's processes at once; from Python 3.14 on there is ``kill_workers`` for that."""
-    for process in list((pool._processes or {}).values()):
-        with contextlib.suppress(ValueError):  # it has ended, and was closed
-            process.kill()
-
-
 def _fulfil(result: Future[RecordT], function: Callable[[JobT], RecordT], job: JobT) -> None:
+    """Do a job with one thread for its arithmetic: the other threads have jobs of their own."""
+    import torch
+
+    torch.set_num_threads(1)
     try:
-        result.set_result(apply_alone(function, job))
+        result.set_result(function(job))
     except BaseException as error:
         result.set_exception(error)

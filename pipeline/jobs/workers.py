@@ -1,11 +1,10 @@
-"""Jobs spread over executors, by default a worker process each.
+"""Jobs spread over executors, by default worker processes.
 
-Processes, because training holds the interpreter; spawned, because a forked torch deadlocks.
-A worker that is killed (out of memory, say) breaks the whole pool of the standard library, so
-every worker is a pool of its own.
+Processes, because training holds the interpreter. A worker that is killed (out of memory, for
+instance) breaks the whole pool of the standard library, so every worker is a pool of its own.
 
-Jobs come in runs: a job waits for its predecessor, runs work side by side. Whatever a job
-needs of its predecessor is on disk, so any worker may do any job.
+Jobs come in runs: a job waits for its predecessor, and runs work side by side. All that a job needs
+of its predecessor is on disk, so any worker may do any job.
 """
 
 from __future__ import annotations
@@ -28,19 +27,20 @@ from pipeline.jobs.executors import (
     ProcessExecutor,
     reason_of,
 )
-from pipeline.jobs.executors import new_pool as new_pool
 from pipeline.jobs.job import RecordT
 
 ATTEMPTS = 3
+"""How often a job is tried."""
 
 _MANY = 3
-"""Jobs in a row without a result in time after which the rest is given up, at least."""
+"""After this many jobs in a row without a result in time the rest is given up, or after one for
+each worker if that is more."""
 
 _FILES_PER_WORKER = 8
-"""Open files that a pool of one process takes of its parent: pipes, mostly."""
+"""Files that the parent of a worker process keeps open for it, mostly pipes."""
 
 _OTHER_FILES = 512
-"""Open files left to everything else."""
+"""Files that everything else may keep open."""
 
 
 def runs_of(jobs: Sequence[JobT]) -> list[list[JobT]]:
@@ -156,13 +156,13 @@ class Workers(Generic[RecordT]):
     def _attempt(self, function: Callable[[JobT], RecordT], job: JobT) -> RecordT:
         executor = self._idle.get()
         try:
-            # The run of a thread ends that would begin another job after Ctrl-C or an error.
+            # After Ctrl-C or an error no thread begins another job of its run.
             if self._closed:
                 raise CancelledError
             self._check_hope()
             record = executor.apply(function, job, self._timeout)
         except JobTimeoutError as error:
-            # Of threads that count at the same time one may be lost, which does no harm.
+            # Threads that count at the same time may lose one, which does no harm.
             self._in_vain += ATTEMPTS if error.still_running else 1
             raise
         else:
@@ -172,7 +172,7 @@ class Workers(Generic[RecordT]):
             self._idle.put(executor)
 
     def _check_hope(self) -> None:
-        """Where all jobs hang it is their storage that does, and a nightly run must have an end."""
+        """Give up where all jobs hang: then it is their storage, and a nightly run must end."""
         jobs = self._in_vain // ATTEMPTS
         if jobs >= max(_MANY, self.processes):
             raise GaveUpError(

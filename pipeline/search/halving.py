@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pipeline.jobs.workers import new_pool
+from pipeline.jobs.processes import new_pool
 from pipeline.search.trials import Outcome, Trial, run_trial
 from pipeline.storage.journal import Journal
 

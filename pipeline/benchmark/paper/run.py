@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.benchmark.paper.baselines import BASELINES, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.paper.points import Point, PointJob, run_point
 from pipeline.datasets.sources import is_picture
-from pipeline.jobs.workers import new_pool
+from pipeline.jobs.processes import new_pool
 from pipeline.storage.journal import Journal
 from quinr_lidar.errors import DatasetError
 

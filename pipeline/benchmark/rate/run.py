@@ -18,7 +18,7 @@ from pipeline.benchmark.rate.registry import BASELINES
 from pipeline.benchmark.rate.training_sets import TrainingSet, training_set_for
 from pipeline.benchmark.timing import torch_threads
 from pipeline.datasets.sources import is_picture, read_source
-from pipeline.jobs.workers import new_pool
+from pipeline.jobs.processes import new_pool
 from pipeline.storage.files import read_bytes, sha256_of
 from pipeline.storage.journal import Journal
 from quinr_lidar import RangeImage

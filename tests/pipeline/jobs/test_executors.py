@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.jobs import executors as executors
 from pipeline.jobs.executors import (
     AttemptError,
-    Failure,
     GaveUpError,
     JobTimeoutError,
     ThreadExecutor,
-    apply_remotely,
-    result_of,
 )
+from pipeline.jobs.remote import Failure, apply_remotely, result_of
 from pipeline.jobs.workers import ATTEMPTS, Workers
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
@@ -98,9 +95,8 @@ def test_after_ctrl_c_nobody_waits_for_a_process_that_hangs(tmp_path):
     interrupt(Workers(2), tmp_path)
 
 
-def test_after_ctrl_c_nobody_waits_long_for_a_thread_that_hangs(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_GRACE_SECONDS", 0.1)
-    interrupt(Workers(executors=threads(2)), tmp_path)
+def test_after_ctrl_c_nobody_waits_long_for_a_thread_that_hangs(tmp_path):
+    interrupt(Workers(executors=[ThreadExecutor(0.1), ThreadExecutor(0.1)]), tmp_path)
 
 
 def threads(count: int) -> list[ThreadExecutor]:
