@@ -17,7 +17,7 @@ from flows.restore_sequence import restore_sequence
 from pipeline.cli.console import bar_to, print_table
 from pipeline.datasets import open_dataset
 from pipeline.evaluation.archive.requests import REPORT_FOLDER
-from pipeline.evaluation.files import evaluate_archive as measure_archive
+from pipeline.evaluation.files import measure_sequence
 from pipeline.evaluation.tasks import check_odometry
 from pipeline.report.archive_report import PAGE
 from pipeline.sequence.frames import decode_file
@@ -74,7 +74,7 @@ def run_demo(
     folder = out / "archive" / SEQUENCE
     _check(restore_sequence(str(folder), str(out / "restored"), return_state=True))
     _evaluate(folder, drive)
-    results, records = measure_archive(drive, folder, SEQUENCE)
+    results, records = measure_sequence(drive, folder, SEQUENCE)
     write_json_atomically(out / "results.json", results)
     picture = _picture(drive, folder, results["frame_ids"][0], out)
     print_table(table_rows(records), f"{len(records)} frames of a synthetic drive")

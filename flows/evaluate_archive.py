@@ -200,7 +200,7 @@ def _begin(one: Evaluated, locks: ExitStack) -> None:
 def _lost_odometry(outcomes: Iterable[tuple[EvaluationJob, JobRecord]]) -> list[str]:
     """What frames' own errors do not say."""
     return [
-        f"odometry of {job.track}: {record.error}"
+        f"odometry of {job.cloud}: {record.error}"
         for job, record in outcomes
         if isinstance(job, OdometryJob) and not record.complete
     ]

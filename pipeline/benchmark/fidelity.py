@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from pipeline.benchmark.machine import describe_machine
 from pipeline.evaluation.tasks import (
+    CloudTasks,
     EvaluationRecord,
+    TaskResult,
     TaskSettings,
-    Track,
-    TrackFrame,
     evaluate_decoded,
     evaluate_originals,
     summarise_evaluation,
@@ -145,10 +145,12 @@ class FidelityBench:
 
     def _records(self) -> Iterator[dict[str, EvaluationRecord]]:
         """Of every frame, a record by baseline and by noise."""
-        tracks = {name: Track(self._settings) for name in ("scan", "image")}
-        coders = {one.name: _Coder(one.profile, Track(self._settings)) for one in self._baselines}
+        tracks = {name: CloudTasks(self._settings) for name in ("scan", "image")}
+        coders = {
+            one.name: _Coder(one.profile, CloudTasks(self._settings)) for one in self._baselines
+        }
         only_odometry = TaskSettings(registration=False)
-        noise = {f"noise {number}": Track(only_odometry) for number in range(self._repeats)}
+        noise = {f"noise {number}": CloudTasks(only_odometry) for number in range(self._repeats)}
         previous: FloatArray | None = None
         for index, frame in enumerate(self._frames):
             originals = _Originals.of(frame, tracks, previous, self._settings)
@@ -166,7 +168,7 @@ class _Originals:
 
     frame: BenchFrame
     image: RangeImage
-    tracks: Mapping[str, TrackFrame]
+    tracks: Mapping[str, TaskResult]
     figures: Mapping[str, float]
     settings: TaskSettings
     true_step: FloatArray | None
@@ -175,7 +177,7 @@ class _Originals:
     def of(
         cls,
         frame: BenchFrame,
-        tracks: Mapping[str, Track],
+        tracks: Mapping[str, CloudTasks],
         previous: FloatArray | None,
         settings: TaskSettings,
     ) -> _Originals:
@@ -208,7 +210,7 @@ class _Originals:
         poses = self.poses_alone(track).poses
         return EvaluationRecord(self.frame.name, finite({**own, **self.figures, **figures}), poses)
 
-    def poses_alone(self, decoded: TrackFrame) -> EvaluationRecord:
+    def poses_alone(self, decoded: TaskResult) -> EvaluationRecord:
         """A record of a frame whose odometry alone counts."""
         poses = {**self.tracks, "decoded": decoded}
         found = {
@@ -222,7 +224,7 @@ class _Originals:
 class _Coder:
     """A baseline on its way: every preview starts from the one before."""
 
-    def __init__(self, profile: Profile, track: Track) -> None:
+    def __init__(self, profile: Profile, track: CloudTasks) -> None:
         self._profile, self.track = profile, track
         self._last: bytes | None = None
 

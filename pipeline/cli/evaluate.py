@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json, print_table, value_rows
 from pipeline.datasets.single_file import scan_file
-from pipeline.evaluation.files import evaluate_archive, evaluate_file
+from pipeline.evaluation.files import measure_file, measure_sequence
 from pipeline.sequence.sequence import table_rows
 
 
@@ -26,13 +26,13 @@ def evaluate(
     Example: `quinr evaluate kitti/odometry archive/00 --sequence 00`
     """
     if archived.is_file():
-        fidelity = evaluate_file(scan_file(original), archived).as_dict()
+        fidelity = measure_file(scan_file(original), archived).as_dict()
         if json:
             print_json(fidelity)
         else:
             print_table(value_rows(fidelity), str(archived))
         return
-    results, records = evaluate_archive(original, archived, sequence, show_progress=not json)
+    results, records = measure_sequence(original, archived, sequence, show_progress=not json)
     if json:
         print_json(results)
     else:

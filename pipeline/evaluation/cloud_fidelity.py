@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pipeline.facts import Fact
 from quinr_lidar.geometry.planes import PLANE_NEIGHBOURS
 from quinr_lidar.metrics import clouds as cloud_metrics
-from quinr_lidar.metrics.clouds import Cloud, Matches, match
+from quinr_lidar.metrics.clouds import Cloud, Matches
 
 DEFAULT_PEAK = 80.0
 """Peak of D1 and D2 PSNR, metres: as far as KITTI's scans reach. The same for all frames."""
@@ -124,41 +124,12 @@ def compare_clouds(matches: Matches | None, peak: float) -> CloudComparison:
     )
 
 
-def measure_clouds(
-    scan: Cloud, image: Cloud, decoded: Cloud | None, peak: float = DEFAULT_PEAK
-) -> dict[str, float]:
-    """All figures of a frame's clouds, flat.
-
-    Args:
-        scan: The original points.
-        image: The original range image, back-projected.
-        decoded: The decoded range image, back-projected; ``None`` where it has no points.
-        peak: Of D1 and D2 PSNR, metres.
+def densities(name: str, cloud: Cloud | None) -> dict[str, float]:
+    """Points per square metre of ground in every ring of :data:`RINGS`; 0 without points.
 
     Returns:
-        The figures of :class:`CloudComparison`, those of scan against decoded by the prefix
-        ``scan_``, of image against decoded by ``codec_``, of scan against image by
-        ``projection_``; and ``density_<cloud>_<from>_<to>m``, points for each square metre of
-        ground in every ring of :data:`RINGS`. A cloud that equals the other has infinite PSNRs.
-
-    Raises:
-        GeometryError: as :func:`compare_clouds`.
+        By ``density_<name>_<from>_<to>m``.
     """
-    pairs = {"scan": (scan, decoded), "codec": (image, decoded), "projection": (scan, image)}
-    figures = {}
-    for prefix, (original, other) in pairs.items():
-        matches = None if other is None else match(original, other)
-        figures |= prefixed(prefix, compare_clouds(matches, peak))
-    clouds = {"scan": scan, "image": image, "decoded": decoded}
-    return figures | {
-        name: value
-        for kind, cloud in clouds.items()
-        for name, value in densities(kind, cloud).items()
-    }
-
-
-def densities(name: str, cloud: Cloud | None) -> dict[str, float]:
-    """Of :func:`measure_clouds`, the densities of one cloud; 0 where it has no points."""
     names = [f"density_{name}_{near:g}_{far:g}m" for near, far in pairwise(RINGS)]
     if cloud is None:
         return dict.fromkeys(names, 0.0)

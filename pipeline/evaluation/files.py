@@ -17,7 +17,7 @@ from quinr_lidar import codec, metrics
 from quinr_lidar.errors import DatasetError, GeometryError, QuinrError
 
 
-def evaluate_file(source: FrameSource, file: Path) -> FrameFidelity:
+def measure_file(source: FrameSource, file: Path) -> FrameFidelity:
     """All figures of one file, decoded now.
 
     Raises:
@@ -47,7 +47,7 @@ def evaluate_file(source: FrameSource, file: Path) -> FrameFidelity:
     )
 
 
-def evaluate_archive(
+def measure_sequence(
     original: Path, archive: Path, sequence: str | None = None, *, show_progress: bool = True
 ) -> tuple[dict[str, Any], list[FrameRecord]]:
     """Evaluate every frame of an archived sequence; a bad frame does not stop the others.
@@ -69,7 +69,7 @@ def evaluate_archive(
     records = []
     for file in tqdm(archived_frames(folders[0]), unit="frame", disable=not show_progress):
         try:
-            fidelity = evaluate_file(dataset.frame(file.stem), file)
+            fidelity = measure_file(dataset.frame(file.stem), file)
             records.append(FrameRecord(file.stem, "ok", fidelity=fidelity.as_dict()))
         except QuinrError as error:
             records.append(FrameRecord(file.stem, "failed", error=str(error)))

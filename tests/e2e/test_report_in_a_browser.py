@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,12 @@ from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.writer import write_archive
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.synthetic import write_drive
-from pipeline.evaluation.archive.results import ArchiveEvaluation
-from pipeline.evaluation.tasks import (
-    FrameClouds,
-    SequenceFrame,
-    TaskSettings,
-    evaluate_sequence,
+from pipeline.evaluation.archive import (
+    ArchiveEvaluation,
+    evaluation_jobs,
+    plan_evaluation,
+    read_evaluation,
+    run_evaluation_job,
 )
 from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare
@@ -64,24 +63,10 @@ def drive(tmp_path_factory) -> Drive:
     write_results(root / "out" / "00", records, {"profile": chosen.model_dump(mode="json")})
     pack_sequence(root / "out" / "00")
     archive = PackedSequence.open(root / "out" / "00")
-    poses = originals.poses()
-
-    def load(name: str) -> FrameClouds:
-        decoded, points = archive.decode(name), originals.read(name).points
-        image = decoded.projection.project(points)
-        back = decoded.projection.back_project
-        return FrameClouds(points, back(image), back(decoded))
-
-    frames = [
-        SequenceFrame(name, partial(load, name), poses.get(name)) for name in archive.frame_ids
-    ]
-    settings = TaskSettings()
-    evaluation = ArchiveEvaluation(
-        settings,
-        tuple(evaluate_sequence(frames, settings)),
-        "kitti",
-        archive.manifest.mcap_sha256,
-    )
+    plan = plan_evaluation(str(root / "out" / "00"), root / "kitti", root / "evaluation")
+    for job in evaluation_jobs(plan):
+        assert run_evaluation_job(job).status == "ok"
+    evaluation = replace(read_evaluation(plan), originals="kitti")
     return Drive(archive, originals, evaluation)
 
 

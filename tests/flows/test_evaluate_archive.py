@@ -179,7 +179,7 @@ def test_odometry_that_is_lost_is_said(place, monkeypatch):
     run = OdometryJob.run
 
     def killed_on_images(job):
-        if job.track == "image":
+        if job.cloud == "image":
             raise MemoryError("killed")
         return run(job)
 

@@ -16,8 +16,8 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.deep import Originals
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset, Frame
-from pipeline.evaluation.tasks import FrameClouds, SequenceFrame
-from pipeline.evaluation.tasks.records import TrackName
+from pipeline.evaluation.tasks import DriveFrame, FrameClouds
+from pipeline.evaluation.tasks.records import CloudName
 from pipeline.fidelity import check_promise, image_figures, promise_of_file
 from pipeline.sequence.identity import read_original
 from quinr_lidar import RangeImage, SphericalProjection, codec
@@ -73,10 +73,10 @@ class ArchivedDrive:
         dataset = Originals.open(originals, sequence, opened).dataset
         return cls(opened, dataset, dataset.poses())
 
-    def frames(self) -> list[SequenceFrame]:
+    def frames(self) -> list[DriveFrame]:
         """Every frame of the archive in the order of the drive, those that failed as well."""
         return [
-            SequenceFrame(
+            DriveFrame(
                 row.frame_id, partial(self.clouds, row.frame_id), self.poses.get(row.frame_id)
             )
             for row in self.archive.rows
@@ -113,18 +113,18 @@ class ArchivedDrive:
             partial(frame_figures, data, scan.raw_bytes, image, decoded),
         )
 
-    def points(self, frame_id: str, track: TrackName) -> Points:
+    def points(self, frame_id: str, cloud: CloudName) -> Points:
         """One of :meth:`clouds` alone; a file is decoded for the decoded one only.
 
         Raises:
             QuinrError: as :meth:`clouds`.
         """
-        if track == "decoded":
+        if cloud == "decoded":
             self._scan(frame_id)
             return _cloud(self.archive.decode(frame_id))
         data = self.archive.read(frame_id)
         points = self._scan(frame_id).points
-        if track == "scan":
+        if cloud == "scan":
             return usable_points(points)
         return _cloud(self._projection(frame_id, data).project(points))
 

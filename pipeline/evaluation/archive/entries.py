@@ -3,7 +3,7 @@
 Layout, below the evaluation's folder::
 
     figures/<frame>.jsonl     a journal a stretch of frames, named after its first: a line a frame
-    odometry/<track>.json     poses of a whole drive
+    odometry/<cloud>.json     poses of a whole drive
 
 Each says by a digest what it was measured on; what no longer fits is measured again.
 """
@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.tasks.records import TrackName
+from pipeline.evaluation.tasks.records import CloudName
 from pipeline.jobs.job import read_dataclass
 from pipeline.storage.files import write_atomically
 from pipeline.storage.journal import Journal
@@ -75,21 +75,21 @@ class OdometryEntry:
     """Where odometry on one kind of cloud says that a drive went.
 
     Attributes:
-        track: "scan", "image" or "decoded".
+        cloud: "scan", "image" or "decoded".
         digest: Of everything that the poses depend on.
         poses: By frame id, the first three rows of [4, 4], row-major.
         errors: Why a frame has no pose, by frame id.
         error: Why there are none at all.
     """
 
-    track: str
+    cloud: str
     digest: str
     poses: dict[str, list[float]] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     error: str | None = None
 
     def __post_init__(self) -> None:
-        sound = isinstance(self.track, str) and isinstance(self.digest, str)
+        sound = isinstance(self.cloud, str) and isinstance(self.digest, str)
         sound = sound and isinstance(self.poses, dict) and isinstance(self.errors, dict)
         if not sound or not _is_reason(self.error) or not all(map(_is_pose, self.poses.values())):
             raise ValueError("not an entry of an evaluation")
@@ -102,9 +102,9 @@ def journal_file(folder: Path, frame: str) -> Path:
     return folder / FIGURES / f"{frame}.jsonl"
 
 
-def odometry_file(folder: Path, track: str) -> Path:
-    """Where a track's poses are kept."""
-    return folder / ODOMETRY / f"{track}.json"
+def odometry_file(folder: Path, cloud: str) -> Path:
+    """Where a cloud's poses are kept."""
+    return folder / ODOMETRY / f"{cloud}.json"
 
 
 def read_figures(folder: Path) -> dict[str, FigureEntry]:
@@ -130,29 +130,29 @@ def add_figures(folder: Path, first: str, entry: FigureEntry) -> None:
     Journal(journal_file(folder, first), FigureEntry).add(entry)
 
 
-def read_odometry(folder: Path, digests: Mapping[TrackName, str]) -> dict[TrackName, OdometryEntry]:
-    """Entries by their tracks, as far as there are some of these digests.
+def read_odometry(folder: Path, digests: Mapping[CloudName, str]) -> dict[CloudName, OdometryEntry]:
+    """Entries by their clouds, as far as there are some of these digests.
 
     Args:
         folder: Of the evaluation.
-        digests: By track.
+        digests: By cloud.
     """
-    found: dict[TrackName, OdometryEntry] = {}
-    for track, digest in digests.items():
-        entry = read_dataclass(odometry_file(folder, track), OdometryEntry)
-        if entry is not None and (entry.track, entry.digest) == (track, digest):
-            found[track] = entry
+    found: dict[CloudName, OdometryEntry] = {}
+    for cloud, digest in digests.items():
+        entry = read_dataclass(odometry_file(folder, cloud), OdometryEntry)
+        if entry is not None and (entry.cloud, entry.digest) == (cloud, digest):
+            found[cloud] = entry
     return found
 
 
 def write_odometry(folder: Path, entry: OdometryEntry) -> None:
-    """Keep a track's poses, in place of those of an earlier run.
+    """Keep a cloud's poses, in place of those of an earlier run.
 
     Raises:
         StorageError: the disk is full, say.
     """
     text = json.dumps(asdict(entry), allow_nan=False) + "\n"
-    write_atomically(odometry_file(folder, entry.track), text.encode())
+    write_atomically(odometry_file(folder, entry.cloud), text.encode())
 
 
 def _is_reason(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +15,10 @@ from pipeline.evaluation.archive.entries import (
     read_figures,
     write_odometry,
 )
-from pipeline.evaluation.tasks import SequenceFrame, TaskSettings
+from pipeline.evaluation.tasks import DriveFrame, TaskSettings
+from pipeline.evaluation.tasks.frames import evaluate_frames
 from pipeline.evaluation.tasks.odometry import FEWEST_POINTS, Odometry
-from pipeline.evaluation.tasks.records import TrackName, pose_numbers
-from pipeline.evaluation.tasks.sequence import evaluate_chosen
+from pipeline.evaluation.tasks.records import CloudName, pose_numbers
 from pipeline.jobs.job import Job
 from quinr_lidar.errors import BackendError, QuinrError
 
@@ -104,9 +104,7 @@ class FiguresJob(EvaluationJob):
         digests, errors, before = dict(self.frames), [], None
         frames = self._stretch()
         sampled = [frame.name in digests for frame in frames]
-        needed = [one or self.settings.registration for one in sampled]
-        alone = replace(self.settings, odometry=False)
-        for record in evaluate_chosen(frames, alone, sampled, needed):
+        for record in evaluate_frames(frames, self.settings, sampled):
             name = record.frame
             if name in digests:
                 entry = FigureEntry(name, digests[name], record.figures, record.error, before)
@@ -115,7 +113,7 @@ class FiguresJob(EvaluationJob):
             before = record.error
         return self._record(errors)
 
-    def _stretch(self) -> list[SequenceFrame]:
+    def _stretch(self) -> list[DriveFrame]:
         """The frames, and the one before them."""
         frames = open_drive(self.drive).frames()
         names = [frame.name for frame in frames]
@@ -142,17 +140,17 @@ class OdometryJob(EvaluationJob):
     """Odometry on one kind of cloud along the whole drive.
 
     Attributes:
-        track: Which clouds.
+        cloud: Which clouds.
         digest: Of everything that the poses depend on.
     """
 
-    track: TrackName
+    cloud: CloudName
     digest: str
 
     @property
     def name(self) -> str:
-        """Archive and track."""
-        return f"{self.drive.archive}: odometry of {self.track}"
+        """Archive and cloud."""
+        return f"{self.drive.archive}: odometry of {self.cloud}"
 
     def run(self) -> JobRecord:
         """Follow the drive from its first frame; poses are kept once it has ended."""
@@ -164,20 +162,20 @@ class OdometryJob(EvaluationJob):
             if drive.refusal(frame) is not None:
                 continue
             try:
-                points = drive.points(name, self.track)
+                points = drive.points(name, self.cloud)
                 if len(points) >= FEWEST_POINTS:
                     poses[name] = pose_numbers(odometry.add(points))
             except BackendError:
                 raise
             except QuinrError as error:
                 errors[name] = str(error)
-        write_odometry(self.folder, OdometryEntry(self.track, self.digest, poses, errors))
+        write_odometry(self.folder, OdometryEntry(self.cloud, self.digest, poses, errors))
         return self._record(list(errors.values()))
 
     def keep(self, record: JobRecord) -> None:
         """Note why there are no poses, where the job did not come to its end."""
         if not record.complete:
-            write_odometry(self.folder, OdometryEntry(self.track, self.digest, error=record.error))
+            write_odometry(self.folder, OdometryEntry(self.cloud, self.digest, error=record.error))
 
 
 def run_evaluation_job(job: EvaluationJob) -> JobRecord:

@@ -18,8 +18,8 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
 from pipeline.evaluation.archive.drive import ArchivedDrive, DriveSource
 from pipeline.evaluation.tasks import TaskSettings, check_odometry
-from pipeline.evaluation.tasks.records import TRACKS, TrackName
-from pipeline.evaluation.tasks.sequence import FloatArray, step_between, truth_poses
+from pipeline.evaluation.tasks.frames import FloatArray, step_between, truth_poses
+from pipeline.evaluation.tasks.records import CLOUDS, CloudName
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import BackendError, DatasetError, StorageError
 
@@ -56,7 +56,7 @@ class EvaluationPlan:
         folder: Of the journals, on a disk that all workers share.
         settings: What is measured.
         frames: Of the archive, in the order of the drive.
-        odometry: Digest of everything that the poses depend on, by track; empty if not wanted.
+        odometry: Digest of everything that the poses depend on, by cloud; empty if not wanted.
         originals: The data set, as a person wrote it.
     """
 
@@ -64,7 +64,7 @@ class EvaluationPlan:
     folder: Path
     settings: TaskSettings
     frames: tuple[PlannedFrame, ...]
-    odometry: Mapping[TrackName, str]
+    odometry: Mapping[CloudName, str]
     originals: str
 
 
@@ -107,7 +107,7 @@ def plan_evaluation(
         folder.absolute(),
         wanted,
         tuple(_planned(drive, facts, wanted)),
-        {track: _digest(track, _versions(_POSES_BY), facts) for track in TRACKS}
+        {cloud: _digest(cloud, _versions(_POSES_BY), facts) for cloud in CLOUDS}
         if wanted.odometry
         else {},
         str(originals),

@@ -23,10 +23,10 @@ STRETCH = 8
 def evaluation_jobs(plan: EvaluationPlan, stretch: int = STRETCH) -> list[EvaluationJob]:
     """What is still to be done, for :func:`~pipeline.evaluation.archive.jobs.run_evaluation_job`.
 
-    Odometry has a past, so it is a job for each kind of cloud over the whole drive; those come
-    first, since they take longest. Figures are measured in stretches of frames that follow each
-    other. What an earlier run has measured on the same data is left out; what failed is tried
-    again.
+    Odometry depends on all frames before, so it is a job for each kind of cloud over the whole
+    drive; those come first, since they take longest. Figures are measured in stretches of frames
+    that follow each other. What an earlier run has measured on the same data is left out; what
+    failed is tried again.
 
     Args:
         plan: The evaluation.
@@ -37,9 +37,9 @@ def evaluation_jobs(plan: EvaluationPlan, stretch: int = STRETCH) -> list[Evalua
     """
     known = read_odometry(plan.folder, plan.odometry)
     jobs: list[EvaluationJob] = []
-    for track, digest in plan.odometry.items():
-        if track not in known or known[track].error or known[track].errors:
-            jobs.append(OdometryJob(plan.source, plan.folder, track, digest))
+    for cloud, digest in plan.odometry.items():
+        if cloud not in known or known[cloud].error or known[cloud].errors:
+            jobs.append(OdometryJob(plan.source, plan.folder, cloud, digest))
     figures = read_figures(plan.folder)
     last = -1
     for index, frame in enumerate(plan.frames):
@@ -65,23 +65,21 @@ def _is_done(plan: EvaluationPlan, index: int, entry: FigureEntry | None) -> boo
 def read_evaluation(plan: EvaluationPlan) -> ArchiveEvaluation:
     """Everything that is known by now, a record for every frame of the archive.
 
-    The records are those that :func:`~pipeline.evaluation.tasks.evaluate_sequence` makes of the
-    drive in one go, with one exception: a file that is intact but does not decode keeps its frame
-    from odometry on decoded clouds only. A frame that nobody has measured yet has an error.
+    A frame that nobody has measured yet has an error.
 
     Raises:
         StorageError: a journal cannot be read.
     """
     figures = read_figures(plan.folder)
-    tracks = read_odometry(plan.folder, plan.odometry)
+    odometry = read_odometry(plan.folder, plan.odometry)
     entries = [figures.get(frame.digest) if frame.sampled else None for frame in plan.frames]
     records = []
     for frame, entry, following in zip(plan.frames, entries, [*entries[1:], None], strict=True):
-        error = _error_of(frame, entry, following, tracks.values())
+        error = _error_of(frame, entry, following, odometry.values())
         poses = dict(frame.truth)
         if error is None:
-            found = {track: one.poses.get(frame.name) for track, one in tracks.items()}
-            poses |= {track: pose for track, pose in found.items() if pose is not None}
+            found = {cloud: one.poses.get(frame.name) for cloud, one in odometry.items()}
+            poses |= {cloud: pose for cloud, pose in found.items() if pose is not None}
         known = {} if error is not None or entry is None else entry.figures
         records.append(EvaluationRecord(frame.name, known, poses, error))
     return ArchiveEvaluation(plan.settings, tuple(records), plan.originals, plan.source.mcap_sha256)
@@ -91,14 +89,14 @@ def _error_of(
     frame: PlannedFrame,
     entry: FigureEntry | None,
     following: FigureEntry | None,
-    tracks: Collection[OdometryEntry],
+    odometry: Collection[OdometryEntry],
 ) -> str | None:
     """What kept a frame from being read or measured, if anybody tried."""
     if frame.sampled:
         unknown = "not evaluated yet" if entry is None else entry.error
-        return frame.error or unknown or _first(one.errors.get(frame.name) for one in tracks)
-    reasons = [one.errors.get(frame.name) for one in tracks]
-    reasons += [frame.error] if tracks else []
+        return frame.error or unknown or _first(one.errors.get(frame.name) for one in odometry)
+    reasons = [one.errors.get(frame.name) for one in odometry]
+    reasons += [frame.error] if odometry else []
     reasons += [None if following is None else following.before]
     return _first(reasons)
 

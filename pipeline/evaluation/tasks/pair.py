@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.cloud_fidelity import compare_clouds, densities, prefixed
+from pipeline.evaluation.tasks.cloud_tasks import TaskResult
 from pipeline.evaluation.tasks.ground import label_iou
 from pipeline.evaluation.tasks.occupancy import CELL, REACH, occupancy_iou
 from pipeline.evaluation.tasks.registration import Step
-from pipeline.evaluation.tasks.track import TrackFrame
 from pipeline.evaluation.tasks.trajectory import pose_difference
 from pipeline.facts import Fact
 from quinr_lidar.errors import GeometryError
@@ -106,9 +106,9 @@ class Registration:
 
 
 def evaluate_pair(
-    scan: TrackFrame,
-    image: TrackFrame,
-    decoded: TrackFrame,
+    scan: TaskResult,
+    image: TaskResult,
+    decoded: TaskResult,
     *,
     peak: float,
     true_step: FloatArray | None = None,
@@ -116,10 +116,10 @@ def evaluate_pair(
     """All figures of a frame; NaN where one cannot be had.
 
     Args:
-        scan: The original points' track at this frame.
-        image: Of the original range image, back-projected.
-        decoded: Of the decoded range image, back-projected.
-        peak: Of D1 and D2 PSNR, metres.
+        scan: What the tasks make of the original points.
+        image: What they make of the original range image, back-projected.
+        decoded: What they make of the decoded range image, back-projected.
+        peak: Peak of D1 and D2 PSNR, metres.
         true_step: Ground truth: the sensor's pose [4, 4] in the frame of the one before.
 
     Returns:
@@ -140,9 +140,9 @@ def evaluate_pair(
 
 
 def evaluate_originals(
-    scan: TrackFrame, image: TrackFrame, *, peak: float, true_step: FloatArray | None = None
+    scan: TaskResult, image: TaskResult, *, peak: float, true_step: FloatArray | None = None
 ) -> dict[str, float]:
-    """Of :func:`evaluate_pair`, what depends on the originals alone."""
+    """The figures of :func:`evaluate_pair` that depend on the originals alone."""
     return {
         **_compared("projection", scan, image, peak),
         **densities("scan", scan.cloud),
@@ -153,14 +153,14 @@ def evaluate_originals(
 
 
 def evaluate_decoded(
-    scan: TrackFrame,
-    image: TrackFrame,
-    decoded: TrackFrame,
+    scan: TaskResult,
+    image: TaskResult,
+    decoded: TaskResult,
     *,
     peak: float,
     true_step: FloatArray | None = None,
 ) -> dict[str, float]:
-    """Of :func:`evaluate_pair`, the rest: several decodings may share their originals' figures."""
+    """The other figures of :func:`evaluate_pair`: several decodings may share an original."""
     return {
         **_compared("scan", scan, decoded, peak),
         **_compared("codec", image, decoded, peak),
@@ -169,14 +169,14 @@ def evaluate_decoded(
     }
 
 
-def _original(frame: TrackFrame) -> Cloud:
+def _original(frame: TaskResult) -> Cloud:
     if frame.cloud is None:
         raise GeometryError("original: too few points to evaluate anything on")
     return frame.cloud
 
 
 def _compared(
-    prefix: str, original: TrackFrame, other: TrackFrame, peak: float
+    prefix: str, original: TaskResult, other: TaskResult, peak: float
 ) -> dict[str, float]:
     """Distances of two clouds of a frame, and what the tasks make of both."""
     cloud = _original(original)
@@ -193,14 +193,14 @@ def _compared(
     return prefixed(prefix, compare_clouds(matches, peak)) | prefixed(prefix, tasks)
 
 
-def _ground_iou(original: TrackFrame, other: TrackFrame, matches: Matches) -> float:
+def _ground_iou(original: TaskResult, other: TaskResult, matches: Matches) -> float:
     if original.ground is None or other.ground is None:
         return math.nan
     carried = other.ground.labels(matches.b.points)[matches.a_nearest]
     return label_iou(original.ground.labels(matches.a.points), carried)
 
 
-def _obstacle_iou(original: TrackFrame, other: TrackFrame) -> float:
+def _obstacle_iou(original: TaskResult, other: TaskResult) -> float:
     grids = []
     for frame in (original, other):
         if frame.cloud is None or frame.ground is None:
@@ -210,7 +210,7 @@ def _obstacle_iou(original: TrackFrame, other: TrackFrame) -> float:
     return occupancy_iou(*grids)
 
 
-def _alone(name: str, frame: TrackFrame, true_step: FloatArray | None) -> dict[str, float]:
+def _alone(name: str, frame: TaskResult, true_step: FloatArray | None) -> dict[str, float]:
     metres, degrees = _between(frame.step, true_step)
     fitness = math.nan if frame.step is None else frame.step.fitness
     return prefixed(name, Registration(metres, degrees, fitness))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -15,22 +15,21 @@ from pipeline.fidelity.statistics import statistics_of
 
 FloatArray = NDArray[np.float64]
 
-TrackName = Literal["scan", "image", "decoded"]
-TRACKS: tuple[TrackName, ...] = ("scan", "image", "decoded")
+CloudName = Literal["scan", "image", "decoded"]
+CLOUDS: tuple[CloudName, ...] = ("scan", "image", "decoded")
 TRUTH = "truth"
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """A frame's figures, of JSON's own types: a journal keeps it as it is.
+    """A frame's figures and poses, of JSON's own types.
 
     Attributes:
         frame: Its id.
-        figures: Of :func:`~pipeline.evaluation.tasks.pair.evaluate_pair`, and those that the
-            frame itself knows; ``None`` where one is not finite; empty for a frame that was not
-            sampled.
-        poses: By odometry on each of :data:`TRACKS`, and of the ground truth by
-            :data:`TRUTH`: the first three rows of [4, 4], row-major.
+        figures: See :mod:`pipeline.evaluation.figures`; ``None`` where one is not finite, empty for
+            a frame that was not sampled.
+        poses: What odometry finds on each of :data:`CLOUDS`, and the ground truth as :data:`TRUTH`:
+            the first three rows of [4, 4], row-major.
         error: Why there are no figures, or ``None``.
     """
 
@@ -38,15 +37,6 @@ class EvaluationRecord:
     figures: dict[str, float | None] = field(default_factory=dict)
     poses: dict[str, list[float]] = field(default_factory=dict)
     error: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The frame's id."""
-        return self.frame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
 
 
 def finite(figures: Mapping[str, float]) -> dict[str, float | None]:
@@ -74,11 +64,11 @@ def summarise_evaluation(records: Iterable[EvaluationRecord]) -> dict[str, Any]:
     """
     rows = list(records)
     names = dict.fromkeys(name for row in rows for name in row.figures)
-    pairs = [(track, TRUTH) for track in TRACKS]
+    pairs = [(cloud, TRUTH) for cloud in CLOUDS]
     pairs += [("image", "scan"), ("decoded", "scan"), ("decoded", "image")]
     errors = {
-        f"{track} to {reference}": trajectories_compared(rows, reference, track)
-        for track, reference in pairs
+        f"{cloud} to {reference}": trajectories_compared(rows, reference, cloud)
+        for cloud, reference in pairs
     }
     return {
         "frames": len(rows),

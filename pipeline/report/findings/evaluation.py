@@ -58,12 +58,12 @@ def _plan(
 
 def _known(plan: EvaluationPlan) -> EvaluationPlan:
     """The same plan, of what is there."""
-    figures, tracks = read_figures(plan.folder), read_odometry(plan.folder, plan.odometry)
+    figures, clouds = read_figures(plan.folder), read_odometry(plan.folder, plan.odometry)
     frames = tuple(replace(one, sampled=one.digest in figures) for one in plan.frames)
-    known = replace(plan, frames=frames, odometry={track: plan.odometry[track] for track in tracks})
+    known = replace(plan, frames=frames, odometry={cloud: plan.odometry[cloud] for cloud in clouds})
     some = 0 < _measured(known) < len(frames)
     settings = replace(
-        plan.settings, odometry=bool(tracks), sample=_measured(known) if some else None
+        plan.settings, odometry=bool(clouds), sample=_measured(known) if some else None
     )
     return replace(known, settings=settings)
 

@@ -130,9 +130,9 @@ def reference_of(odometry: Mapping[str, Any]) -> str | None:
     return next((name for name in REFERENCES if odometry.get(f"decoded to {name}")), None)
 
 
-def drift(odometry: Mapping[str, Any], track: str, reference: str | None) -> float | None:
+def drift(odometry: Mapping[str, Any], cloud: str, reference: str | None) -> float | None:
     """Relative error of translation of a trajectory, metres a metre."""
-    return (odometry.get(f"{track} to {reference}") or {}).get("translation_per_m")
+    return (odometry.get(f"{cloud} to {reference}") or {}).get("translation_per_m")
 
 
 def _mean(figures: Mapping[str, Statistics], name: str) -> float | None:

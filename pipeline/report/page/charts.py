@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.archive.manifest import FrameRow
 from pipeline.evaluation.figures import PAIRS
 from pipeline.evaluation.tasks import EvaluationRecord
-from pipeline.evaluation.tasks.records import TRACKS, TRUTH
+from pipeline.evaluation.tasks.records import CLOUDS, TRUTH
 from pipeline.facts import Fact
 from pipeline.facts.units import Unit, unit_for
 from pipeline.fidelity.statistics import statistics_of
@@ -83,7 +83,7 @@ class Charts:
 
     Attributes:
         charts: In the order of the page.
-        path: Positions by odometry from above, by track: lists of x and y, metres.
+        path: Positions by odometry from above, by cloud: lists of x and y, metres.
         data: For the page's script, of JSON's types.
         sampled: Whether some frames are left out of the lines.
     """
@@ -255,7 +255,7 @@ def _chart(
     return Chart(key, title or figure.label, unit, known, figure.meaning, limit)
 
 
-_TRACK_NAMES = {
+_TRAJECTORY_NAMES = {
     TRUTH: "ground truth",
     "scan": "odometry on scans",
     "image": "odometry on range images",
@@ -266,10 +266,10 @@ _TRACK_NAMES = {
 def paths_of(records: Records) -> dict[str, tuple[list[float], list[float]]]:
     """Where each trajectory went, seen from above: x and y of the sensor, metres."""
     found = {}
-    for track in (TRUTH, *TRACKS):
-        poses = [one.poses[track] for one in records.values() if track in one.poses]
+    for cloud in (TRUTH, *CLOUDS):
+        poses = [one.poses[cloud] for one in records.values() if cloud in one.poses]
         if len(poses) > 1:
             thinned = poses[:: -(-len(poses) // MAX_FRAMES)]
             x, y = ([_short(pose[place]) for pose in thinned] for place in (3, 7))
-            found[_TRACK_NAMES[track]] = (x, y)
+            found[_TRAJECTORY_NAMES[cloud]] = (x, y)
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.evaluation.figures import ALONE, COMPARISONS, PAIRS, TRAJECTORY
-from pipeline.evaluation.tasks.records import TRACKS, TRUTH
+from pipeline.evaluation.tasks.records import CLOUDS, TRUTH
 from pipeline.facts import Fact
 from pipeline.facts.units import unit_for
 from pipeline.fidelity.statistics import Statistics
@@ -49,7 +49,7 @@ _PAIR_HEADS = (
     ("Both", "scan to decoded"),
     ("Projection alone", "scan to range image: no codec can regain it"),
 )
-_TRACK_HEADS = (
+_CLOUD_HEADS = (
     ("Scans", "the original points"),
     ("Range images", "projected, not compressed"),
     ("Decoded", "what the archive gives back"),
@@ -69,10 +69,10 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
         for figure in TRAJECTORY.values()
     ]
     alone = [
-        _row(figure, [_error(odometry, f"{track} to {TRUTH}", figure) for track in TRACKS])
+        _row(figure, [_error(odometry, f"{cloud} to {TRUTH}", figure) for cloud in CLOUDS])
         for figure in TRAJECTORY.values()
     ] + [
-        _row(figure, [_mean(figures, f"{track}_{figure.name}") for track in TRACKS])
+        _row(figure, [_mean(figures, f"{cloud}_{figure.name}") for cloud in CLOUDS])
         for figure in ALONE.values()
     ]
     tables = [
@@ -81,7 +81,7 @@ def downstream_tables(evaluation: EvaluationPart) -> list[Table]:
         ),
         Table("Odometry against odometry on the other clouds", _PAIR_HEADS, _known(paths)),
         Table(
-            "Each kind of cloud by itself; errors against ground truth", _TRACK_HEADS, _known(alone)
+            "Each kind of cloud by itself; errors against ground truth", _CLOUD_HEADS, _known(alone)
         ),
     ]
     return [table for table in tables if table.rows]

@@ -12,7 +12,7 @@ import pytest
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
-from pipeline.evaluation.files import evaluate_archive, evaluate_file
+from pipeline.evaluation.files import measure_file, measure_sequence
 from pipeline.models.files import keep_model
 from pipeline.sequence import frames
 from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
@@ -123,7 +123,7 @@ def test_a_frame_that_breaks_its_promise_is_refused(tmp_path, monkeypatch, chang
     with monkeypatch.context() as patch:
         distort(patch, change)
         with pytest.raises(GeometryError, match=rf"000000\.quinr: not .*000000\.bin.*{reason}"):
-            evaluate_file(job.source, job.file)
+            measure_file(job.source, job.file)
         assert job.file.exists(), "evaluating deletes nothing"
         record = archive_frame(replace(job, resume=False))
     assert record.status == "failed"
@@ -160,7 +160,7 @@ def test_an_archive_carries_its_prior(tmp_path, own_model):
     # Going on takes no option but the entropy model's name: the folder has it.
     again, _ = archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
     assert again == jobs[0].profile
-    results, records = evaluate_archive(tmp_path / "00", folder)
+    results, records = measure_sequence(tmp_path / "00", folder)
     assert [record.error for record in records] == [None] * len(jobs)
     assert results["summary"]["largest_error_m"]["max"] <= 0.02
     work = restore_jobs(folder, tmp_path / "kitti")["00"]

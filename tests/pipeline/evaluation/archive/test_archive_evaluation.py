@@ -22,8 +22,8 @@ from pipeline.evaluation.archive import (
     run_evaluation_job,
 )
 from pipeline.evaluation.archive.drive import ArchivedDrive, frame_figures
-from pipeline.evaluation.files import evaluate_file
-from pipeline.evaluation.tasks import TaskSettings, evaluate_sequence, summarise_evaluation
+from pipeline.evaluation.files import measure_file
+from pipeline.evaluation.tasks import TaskSettings, summarise_evaluation
 from pipeline.storage.files import write_atomically
 from quinr_lidar import RangeImage, decode
 from quinr_lidar.errors import ArchiveError, BackendError, DatasetError
@@ -41,20 +41,24 @@ def same_figures(first, second):
             assert second[name] == pytest.approx(value, rel=1e-6, abs=1e-9), name
 
 
-def check_against_one_go(place, **settings):
-    """Jobs of two frames each, against the drive's frames one after the other."""
-    wanted = TaskSettings(**settings)
-    plan = plan_evaluation(str(place.packed), place.scans, place.out, wanted)
-    for job in reversed(evaluation_jobs(plan, stretch=2)):
+def evaluated(place, out, settings, stretch):
+    plan = plan_evaluation(str(place.packed), place.scans, out, settings)
+    for job in reversed(evaluation_jobs(plan, stretch=stretch)):
         run_evaluation_job(job)
-    found = read_evaluation(plan).records
-    drive = ArchivedDrive.open(str(place.packed), place.scans)
-    expected = list(evaluate_sequence(drive.frames(), wanted))
+    return read_evaluation(plan).records
+
+
+def check_against_one_go(place, **settings):
+    """Jobs of two frames each, against one job of all frames."""
+    wanted = TaskSettings(**settings)
+    found = evaluated(place, place.out, wanted, stretch=2)
+    expected = evaluated(place, place.out.with_name("one go"), wanted, stretch=100)
     assert [one.frame for one in found] == [one.frame for one in expected]
     for one, other in zip(found, expected, strict=True):
         assert one.error == other.error
         assert one.poses == other.poses
         same_figures(one.figures, other.figures)
+    shutil.rmtree(place.out.with_name("one go"))
     return found
 
 
@@ -140,7 +144,7 @@ def test_frame_figures_are_those_of_the_file(place, tmp_path):
     for record in place.evaluate().records:
         file = tmp_path / f"{record.frame}.quinr"
         write_atomically(file, archive.read(record.frame))
-        expected = evaluate_file(scan_file(place.scan(int(record.frame))), file).as_dict()
+        expected = measure_file(scan_file(place.scan(int(record.frame))), file).as_dict()
         shared = expected.keys() & record.figures.keys()
         assert {
             "psnr_db",

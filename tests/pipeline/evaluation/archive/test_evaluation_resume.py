@@ -133,7 +133,7 @@ def test_odometry_is_not_run_again(place, monkeypatch):
     file = place.out / "odometry" / "image.json"
     good = file.read_text()
     for damage in (
-        '{"track": "image"',
+        '{"cloud": "image"',
         good.replace("0.", "9e999", 1),
         good.replace('"image"', "3"),
     ):

@@ -1,4 +1,4 @@
-"""One kind of cloud along a drive: what each task makes of it, whatever it is compared with."""
+"""The tasks on one kind of cloud along a drive, whatever it is compared with later."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ class TaskSettings:
     """What is measured, and how.
 
     Attributes:
-        every: Figures of every so manyth frame only, from the first; odometry needs all frames.
-        odometry: Whether to run KISS-ICP; without it frames left out are not even decoded.
+        every: Measure figures of every Nth frame only, from the first; odometry needs all frames.
+        odometry: Whether to run KISS-ICP. Without it, frames that are not measured are not read.
         registration: Whether to register frames with those before them.
-        peak: Of D1 and D2 PSNR, metres.
-        seed: Of RANSAC.
-        sample: Figures of so many frames only, spread evenly, from the first; instead of ``every``.
+        peak: Peak of D1 and D2 PSNR, metres.
+        seed: Seed of RANSAC.
+        sample: Measure figures of this many frames only, evenly spread, from the first; instead of
+            ``every``.
     """
 
     every: int = 1
@@ -45,7 +46,10 @@ class TaskSettings:
             raise ValueError(f"sample: expected 1 or more, without every, got {self.sample}")
 
     def sampled(self, frames: int) -> list[bool]:
-        """Of which frames of a drive of so many figures are wanted.
+        """Which frames of a drive are measured.
+
+        Args:
+            frames: Number of frames of the drive.
 
         Example:
             >>> TaskSettings(sample=2).sampled(5), TaskSettings(every=3).sampled(5)
@@ -61,12 +65,13 @@ class TaskSettings:
         return asdict(self)
 
 
-class TrackFrame:
+class TaskResult:
     """A cloud and what the tasks make of it.
 
     Attributes:
         cloud: ``None`` where there are too few points for any task.
-        pose: Odometry's, float64 [4, 4] in the frame of the track's first; ``None`` without.
+        pose: The pose that odometry finds, float64 [4, 4], in the frame of the first cloud's
+            sensor; ``None`` without odometry.
         step: Registration with the frame before; ``None`` without one.
     """
 
@@ -82,8 +87,8 @@ class TrackFrame:
         return None if self.cloud is None else fit_ground(self.cloud.points, self._seed)
 
 
-class Track:
-    """Adds frames in the order of the drive.
+class CloudTasks:
+    """Runs the tasks on clouds in the order of the drive.
 
     Raises:
         BackendError: odometry is wanted and KISS-ICP is not installed.
@@ -94,12 +99,12 @@ class Track:
         self._odometry = Odometry() if settings.odometry else None
         self._previous: RegistrationCloud | None = None
 
-    def add(self, points: NDArray[np.floating], *, measure: bool = True) -> TrackFrame:
-        """The next frame.
+    def add(self, points: NDArray[np.floating], *, measure: bool = True) -> TaskResult:
+        """Run the tasks on the next cloud.
 
         Args:
             points: [N, 3 or more], metres, in the sensor's frame, all finite.
-            measure: Whether registration is wanted; odometry goes on anyway.
+            measure: Whether to register it with the cloud before; odometry runs anyway.
 
         Raises:
             GeometryError: coordinates are not finite.
@@ -107,7 +112,7 @@ class Track:
         """
         if len(points) < FEWEST_POINTS:
             self.skip()
-            return TrackFrame(None, None, None, self._settings.seed)
+            return TaskResult(None, None, None, self._settings.seed)
         cloud = Cloud(points)
         pose = self._odometry.add(cloud.points) if self._odometry else None
         step = None
@@ -116,8 +121,8 @@ class Track:
             if measure and self._previous is not None:
                 step = register(self._previous, current)
             self._previous = current
-        return TrackFrame(cloud, pose, step, self._settings.seed)
+        return TaskResult(cloud, pose, step, self._settings.seed)
 
     def skip(self) -> None:
-        """The next frame is missing: the one after it has none to be registered with."""
+        """Leave out a frame: the one after it has none to be registered with."""
         self._previous = None
