@@ -18,6 +18,7 @@ from pipeline.fidelity.promises import largest_error
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import ProjectionStats, RangeImage, usable_points
+from quinr_lidar.metrics.clouds import Cloud, chamfer, match
 
 
 def measure_frame(
@@ -50,20 +51,20 @@ def measure_frame(
             or ``decoded`` is of another projection.
     """
     scan = _projected_points(points, _stats_of(image, decoded))
-    original = image.projection.back_project(image)
-    projection = metrics.chamfer_distance(scan, original)
+    # One tree of the original's points serves both comparisons.
+    original = Cloud(image.projection.back_project(image))
+    projection = chamfer(match(Cloud(scan), original))
     codec = _codec_chamfer(original, decoded)
     figures = image_figures(
         image, decoded, encoded_bytes=encoded_bytes, raw_bytes=raw_bytes, max_error=max_error
     )
-    if preview_psnr_db is None:
-        preview_psnr_db = figures["psnr_db"]
+    preview = figures["psnr_db"] if preview_psnr_db is None else preview_psnr_db
     return FrameFidelity(
         **figures,
         projection_chamfer_m=projection.symmetric,
         projection_scan_to_image_m=projection.a_to_b,
         projection_image_to_scan_m=projection.b_to_a,
-        preview_psnr_db=preview_psnr_db,
+        preview_psnr_db=preview,
         chamfer_m=codec.symmetric,
         chamfer_original_to_decoded_m=codec.a_to_b,
         chamfer_decoded_to_original_m=codec.b_to_a,
@@ -150,8 +151,7 @@ def _projected_points(points: NDArray[np.floating], stats: ProjectionStats) -> N
     return scan
 
 
-def _codec_chamfer(original: NDArray[np.float32], decoded: RangeImage) -> metrics.ChamferDistance:
+def _codec_chamfer(original: Cloud, decoded: RangeImage) -> metrics.ChamferDistance:
     if not decoded.valid.any():
         return metrics.ChamferDistance(math.nan, math.nan)
-    cloud = decoded.projection.back_project(decoded)
-    return metrics.chamfer_distance(original, cloud)
+    return chamfer(match(original, Cloud(decoded.projection.back_project(decoded))))

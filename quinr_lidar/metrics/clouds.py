@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry.neighbours import NeighbourTree
 from quinr_lidar.geometry.planes import PLANE_NEIGHBOURS, FloatArray, plane_normals
-from quinr_lidar.metrics.images import ChamferDistance
 
 
 class Cloud:
@@ -91,6 +90,24 @@ class Matches:
 
 
 @dataclass(frozen=True)
+class ChamferDistance:
+    """Mean nearest-neighbour distances between clouds A and B, metres (not squared).
+
+    Attributes:
+        a_to_b: Mean over A of the distance to the nearest point of B, metres.
+        b_to_a: Mean over B of the distance to the nearest point of A, metres.
+    """
+
+    a_to_b: float
+    b_to_a: float
+
+    @property
+    def symmetric(self) -> float:
+        """``(a_to_b + b_to_a) / 2``: the mean of the two directed parts, metres."""
+        return (self.a_to_b + self.b_to_a) / 2
+
+
+@dataclass(frozen=True)
 class Distortion:
     """Mean squared errors of both directions, square metres.
 
@@ -136,8 +153,32 @@ def match(a: Cloud, b: Cloud) -> Matches:
     return Matches(a, b, *b.tree.nearest(a.points), *a.tree.nearest(b.points))
 
 
+def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
+    """Chamfer distance of two point clouds: unsquared, means, metres.
+
+    ``a_to_b = mean_i min_j |a_i - b_j|``, ``b_to_a = mean_j min_i |a_i - b_j|`` and
+    ``symmetric = (a_to_b + b_to_a) / 2``. Libraries that sum the two parts report twice that;
+    those that square the distances report another quantity (square metres).
+
+    Args:
+        a: [N, 3] points, metres, N >= 1.
+        b: [M, 3] points, metres, M >= 1.
+
+    Returns:
+        Both directed parts; ``.symmetric`` is their mean.
+
+    Raises:
+        GeometryError: a cloud is empty, has another shape, or is not finite.
+
+    Example:
+        >>> chamfer_distance([[0, 0, 0]], [[3, 4, 0], [0, 0, 1]])
+        ChamferDistance(a_to_b=1.0, b_to_a=3.0)
+    """
+    return chamfer(match(Cloud(a), Cloud(b)))
+
+
 def chamfer(matches: Matches) -> ChamferDistance:
-    """As :func:`quinr_lidar.metrics.images.chamfer_distance`: unsquared means, metres."""
+    """As :func:`chamfer_distance`, of neighbours that are known: unsquared means, metres."""
     return ChamferDistance(float(matches.a_distances.mean()), float(matches.b_distances.mean()))
 
 

@@ -13,28 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.geometry.neighbours import NeighbourTree
 
 BYTES_PER_POINT = 12
 """A point as three float32 coordinates, one of the two bases of compression ratios."""
-
-
-@dataclass(frozen=True)
-class ChamferDistance:
-    """Mean nearest-neighbour distances between clouds A and B, metres (not squared).
-
-    Attributes:
-        a_to_b: Mean over A of the distance to the nearest point of B, metres.
-        b_to_a: Mean over B of the distance to the nearest point of A, metres.
-    """
-
-    a_to_b: float
-    b_to_a: float
-
-    @property
-    def symmetric(self) -> float:
-        """``(a_to_b + b_to_a) / 2``: the mean of the two directed parts, metres."""
-        return (self.a_to_b + self.b_to_a) / 2
 
 
 @dataclass(frozen=True)
@@ -105,34 +86,6 @@ def psnr(original: ArrayLike, decoded: ArrayLike, *, max_value: float) -> float:
         raise GeometryError(f"max_value: expected a positive number, got {max_value}")
     error = float(np.mean(np.square(first - second)))
     return math.inf if error == 0 else 10 * math.log10(max_value**2 / error)
-
-
-def chamfer_distance(a: ArrayLike, b: ArrayLike) -> ChamferDistance:
-    """Chamfer distance of two point clouds: unsquared, means, metres.
-
-    ``a_to_b = mean_i min_j |a_i - b_j|``, ``b_to_a = mean_j min_i |a_i - b_j|`` and
-    ``symmetric = (a_to_b + b_to_a) / 2``. Libraries that sum the two parts report twice that;
-    those that square the distances report another quantity (square metres).
-
-    Args:
-        a: [N, 3] points, metres, N >= 1.
-        b: [M, 3] points, metres, M >= 1.
-
-    Returns:
-        Both directed parts; ``.symmetric`` is their mean.
-
-    Raises:
-        GeometryError: a cloud is empty, not [N, 3] or not finite.
-
-    Example:
-        >>> chamfer_distance([[0, 0, 0]], [[3, 4, 0], [0, 0, 1]])
-        ChamferDistance(a_to_b=1.0, b_to_a=3.0)
-    """
-    first, second = _cloud("a", a), _cloud("b", b)
-    return ChamferDistance(
-        float(NeighbourTree(second).nearest(first)[0].mean()),
-        float(NeighbourTree(first).nearest(second)[0].mean()),
-    )
 
 
 def mask_scores(original: NDArray[np.bool_], decoded: NDArray[np.bool_]) -> MaskScores:
@@ -281,12 +234,3 @@ def _require_finite(*arrays: NDArray[np.float64]) -> None:
         bad = array.size - int(np.count_nonzero(np.isfinite(array)))
         if bad:
             raise GeometryError(f"{name}: expected finite values, got {bad} that are not")
-
-
-def _cloud(name: str, points: ArrayLike) -> NDArray[np.float64]:
-    cloud = np.asarray(points, dtype=np.float64)
-    if cloud.ndim != 2 or cloud.shape[1] != 3 or len(cloud) == 0:
-        raise GeometryError(f"cloud {name}: expected points [N >= 1, 3], got {list(cloud.shape)}")
-    if not np.isfinite(cloud).all():
-        raise GeometryError(f"cloud {name}: expected finite coordinates")
-    return cloud

@@ -7,14 +7,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist, directed_hausdorff
 
+from pipeline.libraries.open3d import import_open3d
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry.planes import plane_normals
 from quinr_lidar.metrics import clouds as metrics
-from quinr_lidar.metrics.clouds import Cloud, Distortion, match
-from quinr_lidar.metrics.images import chamfer_distance
+from quinr_lidar.metrics.clouds import Cloud, Distortion, chamfer_distance, match
 
 RNG = np.random.default_rng(0)
 A = RNG.normal(scale=(10, 10, 1), size=(400, 3))
@@ -22,6 +25,11 @@ A = RNG.normal(scale=(10, 10, 1), size=(400, 3))
 B = np.vstack([A[:150] + RNG.normal(scale=0.1, size=(150, 3)), RNG.normal(scale=15, size=(30, 3))])
 DISTANCES = cdist(A, B)
 MATCHES = match(Cloud(A), Cloud(B))
+
+
+clouds = st.integers(1, 30).flatmap(
+    lambda n: arrays(np.float64, (n, 3), elements=st.floats(-50, 50, width=32))
+)
 
 
 def lapack_normals(points: np.ndarray, k: int) -> np.ndarray:
@@ -178,12 +186,35 @@ def test_normals_of_nearly_flat_ground_far_away():
     assert normals[:, 2] == pytest.approx(1, abs=1e-4)
 
 
+@given(clouds, clouds)
+def test_chamfer_by_brute_force(a, b):
+    distances = np.sqrt(np.square(a[:, None] - b[None]).sum(-1))
+    chamfer = metrics.chamfer_distance(a, b)
+    assert chamfer.a_to_b == pytest.approx(distances.min(1).mean(), abs=1e-9)
+    assert chamfer.b_to_a == pytest.approx(distances.min(0).mean(), abs=1e-9)
+    assert chamfer.symmetric == pytest.approx((chamfer.a_to_b + chamfer.b_to_a) / 2)
+
+
+def test_chamfer_equals_open3d():
+    o3d = import_open3d()
+    generator = np.random.default_rng(1)
+    a, b = generator.normal(size=(500, 3)), generator.normal(size=(400, 3))
+    first, second = (o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud)) for cloud in (a, b))
+    chamfer = metrics.chamfer_distance(a, b)
+    there = np.asarray(first.compute_point_cloud_distance(second)).mean()
+    back = np.asarray(second.compute_point_cloud_distance(first)).mean()
+    assert chamfer.a_to_b == pytest.approx(there)
+    assert chamfer.b_to_a == pytest.approx(back)
+
+
 def test_what_is_no_cloud_is_refused():
     for points in (np.empty((0, 3)), np.ones((3, 2)), np.ones(3), [["a", "b", "c"]]):
         with pytest.raises(GeometryError, match="expected points"):
             Cloud(points)
     with pytest.raises(GeometryError, match="finite"):
         Cloud([[0, 0, np.nan]])
+    with pytest.raises(GeometryError, match="expected points"):
+        chamfer_distance(np.ones((1, 3)), np.empty((0, 3)))
     assert Cloud(np.ones((2, 4), np.float32)).points.shape == (2, 3)
     for peak in (0, -1, math.nan, math.inf):
         with pytest.raises(GeometryError, match="peak"):

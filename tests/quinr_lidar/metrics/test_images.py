@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from pipeline.libraries.open3d import import_open3d
 from quinr_lidar import metrics
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.metrics import images
-
-clouds = st.integers(1, 30).flatmap(
-    lambda n: arrays(np.float64, (n, 3), elements=st.floats(-50, 50, width=32))
-)
 
 
 def test_psnr_from_its_definition():
@@ -38,29 +32,8 @@ def test_psnr_equals_opencv():
 
 def test_examples_in_docstrings_run():
     result = doctest.testmod(images)
-    assert result.attempted >= 6
+    assert result.attempted >= 5
     assert result.failed == 0
-
-
-@given(clouds, clouds)
-def test_chamfer_by_brute_force(a, b):
-    distances = np.sqrt(np.square(a[:, None] - b[None]).sum(-1))
-    chamfer = metrics.chamfer_distance(a, b)
-    assert chamfer.a_to_b == pytest.approx(distances.min(1).mean(), abs=1e-9)
-    assert chamfer.b_to_a == pytest.approx(distances.min(0).mean(), abs=1e-9)
-    assert chamfer.symmetric == pytest.approx((chamfer.a_to_b + chamfer.b_to_a) / 2)
-
-
-def test_chamfer_equals_open3d():
-    o3d = import_open3d()
-    generator = np.random.default_rng(1)
-    a, b = generator.normal(size=(500, 3)), generator.normal(size=(400, 3))
-    first, second = (o3d.geometry.PointCloud(o3d.utility.Vector3dVector(cloud)) for cloud in (a, b))
-    chamfer = metrics.chamfer_distance(a, b)
-    there = np.asarray(first.compute_point_cloud_distance(second)).mean()
-    back = np.asarray(second.compute_point_cloud_distance(first)).mean()
-    assert chamfer.a_to_b == pytest.approx(there)
-    assert chamfer.b_to_a == pytest.approx(back)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
@@ -115,9 +88,6 @@ def test_sizes():
         (lambda: metrics.psnr([1], [1, 2], max_value=1), "one shape"),
         (lambda: metrics.psnr([], [], max_value=1), "non-empty"),
         (lambda: metrics.psnr([1], [1], max_value=0), "max_value"),
-        (lambda: metrics.chamfer_distance(np.empty((0, 3)), np.ones((1, 3))), "cloud a"),
-        (lambda: metrics.chamfer_distance(np.ones((1, 3)), np.ones((1, 2))), "cloud b"),
-        (lambda: metrics.chamfer_distance(np.full((1, 3), np.nan), np.ones((1, 3))), "finite"),
         (lambda: metrics.mask_scores(np.ones(2), np.ones(2)), "bool"),
         (lambda: metrics.psnr([np.nan], [1], max_value=1), "original: expected finite"),
         (lambda: metrics.psnr([1], [np.inf], max_value=1), "decoded: expected finite"),

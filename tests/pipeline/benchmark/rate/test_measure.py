@@ -13,7 +13,7 @@ from pipeline.benchmark.rate.baselines import Baseline, Decoded, Encoded
 from pipeline.benchmark.rate.measure import errors_of, measure, median_seconds
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.metrics.images import chamfer_distance
+from quinr_lidar.metrics.clouds import chamfer_distance
 
 PROJECTION = SphericalProjection(4, 8)
 MEASURED = np.arange(32).reshape(4, 8) % 5 > 0
