@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
 from pipeline.jobs.job import Job, RecordT
-from pipeline.jobs.processes import kill_workers, new_pool
+from pipeline.jobs.processes import kill_workers, new_pool, use_one_thread
 from quinr_lidar.errors import QuinrError
 
 JobT = TypeVar("JobT", bound=Job[Any])
@@ -156,7 +156,8 @@ def reason_of(error: Exception) -> str:
 
 
 def _get_ready(_function: Callable[..., Any]) -> None:
-    """Nothing: a worker that has unpickled the function has imported all it needs."""
+    """A worker that has unpickled the function has imported all that it needs."""
+    use_one_thread()
 
 
 def _result(future: Future[ResultT], timeout: float | None) -> ResultT:
@@ -167,10 +168,7 @@ def _result(future: Future[ResultT], timeout: float | None) -> ResultT:
 
 
 def _fulfil(result: Future[RecordT], function: Callable[[JobT], RecordT], job: JobT) -> None:
-    """Do a job with one thread for its arithmetic: the other threads have jobs of their own."""
-    import torch
-
-    torch.set_num_threads(1)
+    use_one_thread()
     try:
         result.set_result(function(job))
     except BaseException as error:

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -27,12 +28,18 @@ def kill_workers(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
+def use_one_thread() -> None:
+    """Use one thread for arithmetic: the cores are shared out already, a worker for each."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
 def _initialise() -> None:
     """One thread, no answer to Ctrl-C, no life without the parent."""
-    import torch
-
-    # The cores are shared out already: a worker for each.
-    torch.set_num_threads(1)
+    # For libraries that are loaded later; many jobs need none of them.
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    use_one_thread()
     # The parent handles Ctrl-C; workers end when their pool does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log_as_json()
