@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.benchmark.machine import describe_machine
+from pipeline.benchmark.machine import best_seconds, describe_machine, torch_threads
 from pipeline.benchmark.operations import training_flops
-from pipeline.benchmark.timing import best_seconds, torch_threads
 from quinr_lidar.circuit import CircuitSpec, statevector
 from quinr_lidar.circuit import autograd as native_circuit
 from quinr_lidar.fields import QuinrField, pixel_coordinates

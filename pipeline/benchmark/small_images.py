@@ -23,8 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.benchmark.machine import describe_machine
-from pipeline.benchmark.timing import torch_threads
+from pipeline.benchmark.machine import describe_machine, torch_threads
 from quinr_lidar.errors import GeometryError, TrainingError
 from quinr_lidar.fields import Field, FourierField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count

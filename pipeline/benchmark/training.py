@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.benchmark.machine import describe_machine
-from pipeline.benchmark.timing import torch_threads
+from pipeline.benchmark.machine import describe_machine, torch_threads
 from quinr_lidar import Profile, RangeImage, metrics
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count

@@ -11,10 +11,9 @@ from tqdm import tqdm
 
 from pipeline.benchmark.kernel import bench_kernel
 from pipeline.benchmark.training import FitBench
+from pipeline.cli.bench.comparisons import paper, rate
 from pipeline.cli.bench.fidelity import fidelity
 from pipeline.cli.bench.nightly import nightly
-from pipeline.cli.bench.paper import paper
-from pipeline.cli.bench.rate import rate
 from pipeline.cli.bench.shots import shots
 from pipeline.cli.bench.small_images import small_images
 from pipeline.cli.console import (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipeline.benchmark.timing import best_seconds
 from typer.testing import CliRunner
 
 from pipeline.benchmark import training
 from pipeline.benchmark.operations import forward_flops, training_flops
-from pipeline.benchmark.timing import best_seconds
 from pipeline.benchmark.training import FitBench
 from pipeline.cli.main import app
 from quinr_lidar import Profile, RangeImage, SphericalProjection

@@ -1,0 +1,1 @@
+"""The baselines, a file for each kind."""

@@ -1,0 +1,156 @@
+"""All figures of the benchmark, as bytes of an SVG or PNG file; the same points, the same file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from pipeline.benchmark.registry import BASELINES
+from pipeline.benchmark.runner import Point
+from pipeline.benchmark.summary import means_over_sources, sources_of
+
+_CURVES = {
+    "quinr": ("#c0392b", "o-"),
+    "quinr-1": ("#e59866", "o--"),
+    "quinr-split": ("#c0392b", "s:"),
+    "siren": ("#2471a3", "^-"),
+    "siren-split": ("#2471a3", "s:"),
+    "coin": ("#7fb3d5", "^--"),
+    "fourier-relu": ("#28b463", "v-"),
+    "fourier-tanh": ("#82e0aa", "v--"),
+    "qiren": ("#8e44ad", "D-"),
+    "jpeg2000-8": ("#17202a", "x-"),
+    "jpeg2000-16": ("#707b7c", "x--"),
+    "jpeg": ("#b7950b", "+-"),
+    "jpeg-xl-lossy": ("#784212", "+--"),
+    "webp": ("#117864", "+:"),
+}
+"""Colours and styles; what is not named (the paper's letter) is left to the tables."""
+_BITS = {
+    "quinr-bounded": ("#c0392b", "o-"),
+    "quinr-unseen": ("#c0392b", "o--"),
+    "quinr-field": ("#f1948a", "o:"),
+    "mlp": ("#17202a", "s:"),
+    "context-mixing": ("#17202a", "x:"),
+    "jpeg-xl": ("#784212", "+-"),
+    "jpeg-xl-10": ("#b9770e", "+--"),
+    "png": ("#28b463", "v-"),
+    "jpeg-ls": ("#117864", "v--"),
+    "zstd": ("#707b7c", "x--"),
+    "draco": ("#8e44ad", "D-"),
+    "laszip": ("#2471a3", "s-"),
+}
+
+
+def draw_curves(points: Sequence[Point], kind: str = "svg") -> bytes:
+    """PSNR against bits a pixel, a panel for each source; bars from the worst to the best seed."""
+    sources = sorted(sources_of(points))
+    columns = min(2, len(sources)) or 1
+    rows = -(-len(sources) // columns)
+    figure = Figure(figsize=(7.5 * columns, 5 * (rows or 1)), layout="constrained")
+    for number, source in enumerate(sources, 1):
+        axes = figure.add_subplot(rows, columns, number)
+        _curves_panel(axes, [one for one in points if one.source == source])
+        _finish(axes, ("bits a pixel (whole file)", "PSNR, dB"), source, fontsize=7)
+        axes.grid(alpha=0.3, which="both")
+    return _saved(figure, kind)
+
+
+def _curves_panel(axes: Axes, points: Sequence[Point]) -> None:
+    widest = max((p.figures["bpp"] for p in points if p.baseline == "quinr"), default=np.inf)
+    axes.set_xscale("log")
+    for name, (colour, style) in _CURVES.items():
+        some = [
+            p.figures for p in points if p.baseline == name and p.figures["bpp"] <= 1.6 * widest
+        ]
+        if not some:
+            continue
+        psnr, low, high = (
+            np.array([one[key] for one in some])
+            for key in ("psnr_db", "psnr_low_db", "psnr_high_db")
+        )
+        line: Any = {"fmt": style, "color": colour, "label": BASELINES[name].title, "gid": name}
+        line |= {"markersize": 4, "linewidth": 1.2, "capsize": 2}
+        axes.errorbar([one["bpp"] for one in some], psnr, yerr=[psnr - low, high - psnr], **line)
+
+
+def draw_bits(points: Sequence[Point], kind: str = "svg") -> bytes:
+    """Bits a valid point against the largest error, means over scans."""
+    means = [one for one in means_over_sources(points) if one.baseline in _BITS]
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name, (colour, style) in _BITS.items():
+        some = sorted((one for one in means if one.baseline == name), key=lambda one: one.setting)
+        if some:
+            bits = [one.figures["bits_per_point"] for one in some]
+            line: Any = {"color": colour, "label": BASELINES[name].title, "gid": name}
+            axes.plot([one.setting for one in some], bits, style, ms=5, lw=1.3, **line)
+    axes.set_xscale("log")
+    axes.set_xticks(sorted({one.setting for one in means}))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda metres, _: f"{100 * metres:g}"))
+    axes.set_ylim(bottom=0)
+    _finish(axes, ("guaranteed largest error, cm", "bits a valid point (whole file)"))
+    return _saved(figure, kind)
+
+
+def draw_shots(result: dict[str, Any], kind: str = "svg") -> bytes:
+    """PSNR by shots for every number of qubits, and PSNR by noise.
+
+    Args:
+        result: The document of :func:`pipeline.benchmark.shots.bench_shots`.
+        kind: "svg" or "png".
+    """
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for qubits in sorted({row["qubits"] for row in result["files"]}):
+        rows = [row for row in result["files"] if row["qubits"] == qubits]
+        psnr_db = np.mean([row["psnr_db"] for row in rows], axis=0)
+        (line,) = left.plot(result["shots"], psnr_db, marker=".", label=f"{qubits} qubits")
+        needed = [row["shots_needed"] for row in rows if row["shots_needed"]]
+        if needed:
+            enough = np.mean([row["exact_db"] for row in rows]) - result["tolerance_db"]
+            typical = np.exp(np.mean(np.log(needed)))
+            left.plot(typical, enough, "o", color=line.get_color(), fillstyle="none", ms=9)
+    left.set_xscale("log", base=2)
+    title = f"rings: {result['tolerance_db']:g} dB below exact probabilities"
+    _finish(left, ("shots for a pixel", "PSNR [dB]"), title)
+    noise = result["noise"]
+    for name, label in (
+        ("depolarizing", "depolarising, after every gate"),
+        ("readout_error", "reading a bit wrongly"),
+    ):
+        runs = [row for row in noise["runs"] if row[name]]
+        psnr = [row["psnr_db"] for row in runs]
+        right.plot([row[name] for row in runs], psnr, marker="o", label=label)
+    right.axhline(noise["runs"][0]["psnr_db"], color="grey", linestyle="--", label="no noise")
+    right.set_xscale("log")
+    title = f"{noise['qubits']} qubits, {noise['pixels']:,} pixels, infinitely many shots"
+    _finish(right, ("probability of an error", "PSNR [dB]"), title)
+    return _saved(figure, kind)
+
+
+def _finish(axes: Axes, labels: tuple[str, str], title: str = "", fontsize: int = 8) -> None:
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(labels[1])
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=fontsize)
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "quinr"}):
+        metadata = {"Date": None} if kind == "svg" else None
+        figure.savefig(buffer, format=kind, dpi=120, metadata=metadata)
+    return buffer.getvalue()

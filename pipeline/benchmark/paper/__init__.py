@@ -1,1 +1,0 @@
-"""``quinr bench paper``: rate and distortion of quINR and of all it is compared with."""

@@ -1,1 +1,0 @@
-"""``quinr bench rate``: bits for a guaranteed maximum error, quINR's and those of all its peers."""
