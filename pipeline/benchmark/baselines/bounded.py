@@ -18,8 +18,8 @@ from quinr_lidar import RangeImage, codec
 from quinr_lidar.codec.profiles import get_profile
 from quinr_lidar.container import Container, Section, pack, unpack
 from quinr_lidar.entropy.models import EntropyModel, choose_model, unpack_model
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.registry import LAYERS
 
 PROFILE = "bounded"
 REPEATS = 5
@@ -52,8 +52,11 @@ def model_for(training_set: TrainingSet | None) -> EntropyModel:
 @lru_cache(maxsize=2)
 def _trained_preview(image: RangeImage, steps: int) -> tuple[Container, float]:
     """A file without ranges, and the seconds it took."""
-    data, seconds = median_seconds(lambda: codec.encode(image, PROFILE, layers=2, steps=steps))
-    return unpack(data), seconds
+    layers = ("preview", "mask")
+    frame, seconds = median_seconds(
+        lambda: codec.encode_frame(image, PROFILE, layers=layers, steps=steps)
+    )
+    return unpack(frame.data), seconds
 
 
 def _encode(image: RangeImage, request: Request) -> Encoded:
@@ -62,9 +65,8 @@ def _encode(image: RangeImage, request: Request) -> Encoded:
     chosen = model_for(request.training_set)
 
     def code() -> bytes:
-        mask = pack_mask(image.valid, chosen)
-        ranges = pack_ranges(image.ranges, image.valid, chosen, request.setting)
-        sections = [Section("mask", mask), Section("ranges", ranges)]
+        source = Source(image, chosen, {"max_error": request.setting})
+        sections = [Section(name, LAYERS[name].pack(source)) for name in ("mask", "ranges")]
         return pack(container.header, [container.require("preview"), *sections])
 
     data, seconds = median_seconds(code, REPEATS)

@@ -27,9 +27,10 @@ from quinr_lidar.entropy.models import EntropyModel, choose_model, pack_model
 from quinr_lidar.entropy.samples import RangeSamples
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.fields.field import Parameters
-from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.mask import MASK
 from quinr_lidar.layers.range_steps import choose_steps
-from quinr_lidar.layers.ranges import pack_ranges
+from quinr_lidar.layers.registry import LAYERS
 
 MLP_RATE = 6e-3
 """Learning rate of the MLP at its peak."""
@@ -166,7 +167,7 @@ def with_mask(
     image: RangeImage, entropy_model: EntropyModel, ranges: float, **figures: float
 ) -> Encoded:
     """The bytes of quINR's mask layer and a code length of the ranges."""
-    parts = {"mask": float(len(pack_mask(image.valid, entropy_model))), "ranges": ranges}
+    parts = {"mask": float(len(MASK.pack(Source(image, entropy_model)))), "ranges": ranges}
     return Encoded(sum(parts.values()), parts=parts, figures=figures)
 
 
@@ -198,7 +199,8 @@ def _encode_rounded(
     layers = {"mask": (mask.field, mask.parameters), "ranges": (field, parameters)}
     model = pack_model(layers, bits)
     length = ideal_bytes(field, to_tensors(model["ranges"].parameters), image, request.setting)
-    layer = len(pack_ranges(image.ranges, image.valid, model, request.setting))
+    source = Source(image, model, {"max_error": request.setting})
+    layer = len(LAYERS["ranges"].pack(source))
     figures = {"field_bits": 8 * length / image.valid_count}
     figures |= {"layer_bits": 8 * layer / image.valid_count, "model_bytes": len(model.data)}
     return with_mask(image, built_in, length, **figures)

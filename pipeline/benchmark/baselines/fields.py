@@ -23,7 +23,7 @@ from pipeline.benchmark.baseline import (
 )
 from quinr_lidar import Profile, RangeImage
 from quinr_lidar.codec.encoding import framing_bytes
-from quinr_lidar.codec.field_codec import FittedValues, fit_values
+from quinr_lidar.codec.field_fitting import FittedValues, fit_values
 from quinr_lidar.codec.profiles import PROFILES
 from quinr_lidar.container import Header, ImageHeader, Section, pack
 from quinr_lidar.fields import Field, FourierField, QirenField, QuinrField, SirenField

@@ -18,7 +18,8 @@ from quinr_lidar.codec.profiles import PROFILES, Profile, get_profile
 from quinr_lidar.container import Header, Section, pack
 from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.layers.mask import pack_mask
+from quinr_lidar.layers.layer import Source
+from quinr_lidar.layers.mask import MASK
 
 SIZES = (1638,)
 """0.2 bits a pixel: a mask alone takes 0.12 or so, and more bytes are trained for minutes."""
@@ -46,14 +47,15 @@ def _encode_paper(image: RangeImage, request: Request) -> Encoded:
 def _encode_preview(image: RangeImage, request: Request) -> Encoded:
     # The budget of a profile is that of the preview: the mask has to be taken off it.
     header = Header(image.projection, image.no_return)
-    mask = Section("mask", pack_mask(image.valid, choose_model(ENTROPY_MODEL)))
+    mask = Section("mask", MASK.pack(Source(image, choose_model(ENTROPY_MODEL))))
     preview = Section("preview", b"")
     further = len(pack(header, [preview, mask])) - len(pack(header, [preview]))
     size = int(request.setting) - further
     if size < LEAST_BYTES:
         raise GeometryError(f"{request.setting:g} bytes: the mask takes all but {size} of them")
     # Trainings of deep fields stall on some scans: the smaller field then is the better one.
-    options: dict[str, Any] = {"layers": 2, "target_bytes": size, "restarts": RESTARTS}
+    options: dict[str, Any] = {"target_bytes": size, "restarts": RESTARTS}
+    options["layers"] = ("preview", "mask")
     frames = [
         codec.encode_frame(image, one, steps=request.steps(one.steps), **options)
         for one in (preset_for(size), get_profile(PREVIEW))

@@ -19,8 +19,7 @@ from quinr_lidar import codec
 from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import choose_model
 from quinr_lidar.errors import DatasetError, UnknownEntropyModelError
-from quinr_lidar.layers.mask import pack_mask
-from quinr_lidar.layers.ranges import pack_ranges
+from tests.support.layers import pack_mask, pack_ranges
 
 
 @pytest.fixture(autouse=True)
