@@ -17,7 +17,7 @@ from pipeline.benchmark.machine import torch_threads
 from pipeline.benchmark.measure import Figures, measure
 from pipeline.benchmark.registry import BASELINES
 from pipeline.datasets.sources import read_source
-from pipeline.jobs.workers import new_pool
+from pipeline.jobs.processes import new_pool
 from pipeline.storage.files import read_bytes, sha256_of
 from pipeline.storage.journal import Journal
 from quinr_lidar.errors import DatasetError, QuinrError
