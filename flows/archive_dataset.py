@@ -13,11 +13,12 @@ from prefect.states import Completed
 from flows._prefect.alerts import ALERTS
 from flows._prefect.chunks import final_state
 from flows.archive_sequence import archive_sequence
-from flows.parameters import Archiving, Folder, Minutes, Share
+from flows.parameters import Folder, Minutes, Share
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets.discovery import Drive, drives_in, newest_change
-from pipeline.nightly.inbox import is_archived, packed_location
+from pipeline.nightly.inbox import is_archived
 from pipeline.nightly.report import DriveOutcome
-from pipeline.sequence.sequence import archive_settings
+from pipeline.sequence.target import resolve_target
 from pipeline.storage.lock import holder_of
 from quinr_lidar.errors import QuinrError
 
@@ -30,8 +31,8 @@ from quinr_lidar.errors import QuinrError
 )
 def archive_dataset(
     source: Folder,
-    out: Folder,
-    archiving: Archiving | None = None,
+    archive: Folder,
+    config: ArchiveConfig | None = None,
     resume: bool = True,
     settle_minutes: Minutes = 0.0,
     max_failed_drives: Share = 0.5,
@@ -43,23 +44,28 @@ def archive_dataset(
 
     Args:
         source: A KITTI root, a drive, or a folder of these.
-        out: Folder for archives; each drive's is ``out/<drive>``.
-        archiving: Settings of all of them.
+        archive: Folder for archives; each drive's is ``archive/<drive>``.
+        config: How to archive each of them.
         resume: Skip what is done; otherwise do everything again, and replace packed archives.
         settle_minutes: A drive whose scans changed less than this ago is left for the next time.
         max_failed_drives: Share of failed drives above which the flow itself fails.
 
     Returns:
-        A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
+        A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``archive``.
     """
     outcomes = archive_drives(
-        source, out, archiving or Archiving(), resume=resume, settle_minutes=settle_minutes
+        source, archive, config or ArchiveConfig(), resume=resume, settle_minutes=settle_minutes
     )
-    return dataset_state(outcomes, max_failed_drives, out)
+    return dataset_state(outcomes, max_failed_drives, archive)
 
 
 def archive_drives(
-    source: str, out: str, archiving: Archiving, *, resume: bool = True, settle_minutes: float = 0
+    source: str,
+    archive: str,
+    config: ArchiveConfig,
+    *,
+    resume: bool = True,
+    settle_minutes: float = 0,
 ) -> list[DriveOutcome]:
     """What :func:`archive_dataset` does; must be called inside a flow.
 
@@ -67,24 +73,22 @@ def archive_drives(
         DatasetError: the source cannot be read.
     """
     return [
-        _archive_drive(drive, Path(out), archiving, resume=resume, settle_minutes=settle_minutes)
+        _archive_drive(drive, archive, config, resume=resume, settle_minutes=settle_minutes)
         for drive in drives_in(Path(source))
     ]
 
 
 def _archive_drive(
-    drive: Drive, out: Path, archiving: Archiving, *, resume: bool, settle_minutes: float
+    drive: Drive, archive: str, config: ArchiveConfig, *, resume: bool, settle_minutes: float
 ) -> DriveOutcome:
-    """A drive's own troubles are not those of the others."""
+    """Archive one drive; if that fails, the others go on."""
     try:
-        decided = decide(drive, out, archiving, resume=resume, settle_minutes=settle_minutes)
+        decided = decide(drive, Path(archive), config, resume=resume, settle_minutes=settle_minutes)
     except QuinrError as error:
         return DriveOutcome(drive, "failed", str(error))
     if decided is not None:
         return decided
-    state = archive_sequence(
-        str(drive.path), str(out), resume=resume, **archiving.model_dump(), return_state=True
-    )
+    state = archive_sequence(str(drive.path), archive, config, resume=resume, return_state=True)
     message = state.message or state.name or ""
     if not state.is_completed():
         return DriveOutcome(drive, "failed", message)
@@ -92,31 +96,21 @@ def _archive_drive(
 
 
 def decide(
-    drive: Drive, out: Path, archiving: Archiving, *, resume: bool, settle_minutes: float
+    drive: Drive, archive: Path, config: ArchiveConfig, *, resume: bool, settle_minutes: float
 ) -> DriveOutcome | None:
     """What becomes of a drive without archiving it; ``None`` if it is to be archived.
 
     Raises:
         QuinrError: it can not be archived.
     """
-    folder = out / drive.name
-    if (holder := holder_of(folder)) is not None:
+    if (holder := holder_of(archive / drive.name)) is not None:
         return DriveOutcome(drive, "busy", f"process {holder.pid} on {holder.host} is at it")
     dataset = drive.open()
     age = time.time() - newest_change(dataset)
     if age < 60 * settle_minutes:
         return DriveOutcome(drive, "arriving", f"changed {max(0, age):.0f} s ago")
-    place = packed_location(folder, archiving.packed)
-    settings, _ = archive_settings(
-        folder,
-        archiving.profile,
-        archiving.overrides,
-        max_error=archiving.max_error,
-        relative_error=archiving.relative_error,
-        entropy_model=archiving.entropy_model,
-        archive=place,
-    )
-    if resume and is_archived(dataset, place, settings):
+    target = resolve_target(dataset, archive, config)
+    if resume and is_archived(dataset, target.packed, target.settings):
         return DriveOutcome(drive, "complete", f"{len(dataset.frame_ids)} scans")
     return None
 
@@ -125,9 +119,9 @@ def dataset_state(outcomes: Sequence[DriveOutcome], max_failed_share: float, dat
     """How a flow over drives ends.
 
     Args:
-        outcomes: All drives.
+        outcomes: What became of each drive.
         max_failed_share: Share of failed drives above which the flow fails.
-        data: The state's.
+        data: The state's data.
     """
     state = final_state(outcomes, max_failed_share, data, "drives")
     if state.name == "Completed":

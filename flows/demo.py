@@ -15,21 +15,21 @@ from flows.archive_sequence import archive_sequence
 from flows.evaluate_archive import evaluate_archive
 from flows.restore_sequence import restore_sequence
 from pipeline.cli.console import bar_to, print_table
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets import open_dataset
 from pipeline.evaluation.archive.requests import REPORT_FOLDER
 from pipeline.evaluation.files import measure_sequence
-from pipeline.evaluation.tasks import check_odometry
+from pipeline.evaluation.tasks import TaskSettings, check_odometry
 from pipeline.report.archive_report import PAGE
 from pipeline.sequence.frames import decode_file
 from pipeline.sequence.records import frame_path
 from pipeline.sequence.sequence import table_rows
 from pipeline.storage.files import read_bytes, write_atomically, write_json_atomically
 from pipeline.viewing.frame_figure import figure_png, frame_figure
-from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import BackendError, DatasetError
 
 SEQUENCE = "00"
-RUN_LENGTH = 4
+KEYFRAME_INTERVAL = 4
 """Shorter than the profile's, or so few frames would keep one worker only busy."""
 
 
@@ -60,17 +60,10 @@ def run_demo(
     """
     began = time.perf_counter()
     drive = out / "drive"
+    overrides = {"keyframe_interval": KEYFRAME_INTERVAL} | _training(steps)
+    config = ArchiveConfig(overrides=overrides, max_error=max_error)
     _synthesise(drive, frames, seed)
-    _check(
-        archive_sequence(
-            str(drive),
-            str(out / "archive"),
-            SEQUENCE,
-            overrides={"keyframe_interval": RUN_LENGTH} | _training(steps),
-            max_error=max_error,
-            return_state=True,
-        )
-    )
+    _check(archive_sequence(str(drive), str(out / "archive"), config, SEQUENCE, return_state=True))
     folder = out / "archive" / SEQUENCE
     _check(restore_sequence(str(folder), str(out / "restored"), return_state=True))
     _evaluate(folder, drive)
@@ -122,7 +115,13 @@ def _evaluate(folder: Path, drive: Path) -> None:
         print(f"no odometry: {error}")
         odometry = False
     _check(
-        evaluate_archive(str(folder), str(drive), SEQUENCE, odometry=odometry, return_state=True)
+        evaluate_archive(
+            str(drive),
+            str(folder),
+            TaskSettings(odometry=odometry),
+            sequence=SEQUENCE,
+            return_state=True,
+        )
     )
 
 
@@ -136,10 +135,11 @@ def _check(state: State) -> None:
 
 
 def _picture(drive: Path, folder: Path, frame_id: str, out: Path) -> Path:
-    image = SphericalProjection().project(open_dataset(drive, SEQUENCE).read(frame_id).points)
     file = frame_path(folder, frame_id)
     data = read_bytes(file)
+    decoded = decode_file(data, file)
+    image = decoded.projection.project(open_dataset(drive, SEQUENCE).read(frame_id).points)
     title = f"frame {frame_id}: {len(data)} bytes, {8 * len(data) / image.ranges.size:.3f} bpp"
     path = out / f"frame-{frame_id}.png"
-    write_atomically(path, figure_png(frame_figure(image, decode_file(data, file), title)))
+    write_atomically(path, figure_png(frame_figure(image, decoded, title)))
     return path

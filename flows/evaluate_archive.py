@@ -17,9 +17,10 @@ from prefect.states import Completed
 from flows._prefect.alerts import ALERTS
 from flows._prefect.artifacts import artifact_key
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
-from flows.parameters import Folder, Positive, Runner, Seconds, Share
+from flows.parameters import RUN_EVALUATION, Folder
 from pipeline.archive import PackedSequence
 from pipeline.archive.deep import Originals
+from pipeline.config.archive_config import RunConfig
 from pipeline.evaluation.archive import (
     ArchiveEvaluation,
     EvaluationPlan,
@@ -68,42 +69,28 @@ class Evaluated:
     **ALERTS,
 )
 def evaluate_archive(
+    source: Folder,
     archive: Folder,
-    originals: Folder,
+    tasks: TaskSettings | None = None,
+    run: RunConfig | None = None,
     sequence: str | None = None,
     out: str | None = None,
-    every: Positive = 1,
-    sample: Positive | None = None,
-    odometry: bool = True,
-    registration: bool = True,
-    jobs: Positive | None = None,
-    chunk_size: Positive | None = None,
-    max_failed_share: Share = 0.5,
-    runner: Runner | None = None,
-    job_timeout: Seconds | None = None,
     command: str | None = None,
 ) -> State:
     """Measure what packed archives are still good for, and report it; goes on where it stopped.
 
     Args:
+        source: Data set of the scans that were archived.
         archive: A packed sequence, or a folder of them; folder or URL.
-        originals: Data set of the scans that were archived.
-        sequence: Of originals that have several; the archive's own name when left out.
+        tasks: What is measured, and on which frames.
+        run: How the jobs run. A job is up to 8 frames, or odometry on one kind of clouds along the
+            whole drive. Above ``max_failed_share`` of failed frames the flow fails.
+        sequence: Which sequence of a data set that has several; the archive's own name when left
+            out.
         out: Folder of the report and of what makes the evaluation resumable, on a disk that all
             workers share; a folder each for several archives. ``<archive>/report`` of local
             archives, and ``report/<sequence>`` of others, when left out.
-        every: Figures of every so manyth frame only.
-        sample: Figures of so many frames only, spread evenly; instead of ``every``.
-        odometry: Run KISS-ICP on all frames, sampled or not.
-        registration: Register frames with those before them.
-        jobs: Jobs at a time; one a core when left out. A job is up to 8 frames, or odometry on one
-            kind of clouds along the whole drive.
-        chunk_size: Jobs a task.
-        max_failed_share: Share of failed frames above which the flow fails.
-        runner: Where frames are measured; in worker processes of this machine when left out.
-        job_timeout: Seconds after which an attempt at a job has failed; no limit when left out or
-            0, since a drive may have any number of frames.
-        command: That the report names as the one that made it.
+        command: The command that the report says it was made by.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``archive``.
@@ -111,48 +98,35 @@ def evaluate_archive(
     Raises:
         ArchiveError, StorageError: there is no archive.
         BackendError: odometry is wanted, and KISS-ICP is not installed.
-        ValueError: both ``every`` and ``sample``.
     """
-    settings = TaskSettings(
-        every=every, sample=sample, odometry=odometry, registration=registration
-    )
+    run = run or RUN_EVALUATION
     requests = evaluation_requests(
-        archive, originals, settings, sequence=sequence, out=None if out is None else Path(out)
+        archive,
+        source,
+        tasks or TaskSettings(),
+        sequence=sequence,
+        out=None if out is None else Path(out),
     )
-    found = evaluate_all(
-        requests,
-        processes=jobs,
-        chunk_size=chunk_size,
-        title=f"evaluate {archive}",
-        runner=runner,
-        timeout=job_timeout,
-        command=command,
-    )
+    found = evaluate_all(requests, run, title=f"evaluate {archive}", command=command)
     for one in found:
         _publish(one)
-    return evaluation_state(found, max_failed_share, archive)
+    return evaluation_state(found, run.max_failed_share, archive)
 
 
 def evaluate_all(
     requests: Sequence[EvaluationRequest],
+    run: RunConfig,
     *,
-    processes: int | None,
     title: str,
-    chunk_size: int | None = None,
-    runner: Runner | None = None,
-    timeout: float | None = None,
     command: str | None = None,
 ) -> list[Evaluated]:
     """Evaluate archives side by side and report each; must be called inside a flow.
 
     Args:
-        requests: Of which archives.
-        processes: Jobs at a time; one a core when ``None``.
-        title: Of the progress bar.
-        chunk_size: Jobs a task.
-        runner: Where jobs run; in worker processes when left out.
-        timeout: Seconds after which an attempt at a job has failed; ``None`` or 0: no limit.
-        command: That the reports name.
+        requests: Which archives, and what of them.
+        run: How the jobs run.
+        title: What the progress bar is called.
+        command: The command that the reports say they were made by.
 
     Returns:
         What came of each, in their order; an archive that cannot be evaluated stops no other one.
@@ -168,16 +142,7 @@ def evaluate_all(
         jobs = [job for own in todo for job in own]
         records: list[JobRecord] = []
         if jobs:
-            records = run_in_chunks(
-                run_evaluation_job,
-                jobs,
-                processes=processes,
-                chunk_size=chunk_size,
-                title=title,
-                unit="job",
-                runner=runner,
-                timeout=timeout,
-            )
+            records = run_in_chunks(run_evaluation_job, jobs, run, title=title, unit="job")
         outcomes = zip(jobs, records, strict=True)
         for one, own in zip(found, todo, strict=True):
             one.problems += _lost_odometry(islice(outcomes, len(own)))
@@ -230,10 +195,10 @@ def evaluation_state(found: Sequence[Evaluated], max_failed_share: float, data: 
     """How an evaluation ends.
 
     Args:
-        found: Of all archives.
+        found: What came of each archive.
         max_failed_share: Share of failed frames above which it has failed; an archive that cannot
             be evaluated at all counts as one.
-        data: The state's.
+        data: The state's data.
     """
     outcomes: list[JobRecord] = []
     for one in found:

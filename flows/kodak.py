@@ -13,7 +13,8 @@ from prefect.client.schemas.objects import State
 
 from flows._prefect.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
-from flows.parameters import PICTURE_TIMEOUT, Runner, Seconds
+from flows.parameters import RUN_PICTURES, Folder
+from pipeline.config.archive_config import RunConfig
 from pipeline.config.profile_files import find_profile
 from pipeline.kodak.pictures import PictureRecord, encode_picture, picture_jobs
 from pipeline.kodak.results import (
@@ -32,15 +33,12 @@ from pipeline.kodak.results import (
     validate_parameters=True,
 )
 def kodak_track(
-    source: str,
-    out: str,
+    source: Folder,
+    out: Folder,
     profile: str = "kodak-400",
     overrides: dict[str, Any] | None = None,
-    jobs: int | None = None,
+    run: RunConfig | None = None,
     resume: bool = True,
-    max_failed_share: float = 0.5,
-    runner: Runner | None = None,
-    picture_timeout: Seconds | None = PICTURE_TIMEOUT,
 ) -> State:
     """Encode every picture of a folder; write results and a contact sheet.
 
@@ -54,31 +52,21 @@ def kodak_track(
             ``contact_sheet.png``.
         profile: Name of the encoder's settings.
         overrides: Settings to change.
-        jobs: Pictures at a time; one a core when left out.
+        run: How the pictures' jobs run.
         resume: Skip what is done; otherwise do everything again.
-        max_failed_share: Share of failed pictures above which the flow itself fails.
-        runner: Where pictures are encoded; in worker processes of this machine when left out.
-        picture_timeout: Seconds after which an attempt at a picture has failed; 0: no limit.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
     """
+    run = run or RUN_PICTURES
     settings = find_profile(profile).with_overrides(**(overrides or {}))
     pictures = picture_jobs(Path(source), Path(out), settings, resume=resume)
-    records = run_in_chunks(
-        encode_picture,
-        pictures,
-        processes=jobs,
-        title="pictures",
-        unit="picture",
-        runner=runner,
-        timeout=picture_timeout,
-    )
+    records = run_in_chunks(encode_picture, pictures, run, title="pictures", unit="picture")
     shown = {"source": source, "profile": settings.model_dump(mode="json")}
     write_picture_results(Path(out), records, shown)
     sheet = write_contact_sheet(Path(out), pictures, records)
     _publish(Path(out), records, sheet)
-    return final_state(records, max_failed_share, out, "pictures")
+    return final_state(records, run.max_failed_share, out, "pictures")
 
 
 def _publish(out: Path, records: Sequence[PictureRecord], sheet: Path | None) -> None:

@@ -17,14 +17,14 @@ from flows._prefect.artifacts import artifact_key
 from flows._prefect.chunks import chunk_runner, run_in_chunks
 from flows.archive_dataset import archive_drives, count_kinds, dataset_state
 from flows.evaluate_archive import Evaluated, evaluate_all
-from flows.parameters import Archiving, Count, Folder, Minutes, Retention, Seconds, Share
+from flows.parameters import Count, Folder, Minutes, Retention, Seconds, Share
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.evaluation.archive.requests import (
     REPORT_FOLDER,
     EvaluationRequest,
     frame_outcomes,
 )
 from pipeline.evaluation.tasks import TaskSettings
-from pipeline.nightly.inbox import packed_location
 from pipeline.nightly.report import (
     REPORT,
     DriveOutcome,
@@ -35,6 +35,7 @@ from pipeline.nightly.report import (
 )
 from pipeline.nightly.retention import Removal, has_begun, remove_originals
 from pipeline.nightly.verification import ArchiveRecord, VerifyJob, check_archive
+from pipeline.sequence.target import packed_location
 from pipeline.storage.files import write_atomically
 from pipeline.storage.lock import lock
 from quinr_lidar.errors import QuinrError
@@ -42,20 +43,20 @@ from quinr_lidar.errors import QuinrError
 
 @flow(
     name="nightly",
-    flow_run_name="nightly {inbox}",
+    flow_run_name="nightly {source}",
     task_runner=chunk_runner(),
     validate_parameters=True,
     **ALERTS,
 )
 def nightly(
-    inbox: Folder,
+    source: Folder,
     archive: Folder,
-    archiving: Archiving | None = None,
+    config: ArchiveConfig | None = None,
     sample: Count = 5,
     retention: Retention = "off",
     settle_minutes: Minutes = 10.0,
     max_failed_drives: Share = 0.5,
-    archive_timeout: Seconds | None = None,
+    archive_timeout: Seconds = 0.0,
 ) -> State:
     """Archive what is new in an inbox, prove it against the originals, and report.
 
@@ -63,30 +64,30 @@ def nightly(
     every single frame has just been verified against them.
 
     Args:
-        inbox: Folder of drives, or a KITTI root.
+        source: The inbox: a folder of drives, or a KITTI root.
         archive: Folder for archives; each drive's is ``archive/<drive>``.
-        archiving: Settings of all of them.
+        config: How to archive each of them.
         sample: Frames of every drive archived tonight to measure anew, for its report in
             ``archive/<drive>/report``.
         retention: "off": originals stay. "dry-run": list which would go. "delete": remove them.
         settle_minutes: A drive whose scans changed less than this ago is left for the next night.
         max_failed_drives: Share of failed drives above which the nightly run fails.
-        archive_timeout: Seconds after which an attempt to verify an archive has failed; no limit
-            when left out or 0.
+        archive_timeout: Seconds after which an attempt to verify an archive has failed; 0: no
+            limit.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. A drive whose
         archive does not verify counts as failed. Its data is ``archive``.
     """
-    how, folder = archiving or Archiving(), Path(archive)
-    outcomes = archive_drives(inbox, archive, how, settle_minutes=settle_minutes)
+    config, folder = config or ArchiveConfig(), Path(archive)
+    outcomes = archive_drives(source, archive, config, settle_minutes=settle_minutes)
     verified = verify_drives(
-        outcomes, folder, how, every=retention != "off", timeout=archive_timeout
+        outcomes, folder, config, every=retention != "off", timeout=archive_timeout
     )
-    reports, problems = reported(report_drives(outcomes, folder, how, sample))
+    reports, problems = reported(report_drives(outcomes, folder, config, sample))
     removals = {}
     if retention != "off":
-        removals, kept = retain(outcomes, verified, folder, how, dry_run=retention == "dry-run")
+        removals, kept = retain(outcomes, verified, folder, config, dry_run=retention == "dry-run")
         problems += kept
     problems += [one.error for one in (*outcomes, *verified.values()) if one.error]
     rows = nightly_rows(outcomes, verified, reports, removals, folder)
@@ -98,43 +99,40 @@ def nightly(
 def verify_drives(
     outcomes: Sequence[DriveOutcome],
     folder: Path,
-    archiving: Archiving,
+    config: ArchiveConfig,
     *,
     every: bool,
-    timeout: float | None = None,
+    timeout: float = 0,
 ) -> dict[str, ArchiveRecord]:
     """Check the archives of drives against the originals; must be called inside a flow.
 
     Args:
-        outcomes: All drives.
-        folder: Of archives.
-        archiving: How they were made.
+        outcomes: What became of each drive.
+        folder: Folder of archives.
+        config: How they were made.
         every: Also those that were complete before.
-        timeout: Seconds for an attempt at an archive.
+        timeout: Seconds that an attempt at one archive may take; 0: no limit.
 
     Returns:
         What was found, by the drives' names.
     """
     wanted = [one for one in outcomes if one.kind == "archived" or (every and one.archived)]
-    jobs = [_verify_job(one, folder, archiving) for one in wanted]
+    jobs = [_verify_job(one, folder, config) for one in wanted]
     if not jobs:
         return {}
     records = run_in_chunks(
         check_archive,
         jobs,
-        processes=archiving.jobs,
-        chunk_size=1,
+        config.run.model_copy(update={"chunk_size": 1, "timeout": timeout}),
         title="verify",
         unit="archive",
-        runner=archiving.runner,
-        timeout=timeout,
     )
     return {one.drive.name: record for one, record in zip(wanted, records, strict=True)}
 
 
-def _verify_job(outcome: DriveOutcome, folder: Path, archiving: Archiving) -> VerifyJob:
+def _verify_job(outcome: DriveOutcome, folder: Path, config: ArchiveConfig) -> VerifyJob:
     own = folder / outcome.drive.name
-    place = packed_location(own, archiving.packed)
+    place = packed_location(own, config.packed)
     try:
         proven = has_begun(own, place)
     except QuinrError:
@@ -144,14 +142,14 @@ def _verify_job(outcome: DriveOutcome, folder: Path, archiving: Archiving) -> Ve
 
 
 def report_drives(
-    outcomes: Sequence[DriveOutcome], folder: Path, archiving: Archiving, sample: int
+    outcomes: Sequence[DriveOutcome], folder: Path, config: ArchiveConfig, sample: int
 ) -> dict[str, Evaluated]:
     """Report each drive archived tonight, a sample of it measured; must be called inside a flow.
 
     Args:
-        outcomes: All drives.
-        folder: Of archives; a drive's report is ``folder/<drive>/report``.
-        archiving: How they were made.
+        outcomes: What became of each drive.
+        folder: Folder of archives; a drive's report is ``folder/<drive>/report``.
+        config: How they were made.
         sample: Frames of each to measure anew; without odometry, which would read all of them.
 
     Returns:
@@ -162,18 +160,14 @@ def report_drives(
     for one in outcomes:
         if one.kind == "archived":
             own = folder / one.drive.name
-            place = packed_location(own, archiving.packed).name
+            place = packed_location(own, config.packed).name
             out = own / REPORT_FOLDER
             requests[one.drive.name] = EvaluationRequest(
                 place, str(one.drive.path), None, out, settings
             )
+    run = config.run.model_copy(update={"chunk_size": None})
     found = evaluate_all(
-        list(requests.values()),
-        processes=archiving.jobs,
-        title="evaluate",
-        runner=archiving.runner,
-        timeout=archiving.frame_timeout,
-        command="quinr-flows nightly",
+        list(requests.values()), run, title="evaluate", command="quinr-flows nightly"
     )
     return dict(zip(requests, found, strict=True))
 
@@ -197,17 +191,17 @@ def retain(
     outcomes: Sequence[DriveOutcome],
     verified: Mapping[str, ArchiveRecord],
     folder: Path,
-    archiving: Archiving,
+    config: ArchiveConfig,
     *,
     dry_run: bool,
 ) -> tuple[dict[str, Removal], list[str]]:
     """Remove the originals of drives that verified.
 
     Args:
-        outcomes: All drives.
+        outcomes: What became of each drive.
         verified: What was just found of their archives, by the drives' names.
-        folder: Of archives.
-        archiving: How they were made.
+        folder: Folder of archives.
+        config: How they were made.
         dry_run: Only list them.
 
     Returns:
@@ -222,7 +216,7 @@ def retain(
             continue
         try:
             with lock(own):
-                place = packed_location(own, archiving.packed)
+                place = packed_location(own, config.packed)
                 removals[name] = remove_originals(
                     one.drive.open(), own, place, check, dry_run=dry_run
                 )
@@ -245,9 +239,9 @@ def nightly_state(state: State, problems: Sequence[str], data: str) -> State:
     """How a nightly run ends.
 
     Args:
-        state: Of all drives.
-        problems: Of all that the nightly run did.
-        data: The state's.
+        state: How the drives ended.
+        problems: A line for whatever went wrong beside that.
+        data: The state's data.
     """
     if state.name != "Completed" or not problems:
         return state

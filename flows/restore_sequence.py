@@ -9,7 +9,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
-from flows.parameters import FRAME_TIMEOUT, Runner, Seconds
+from flows.parameters import RUN_FRAMES, Folder
+from pipeline.config.archive_config import RunConfig
 from pipeline.jobs.results import counts_of
 from pipeline.sequence.frames import restore_frame
 from pipeline.sequence.records import FrameRecord
@@ -23,15 +24,7 @@ from pipeline.storage.files import write_json_atomically
     task_runner=chunk_runner(),
     validate_parameters=True,
 )
-def restore_sequence(
-    archive: str,
-    out: str,
-    jobs: int | None = None,
-    chunk_size: int | None = None,
-    max_failed_share: float = 0.5,
-    runner: Runner | None = None,
-    frame_timeout: Seconds | None = FRAME_TIMEOUT,
-) -> State:
+def restore_sequence(archive: Folder, out: Folder, run: RunConfig | None = None) -> State:
     """Write ``out/sequences/<sequence>/velodyne/<frame id>.bin`` for every archived frame.
 
     What could not be restored is in ``out/sequences/<sequence>/restore.json``, with the reason.
@@ -40,32 +33,21 @@ def restore_sequence(
     Args:
         archive: An archived sequence, or a folder of them.
         out: Root of the restored data set.
-        jobs: Frames at a time; one a core when left out.
-        chunk_size: Frames a task.
-        max_failed_share: Share of failed frames above which the flow itself fails.
-        runner: Where frames are restored; in worker processes of this machine when left out.
-        frame_timeout: Seconds after which an attempt at a frame has failed; 0: no limit.
+        run: How the frames' jobs run.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
     """
+    run = run or RUN_FRAMES
     records: list[FrameRecord] = []
     # Sequence by sequence: frame ids are unique within one only.
     for sequence, frames in restore_jobs(Path(archive), Path(out)).items():
-        restored = run_in_chunks(
-            restore_frame,
-            frames,
-            processes=jobs,
-            chunk_size=chunk_size,
-            title=f"restore {sequence}",
-            runner=runner,
-            timeout=frame_timeout,
-        )
+        restored = run_in_chunks(restore_frame, frames, run, title=f"restore {sequence}")
         write_json_atomically(
             Path(out) / "sequences" / sequence / "restore.json", _report(archive, restored)
         )
         records += restored
-    return final_state(records, max_failed_share, out)
+    return final_state(records, run.max_failed_share, out)
 
 
 def _report(archive: str, records: list[FrameRecord]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import State
 from flows._prefect.alerts import ALERTS
 from flows._prefect.artifacts import MAX_ARTIFACT_ROWS, artifact_key
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
-from flows.parameters import Folder, Positive, Runner, Seconds, Share
+from flows.parameters import RUN_VERIFICATION, Folder
 from pipeline.archive.overview import find_archives
+from pipeline.config.archive_config import RunConfig
 from pipeline.nightly.verification import ArchiveRecord, VerifyJob, check_archive, verification_rows
 
 
@@ -29,10 +30,7 @@ def verify_archive(
     archive: Folder,
     originals: str | None = None,
     sequence: str | None = None,
-    jobs: Positive | None = None,
-    max_failed_share: Share = 0.0,
-    runner: Runner | None = None,
-    archive_timeout: Seconds | None = None,
+    run: RunConfig | None = None,
 ) -> State:
     """Check packed archives completely; changes nothing.
 
@@ -40,30 +38,26 @@ def verify_archive(
         archive: A packed sequence, or a folder of them; folder or URL.
         originals: Data set to measure every frame against: masks must be exact, and no range may
             err by more than its bound.
-        sequence: Of originals that have several; the archive's own name when left out.
-        jobs: Archives at a time; one a core when left out.
-        max_failed_share: Share of bad archives above which the flow fails; none by default.
-        runner: Where archives are checked; in worker processes of this machine when left out.
-        archive_timeout: Seconds after which an attempt at an archive has failed; no limit when
-            left out or 0, since an archive may have any number of frames.
+        sequence: Which sequence of originals that have several; the archive's own name when left
+            out.
+        run: How the jobs run, one for each archive. By default none may fail, and each may take
+            any time.
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``archive``.
     """
+    run = run or RUN_VERIFICATION
     scans = None if originals is None else Path(originals)
     found = [VerifyJob(place.name, scans, sequence) for place in find_archives([archive])]
     records = run_in_chunks(
         check_archive,
         found,
-        processes=jobs,
-        chunk_size=1,
+        run.model_copy(update={"chunk_size": 1}),
         title="verify",
         unit="archive",
-        runner=runner,
-        timeout=archive_timeout,
     )
     _publish(archive, records)
-    return final_state(records, max_failed_share, archive, "archives")
+    return final_state(records, run.max_failed_share, archive, "archives")
 
 
 def _publish(archive: str, records: Sequence[ArchiveRecord]) -> None:

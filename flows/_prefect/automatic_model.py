@@ -11,28 +11,23 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
-from pipeline.datasets import Dataset
 from pipeline.models.resolved import resolved_model
-from pipeline.storage.locations import Location
-from quinr_lidar import Profile
+from pipeline.sequence.target import ArchiveTarget
 from quinr_lidar.training import FitProgress
 
 
-def resolve_model(dataset: Dataset, folder: Path, archive: Location, profile: Profile) -> None:
-    """Choose the drive's entropy model, unless that is settled; must be called inside a flow.
+def resolve_model(target: ArchiveTarget) -> None:
+    """Choose a drive's entropy model, unless that was done before; must be called inside a flow.
 
     Args:
-        dataset: The drive.
-        folder: Of its frames.
-        archive: Where its packed archive is, or will be.
-        profile: Of its frames.
+        target: The drive, with provisional settings.
 
     Raises:
         QuinrError: as :func:`~pipeline.models.resolved.resolved_model` and
             :func:`~pipeline.models.automatic.choose_automatically`.
     """
-    if resolved_model(folder, archive) is None:
-        _choose_model(quote(dataset), str(folder), quote(profile))
+    if resolved_model(target.folder, target.packed) is None:
+        _choose_model(quote(target.dataset), str(target.folder), quote(target.settings))
 
 
 @task(
@@ -42,7 +37,7 @@ def resolve_model(dataset: Dataset, folder: Path, archive: Location, profile: Pr
     persist_result=False,
     tags=["quinr"],
 )
-def _choose_model(dataset: Any, folder: str, profile: Any) -> None:
+def _choose_model(dataset: Any, folder: str, settings: Any) -> None:
     # What trains is of no use to flows that only code.
     from pipeline.models.automatic import SETTINGS, choose_automatically
 
@@ -55,7 +50,7 @@ def _choose_model(dataset: Any, folder: str, profile: Any) -> None:
             bar.set_postfix({name: f"{step.loss:.3f} bits"}, refresh=False)
             bar.update()
 
-        choice = choose_automatically(dataset, Path(folder), profile, progress=advance)
+        choice = choose_automatically(dataset, Path(folder), settings, progress=advance)
     logging.getLogger(__name__).info(
         "%s: entropy model %s, %s", dataset.name, choice.entropy_model, choice.origin
     )

@@ -2,7 +2,7 @@
 
 A task a frame would drown Prefect's server (measured: 2,000 tasks stall it), so a task is a
 chunk of whole runs (frames that start from each other's results); its jobs run where nobody
-knows of Prefect, see :mod:`flows._prefect.runners`.
+knows of Prefect, see :mod:`flows._prefect.executors`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows._prefect.executors import open_executors
 from flows._prefect.progress import progress_of
 from flows._prefect.progress_artifact import ProgressArtifact
-from flows._prefect.runners import open_executors
-from flows.parameters import Runner
+from pipeline.config.archive_config import RunConfig
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.job import Record, RecordT
 from pipeline.jobs.workers import JobT, Workers, runs_of
@@ -81,33 +81,28 @@ def run_chunk(
 def run_in_chunks(
     function: Callable[[JobT], RecordT],
     jobs: Sequence[JobT],
+    run: RunConfig,
     *,
-    processes: int | None,
     title: str,
-    chunk_size: int | None = None,
     unit: str = "frame",
-    runner: Runner | None = None,
-    timeout: float | None = None,
 ) -> list[RecordT]:
     """Run all jobs through :func:`run_chunk`, with a progress bar and an artifact that shows it.
 
     Must be called inside a flow, whose task runner decides how many chunks are in flight.
 
     Args:
-        function: Makes a job's record, where ``runner`` says.
+        function: Makes a job's record, where the executor runs it.
         jobs: Those of a run one after the other.
-        processes: Jobs at a time; one a core when ``None``.
-        title: Of the progress bar.
-        chunk_size: Jobs a task, see :func:`chunks_of`.
-        unit: What a job is of, in the singular.
-        runner: Where jobs run; in worker processes when left out.
-        timeout: Seconds after which an attempt at a job has failed; ``None`` or 0: no limit.
+        run: Where jobs run, how many at a time, how many make a task (see :func:`chunks_of`), and
+            how long an attempt may take.
+        title: What the progress bar is called.
+        unit: What one job does, in the singular.
 
     Returns:
         Records in the order of the jobs; those of failed jobs are kept on disk as well.
 
     Raises:
-        BackendError: the runner's cluster cannot be reached, or its package is not installed.
+        BackendError: the executor's cluster cannot be reached, or its package is not installed.
         GaveUpError: the cluster is gone, or one job after the other takes too long.
         StorageError: a failed job's record cannot be written.
     """
@@ -115,15 +110,15 @@ def run_in_chunks(
     shown = ProgressArtifact(len(jobs), title, unit)
     with (
         progress_of(len(jobs), title, unit) as printed,
-        open_executors(runner or Runner(), processes) as executors,
+        open_executors(run.executor, run.workers) as executors,
         Workers(
-            processes,
+            run.workers,
             partial(_report, printed, shown.report),
-            timeout=timeout or None,
+            timeout=run.timeout or None,
             executors=executors,
         ) as workers,
     ):
-        chunks = chunks_of(jobs, workers.processes, chunk_size)
+        chunks = chunks_of(jobs, workers.processes, run.chunk_size)
         futures = [
             task.submit(
                 partial(workers.run, function, chunk), first=chunk[0].name, last=chunk[-1].name

@@ -14,13 +14,13 @@ from flows.nightly import nightly
 def serve_nightly(name: str, cron: str, timezone: str, parameters: dict[str, Any]) -> None:
     """Serve :func:`flows.nightly.nightly` until the process is stopped.
 
-    One night at a time: what is due while another one runs is not started.
+    One run at a time: what is due while another one runs is not started.
 
     Args:
-        name: Of the deployment.
-        cron: When to run.
-        timezone: Of that.
-        parameters: Of every run.
+        name: Name of the deployment.
+        cron: When to run, as a cron expression.
+        timezone: Time zone of ``cron``.
+        parameters: Parameters of every run.
     """
     deployment: Any = nightly.to_deployment(
         name,

@@ -5,42 +5,33 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from flows.cli.options import (
     Archives,
     ArchiveTimeout,
-    AutoModel,
-    FrameTimeout,
-    Jobs,
-    MaxFailed,
+    Drives,
     MaxFailedDrives,
-    Packed,
+    PackedArchive,
     Resume,
-    RunnerAddress,
-    RunnerKind,
-    RunnerName,
+    SequenceName,
     Settle,
-    Source,
+    check_executor,
     finish,
-    runner_of,
 )
-from flows.parameters import FRAME_TIMEOUT, Archiving
+from flows.parameters import RUN_VERIFICATION
 from pipeline.archive.overview import find_archives
+from pipeline.cli.config_options import options_from
 from pipeline.cli.console import (
     EXIT_BAD_INPUT,
-    MaxError,
-    ProfileName,
-    RelativeError,
-    Settings,
-    parse_settings,
 )
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.discovery import drives_in
-from pipeline.models.resolved import AUTO
 from pipeline.nightly.report import REPORT
-from pipeline.sequence.sequence import ARCHIVE_PROFILE, archive_settings
+from pipeline.sequence.target import encoder_settings
+from quinr_lidar.errors import QuinrError
 
 
 class Retention(StrEnum):
@@ -51,7 +42,9 @@ class Retention(StrEnum):
     DELETE = "delete"
 
 
-Sample = Annotated[int, typer.Option(min=0, help="Frames of each new drive to measure anew.")]
+Sample = Annotated[
+    int, typer.Option(min=0, help="Frames of each new drive to measure for its report.")
+]
 Retain = Annotated[
     Retention,
     typer.Option(
@@ -60,37 +53,20 @@ Retain = Annotated[
 ]
 
 
+@options_from(ArchiveConfig(), file=True)
 def archive_all(
-    source: Source,
-    out: Archives,
-    profile: ProfileName = ARCHIVE_PROFILE,
-    max_error: MaxError = None,
-    relative_error: RelativeError = None,
-    entropy_model: AutoModel = None,
-    settings: Settings = [],  # noqa: B006 (typer copies it)
-    jobs: Jobs = None,
-    packed: Packed = None,
-    runner: RunnerName = RunnerKind.PROCESSES,
-    runner_address: RunnerAddress = None,
-    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
+    source: Drives,
+    archive: Archives,
+    config: ArchiveConfig,
     resume: Resume = True,
     settle_minutes: Settle = 0,
-    max_failed_share: MaxFailed = 0.5,
     max_failed_drives: MaxFailedDrives = 0.5,
 ) -> None:
     """Archive every drive that is new or incomplete; several machines may share the folders.
 
     Example: `quinr-flows archive-all kitti/odometry archive --max-error 0.05`
     """
-    values = {
-        "profile": profile,
-        "max_error": max_error,
-        "relative_error": relative_error,
-        "jobs": jobs,
-    }
-    values |= {"packed": packed, "max_failed_share": max_failed_share}
-    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(source, out, entropy_model, settings, values)
+    config = _checked(source, archive, config)
 
     from flows._prefect.server import start_server
     from flows.archive_dataset import archive_dataset
@@ -98,8 +74,8 @@ def archive_all(
     start_server()
     state = archive_dataset(
         str(source),
-        str(out),
-        how,
+        str(archive),
+        config,
         resume=resume,
         settle_minutes=settle_minutes,
         max_failed_drives=max_failed_drives,
@@ -108,63 +84,39 @@ def archive_all(
     finish(state)
 
 
+@options_from(RUN_VERIFICATION, "run", file=False)
 def verify(
-    archive: Annotated[str, typer.Argument(help="A packed sequence, or a folder of them.")],
+    archive: PackedArchive,
     originals: Annotated[
-        Path | None, typer.Option(help="Data set to measure every frame against.")
+        str | None, typer.Option(metavar="SOURCE", help="Data set to measure every frame against.")
     ] = None,
-    sequence: Annotated[str | None, typer.Option(help="Of originals that have several.")] = None,
-    jobs: Jobs = None,
-    runner: RunnerName = RunnerKind.PROCESSES,
-    runner_address: RunnerAddress = None,
-    archive_timeout: ArchiveTimeout = 0,
-    max_failed_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of bad archives above which it fails.")
-    ] = 0,
+    sequence: SequenceName = None,
+    *,
+    run: RunConfig,
 ) -> None:
-    """Check packed archives, one worker process each; changes nothing.
+    """Check packed archives, several at a time; changes nothing.
 
     Example: `quinr-flows verify archive --originals kitti/odometry`
     """
     find_archives([archive])
-    where = runner_of(runner, runner_address)
+    check_executor(run)
 
     from flows._prefect.server import start_server
     from flows.verify_archive import verify_archive
 
     start_server()
-    scans = None if originals is None else str(originals)
-    state = verify_archive(
-        archive,
-        scans,
-        sequence,
-        jobs,
-        max_failed_share,
-        runner=where,
-        archive_timeout=archive_timeout,
-        return_state=True,
-    )
-    finish(state)
+    finish(verify_archive(archive, originals, sequence, run, return_state=True))
 
 
+@options_from(ArchiveConfig(), file=True)
 def nightly(
-    inbox: Source,
+    source: Drives,
     archive: Archives,
-    profile: ProfileName = ARCHIVE_PROFILE,
-    max_error: MaxError = None,
-    relative_error: RelativeError = None,
-    entropy_model: AutoModel = None,
-    settings: Settings = [],  # noqa: B006 (typer copies it)
-    jobs: Jobs = None,
-    packed: Packed = None,
-    runner: RunnerName = RunnerKind.PROCESSES,
-    runner_address: RunnerAddress = None,
-    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
+    config: ArchiveConfig,
     archive_timeout: ArchiveTimeout = 0,
     sample: Sample = 5,
     retention: Retain = Retention.OFF,
     settle_minutes: Settle = 10,
-    max_failed_share: MaxFailed = 0.5,
     max_failed_drives: MaxFailedDrives = 0.5,
 ) -> None:
     """Archive what is new, verify it against the originals, measure a sample, report.
@@ -173,24 +125,16 @@ def nightly(
     has just been verified; `--retention dry-run` lists them.
     Example: `quinr-flows nightly inbox archive --retention dry-run`
     """
-    values = {
-        "profile": profile,
-        "max_error": max_error,
-        "relative_error": relative_error,
-        "jobs": jobs,
-    }
-    values |= {"packed": packed, "max_failed_share": max_failed_share}
-    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(inbox, archive, entropy_model, settings, values)
+    config = _checked(source, archive, config)
 
     from flows._prefect.server import start_server
     from flows.nightly import nightly as nightly_flow
 
     start_server()
     state = nightly_flow(
-        str(inbox),
+        str(source),
         str(archive),
-        how,
+        config,
         sample=sample,
         retention=retention.value,
         settle_minutes=settle_minutes,
@@ -203,36 +147,25 @@ def nightly(
     finish(state)
 
 
+@options_from(ArchiveConfig(), file=True)
 def serve(
-    inbox: Source,
+    source: Drives,
     archive: Archives,
-    cron: Annotated[str, typer.Option(help="When, as cron has it.")] = "0 2 * * *",
-    timezone: Annotated[str, typer.Option(help="Of the time above.")] = "UTC",
-    profile: ProfileName = ARCHIVE_PROFILE,
-    max_error: MaxError = None,
-    relative_error: RelativeError = None,
-    entropy_model: AutoModel = None,
-    settings: Settings = [],  # noqa: B006 (typer copies it)
-    jobs: Jobs = None,
-    packed: Packed = None,
-    runner: RunnerName = RunnerKind.PROCESSES,
-    runner_address: RunnerAddress = None,
-    frame_timeout: FrameTimeout = FRAME_TIMEOUT,
+    config: ArchiveConfig,
+    cron: Annotated[str, typer.Option(help="When to run, as a cron expression.")] = "0 2 * * *",
+    timezone: Annotated[str, typer.Option(help="Time zone of --cron.")] = "UTC",
+    archive_timeout: ArchiveTimeout = 0,
+    sample: Sample = 5,
     retention: Retain = Retention.OFF,
-    name: Annotated[str, typer.Option(help="Of the deployment.")] = "nightly",
+    settle_minutes: Settle = 10,
+    max_failed_drives: MaxFailedDrives = 0.5,
+    name: Annotated[str, typer.Option(help="Name of the deployment.")] = "nightly",
 ) -> None:
     """Run `nightly` every night, until stopped; needs a running Prefect server.
 
     Example: `PREFECT_API_URL=http://127.0.0.1:4200/api quinr-flows serve /data/inbox /data/archive`
     """
-    values = {
-        "profile": profile,
-        "max_error": max_error,
-        "relative_error": relative_error,
-        "jobs": jobs,
-    }
-    values |= {"runner": runner_of(runner, runner_address), "frame_timeout": frame_timeout}
-    how = _checked(inbox, archive, entropy_model, settings, values | {"packed": packed})
+    config = _checked(source, archive, config)
     if not os.environ.get("PREFECT_API_URL"):
         typer.echo(
             "quinr-flows: PREFECT_API_URL: expected the address of a running server, since nothing "
@@ -244,29 +177,36 @@ def serve(
     from flows._prefect.serving import serve_nightly
 
     parameters = {
-        "inbox": str(inbox.resolve()),
+        "source": str(source.resolve()),
         "archive": str(archive.resolve()),
-        "archiving": how.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
+        "sample": sample,
         "retention": retention.value,
+        "settle_minutes": settle_minutes,
+        "max_failed_drives": max_failed_drives,
+        "archive_timeout": archive_timeout,
     }
     serve_nightly(name, cron, timezone, parameters)
 
 
-def _checked(
-    source: Path, out: Path, entropy_model: Path | None, settings: list[str], values: dict[str, Any]
-) -> Archiving:
-    """The flows' settings; bad input ends the command before a server starts for the flow."""
-    drives_in(source)
-    overrides = parse_settings(settings)
-    archive_settings(
-        out,
-        values["profile"],
-        overrides,
-        max_error=values["max_error"],
-        relative_error=values["relative_error"],
-        entropy_model=entropy_model,
-    )
-    carried = None
-    if entropy_model is not None:
-        carried = AUTO if str(entropy_model) == AUTO else str(entropy_model.resolve())
-    return Archiving(overrides=overrides, entropy_model=carried, **values)
+def _checked(source: Path, archive: Path, config: ArchiveConfig) -> ArchiveConfig:
+    """Settings for the flow; bad input ends the command before a server starts for it.
+
+    The settings must do for some drive: one drive's folder may carry the entropy model that they
+    name, and what fails for the others is their own failure, which the flow reports.
+    """
+    drives = drives_in(source)
+    check_executor(config.run)
+    config = config.with_absolute_paths()
+    folders = [archive / drive.name for drive in drives]
+    if archive.is_dir():
+        folders += [path for path in sorted(archive.iterdir()) if path.is_dir()]
+    first: QuinrError | None = None
+    for folder in folders or [archive]:
+        try:
+            encoder_settings(folder, config)
+        except QuinrError as error:
+            first = first or error
+        else:
+            return config
+    raise first or AssertionError("no folder to check")

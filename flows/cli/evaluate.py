@@ -10,16 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import (
-    Jobs,
-    MaxFailed,
-    RunnerAddress,
-    RunnerKind,
-    RunnerName,
-    finish,
-    runner_of,
-)
+from flows.cli.options import PackedArchive, SequenceName, check_executor, finish
+from flows.parameters import RUN_EVALUATION
+from pipeline.cli.config_options import options_from
 from pipeline.cli.console import Json, print_json, print_table
+from pipeline.config.archive_config import RunConfig
 from quinr_lidar.errors import QuinrError
 
 Every = Annotated[int, typer.Option(min=1, metavar="N", help="Figures of every Nth frame only.")]
@@ -42,10 +37,11 @@ _SHOWN = (
 """Figures in the table: means of the codec's own loss, see :mod:`pipeline.evaluation.figures`."""
 
 
+@options_from(RUN_EVALUATION, "run", file=False)
 def evaluate(
-    archive: Annotated[str, typer.Argument(help="A packed sequence, or a folder of them.")],
-    originals: Annotated[str, typer.Argument(help="Data set of the scans that were archived.")],
-    sequence: Annotated[str | None, typer.Option(help="Of originals that have several.")] = None,
+    source: Annotated[str, typer.Argument(help="Data set of the scans that were archived.")],
+    archive: PackedArchive,
+    sequence: SequenceName = None,
     out: Out = None,
     every: Every = 1,
     sample: Sample = None,
@@ -55,17 +51,15 @@ def evaluate(
     registration: Annotated[
         bool, typer.Option(help="Register frames with those before them.")
     ] = True,
-    jobs: Jobs = None,
-    runner: RunnerName = RunnerKind.PROCESSES,
-    runner_address: RunnerAddress = None,
-    max_failed_share: MaxFailed = 0.5,
     json: Json = False,
+    *,
+    run: RunConfig,
 ) -> None:
     """Measure what decoded frames are still good for, and report it as a page (index.html).
 
     Distances between clouds, registration, ground, occupancy, and where odometry goes. Run it again
     to go on where it stopped.
-    Example: `quinr-flows evaluate archive/00 kitti/odometry --sample 50 --jobs 4`
+    Example: `quinr-flows evaluate kitti/odometry archive/00 --sample 50 -j 4`
     """
     if sample is not None and every > 1:
         raise typer.BadParameter("either --every or --sample, not both")
@@ -74,32 +68,25 @@ def evaluate(
     from pipeline.evaluation.archive.requests import evaluation_requests
     from pipeline.evaluation.tasks import TaskSettings
 
-    settings = TaskSettings(
-        every=every, sample=sample, odometry=odometry, registration=registration
-    )
+    tasks = TaskSettings(every=every, sample=sample, odometry=odometry, registration=registration)
     # Bad input ends the command before a server starts for the flow.
-    check_backends(settings)
-    requests = evaluation_requests(archive, originals, settings, sequence=sequence, out=out)
+    check_backends(tasks)
+    requests = evaluation_requests(archive, source, tasks, sequence=sequence, out=out)
     if len(requests) == 1:
         requests[0].plan()
-    where = runner_of(runner, runner_address)
+    check_executor(run)
 
     from flows._prefect.server import start_server
     from flows.evaluate_archive import evaluate_archive
 
     start_server()
     state = evaluate_archive(
+        source,
         archive,
-        originals,
+        tasks,
+        run,
         sequence,
         None if out is None else str(out),
-        every,
-        sample,
-        odometry,
-        registration,
-        jobs,
-        max_failed_share=max_failed_share,
-        runner=where,
         command=shlex.join(["quinr-flows", *sys.argv[1:]]),
         return_state=True,
     )
@@ -107,7 +94,7 @@ def evaluate(
     if json:
         print_json({"state": state.name, "message": state.message, "archives": found})
     else:
-        print_table([_row(one) for one in found], f"{archive} against {originals}")
+        print_table([_row(one) for one in found], f"{archive} against {source}")
         for one in found:
             if one["report"]:
                 typer.echo(f"report  {one['report']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import quinr_lidar
 from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
 from pipeline.archive.manifest import FIGURES, FrameRow
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.facts import facts_of
 from pipeline.models.files import models_in
 from pipeline.sequence.records import (
@@ -23,7 +24,6 @@ from pipeline.sequence.records import (
     read_record,
 )
 from pipeline.storage.files import read_bytes, sha256_of
-from quinr_lidar import Profile
 from quinr_lidar.codec.inspection import FileInfo, inspect
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
@@ -67,7 +67,7 @@ class Plan:
 def plan_sequence(
     folder: Path,
     records: Iterable[FrameRecord] | None = None,
-    profile: Profile | None = None,
+    settings: EncoderSettings | None = None,
 ) -> Plan:
     """What a sequence's folder comes to as an archive.
 
@@ -77,7 +77,7 @@ def plan_sequence(
     Args:
         folder: Of an archived sequence, see :mod:`pipeline.sequence.records`.
         records: Of its frames, in their order; those in the folder, by their ids, if left out.
-        profile: Settings that they were encoded with; those of ``metrics.json`` if left out.
+        settings: Those that they were encoded with; those of ``metrics.json`` if left out.
 
     Raises:
         ArchiveError: no frames, a frame id that is twice or no file name.
@@ -105,7 +105,7 @@ def plan_sequence(
         frames=len(rows),
         projection=_projection(infos[0]) if infos else {},
         entropy_models=tuple(used),
-        profiles=_profiles(folder, profile, {row.profile for row in rows}),
+        profiles=_profiles(folder, settings, {row.profile for row in rows}),
     )
     return Plan(description, tuple(at_hand[name] for name in used), rows, folder)
 
@@ -172,20 +172,20 @@ def _projection(info: FileInfo) -> dict[str, Any]:
     return {"kind": "spherical", "height": info.height, "width": info.width} | view
 
 
-def _profiles(folder: Path, given: Profile | None, used: set[str | None]) -> dict[str, Any]:
-    """Settings of the digests that the frames name, as far as they are known."""
-    known: Sequence[Profile] = [given] if given is not None else _kept_profiles(folder)
+def _profiles(folder: Path, given: EncoderSettings | None, used: set[str | None]) -> dict[str, Any]:
+    """Profiles by the digests of settings that the frames name, as far as they are known."""
+    known = [given] if given is not None else _kept_settings(folder)
     return {
-        profile.digest(): profile.model_dump(mode="json")
-        for profile in known
-        if profile.digest() in used
+        settings.digest(): settings.profile.model_dump(mode="json")
+        for settings in known
+        if settings.digest() in used
     }
 
 
-def _kept_profiles(folder: Path) -> list[Profile]:
+def _kept_settings(folder: Path) -> list[EncoderSettings]:
     try:
         results = json.loads((folder / "metrics.json").read_bytes())
-        return [Profile.model_validate(results["settings"]["profile"])]
+        return [EncoderSettings.from_dict(results["settings"])]
     except (OSError, ValueError, KeyError, TypeError):
         # It is a help to readers; every file says itself how it is decoded.
         return []

@@ -34,10 +34,10 @@ from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import records_of
 from pipeline.archive.plan import plan_sequence
 from pipeline.archive.replacement import check_replacement, is_same_file
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.sequence.records import FrameRecord
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location, locate
-from quinr_lidar import Profile
 from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError
@@ -75,7 +75,7 @@ def pack_sequence(
     out: Path | str | Location | None = None,
     *,
     records: Iterable[FrameRecord] | None = None,
-    profile: Profile | None = None,
+    settings: EncoderSettings | None = None,
     overwrite: bool = False,
 ) -> Packed:
     """Pack an archived sequence's folder into ``frames.mcap`` and ``manifest.parquet``.
@@ -87,7 +87,7 @@ def pack_sequence(
         folder: Of the sequence, see :mod:`pipeline.sequence.records`.
         out: Folder or URL of the packed sequence; ``folder`` itself if left out.
         records: Of the frames, in their order; those in the folder, by their ids, if left out.
-        profile: Settings that they were encoded with; those of ``metrics.json`` if left out.
+        settings: Those that they were encoded with; those of ``metrics.json`` if left out.
         overwrite: Replace an archive there even if it holds frames that this one does not, or
             holds otherwise.
 
@@ -96,7 +96,7 @@ def pack_sequence(
         BitstreamError: an entropy model that the frames name is damaged.
         StorageError: something cannot be read or written; then nothing has changed.
     """
-    plan = plan_sequence(Path(folder), records, profile)
+    plan = plan_sequence(Path(folder), records, settings)
     frames = ((row, plan.payload(row)) for row in plan.rows)
     return write_archive(
         locate(folder if out is None else out),

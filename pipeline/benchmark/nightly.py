@@ -23,12 +23,14 @@ import psutil
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.writer import pack_sequence
 from pipeline.benchmark.machine import describe_machine
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import FrameRecord
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from quinr_lidar.errors import StorageError
 
 DRIVE = "drive"
@@ -205,22 +207,22 @@ def _archive(
     report: Callable[[FrameRecord], None] | None = None,
 ) -> None:
     folder = out / drive.name
-    profile, _ = archive_settings(folder, overrides=settings)
-    frames = archive_jobs(open_dataset(drive), out, profile)
+    chosen, _ = encoder_settings(folder, ArchiveConfig(overrides=dict(settings)))
+    frames = archive_jobs(open_dataset(drive), out, chosen)
     with Workers[FrameRecord](jobs, report) as workers:
         records = workers.run(archive_frame, frames)
     bad = [record.error for record in records if record.status != "ok"]
     if bad:
         raise StorageError(f"{folder}: {bad[0]}")
-    write_results(folder, records, {"profile": profile.model_dump(mode="json")})
-    pack_sequence(folder, records=records, profile=profile)
+    write_results(folder, records, chosen.as_dict())
+    pack_sequence(folder, records=records, settings=chosen)
 
 
 def _by_the_flow(drive: Path, out: Path, jobs: int) -> NightlyRun:
     home = out / "prefect"
     home.mkdir(parents=True)
     command = [sys.executable, "-m", "flows.cli.main", "archive", str(drive), str(out)]
-    command += ["--jobs", str(jobs), "--json"]
+    command += ["--workers", str(jobs), "--json"]
     command += [part for name, value in SHORT.items() for part in ("--set", f"{name}={value}")]
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     seconds, parent, server = _watched(command, out, own | {"PREFECT_HOME": str(home)})

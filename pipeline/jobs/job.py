@@ -14,7 +14,7 @@ from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import StorageError
 
 if TYPE_CHECKING:
-    from quinr_lidar.codec.profiles import Profile
+    pass
 
 
 class Record(Protocol):
@@ -143,8 +143,13 @@ def read_dataclass(path: Path, kind: type[DataclassT]) -> DataclassT | None:
         return None
 
 
-def read_finished(record: FileRecord, file: Path, profile: Profile) -> bytes | None:
+def read_finished(record: FileRecord, file: Path, settings: str) -> bytes | None:
     """The compressed file of a record.
+
+    Args:
+        record: What became of its job.
+        file: Where it is.
+        settings: Digest of the settings asked for.
 
     Returns:
         ``None`` unless it was made with these settings by this version of the software, and is
@@ -152,7 +157,7 @@ def read_finished(record: FileRecord, file: Path, profile: Profile) -> bytes | N
     """
     if record.status != "ok":
         return None
-    if (record.profile, record.software) != (profile.digest(), quinr_lidar.__version__):
+    if (record.profile, record.software) != (settings, quinr_lidar.__version__):
         return None
     try:
         data = file.read_bytes()

@@ -236,7 +236,7 @@ def _finished(job: PictureJob, source_sha256: str) -> PictureRecord | None:
     record = read_picture_record(job)
     if record is None or record.source_sha256 != source_sha256:
         return None
-    data = read_finished(record, job.file, job.profile)
+    data = read_finished(record, job.file, job.profile.digest())
     if data is None:
         return None
     # The folder of sources may have moved.

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import quinr_lidar
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
 from pipeline.jobs.workers import available_cores
 from pipeline.models.files import keep_model, models_in
@@ -40,7 +41,7 @@ Steps = Callable[[str, FitProgress], None]
 def choose_automatically(
     dataset: Dataset,
     folder: Path,
-    profile: Profile,
+    encoder: EncoderSettings,
     *,
     settings: ModelSettings = SETTINGS,
     progress: Steps | None = None,
@@ -55,7 +56,7 @@ def choose_automatically(
     Args:
         dataset: The drive.
         folder: Of its frames.
-        profile: With mask, and ranges within a bound; its own entropy model does not matter.
+        encoder: With mask, and ranges within a bound; its own entropy model does not matter.
         settings: Of a training.
         progress: Of a training, as for :func:`pipeline.models.training.train_model`.
 
@@ -65,7 +66,8 @@ def choose_automatically(
         TrainingError: a training diverged.
     """
     learnt, measured = _samples(dataset)
-    images = _images(dataset, measured)
+    profile, projection = encoder.profile, encoder.projection
+    images = _images(dataset, measured, projection)
     candidates = {
         f"built in: {name}": entropy_model for name, entropy_model in built_in_models().items()
     }
@@ -76,7 +78,7 @@ def choose_automatically(
     taught: list[str] = []
     if best not in borrowed and len(dataset.frame_ids) >= FEWEST_FRAMES:
         taught = learnt
-        new = _train(dataset, taught, settings, progress)
+        new = _train(dataset, taught, projection, settings, progress)
         candidates[_NEW] = new
         costs |= _costs({_NEW: new}, images, profile)
         saved = (costs[best] - costs[_NEW]) * len(dataset.frame_ids)
@@ -120,13 +122,15 @@ def _samples(dataset: Dataset) -> tuple[list[str], list[str]]:
     return [frame for frame in spread if frame not in measured], measured
 
 
-def _images(dataset: Dataset, frames: Sequence[str], copies: int = 1) -> list[RangeImage]:
+def _images(
+    dataset: Dataset, frames: Sequence[str], projection: SphericalProjection, copies: int = 1
+) -> list[RangeImage]:
     """Range images of those frames that can be read; bad ones fail later, one by one."""
     images: list[RangeImage] = []
     reason = "no scan with a point"
     for seed, frame in enumerate(frames):
         try:
-            images += read_variants([dataset.frame(frame)], SphericalProjection(), copies, seed)
+            images += read_variants([dataset.frame(frame)], projection, copies, seed)
         except (ScanError, StorageError) as error:
             reason = str(error)
     if not images:
@@ -162,9 +166,13 @@ def _costs(
 
 
 def _train(
-    dataset: Dataset, frames: Sequence[str], settings: ModelSettings, progress: Steps | None
+    dataset: Dataset,
+    frames: Sequence[str],
+    projection: SphericalProjection,
+    settings: ModelSettings,
+    progress: Steps | None,
 ) -> EntropyModel:
-    images = _images(dataset, frames, _COPIES)
+    images = _images(dataset, frames, projection, _COPIES)
     threads = torch.get_num_threads()
     torch.set_num_threads(min(_THREADS, available_cores()))
     try:

@@ -18,9 +18,6 @@ from pipeline.storage.locations import Location
 from quinr_lidar.entropy.models import EntropyModel, choose_model
 from quinr_lidar.errors import ArchiveError, EntropyModelError
 
-AUTO = "auto"
-"""Instead of an entropy model's file: choose or train one for each drive."""
-
 NOTE = "entropy_model.json"
 
 

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from pipeline.archive.layout import MANIFEST, MCAP, MismatchError
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.scan import Notes, scan
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
 from pipeline.sequence.identity import has_archived_size
-from pipeline.storage.locations import Bytes, Location, locate
-from quinr_lidar import Profile
+from pipeline.storage.locations import Bytes, Location
 from quinr_lidar.errors import ArchiveError
 
 _BLOCK = 1 << 22
 
 
-def packed_location(folder: Path, packed: str | None) -> Location:
-    """Where a sequence's packed archive belongs.
-
-    Args:
-        folder: Of the sequence's frames.
-        packed: Folder or URL of all packed archives; beside the frames if left out.
-    """
-    return locate(folder) if packed is None else locate(packed) / folder.name
-
-
-def is_archived(dataset: Dataset, archive: Location, profile: Profile) -> bool:
+def is_archived(dataset: Dataset, archive: Location, settings: EncoderSettings) -> bool:
     """Whether every scan of a drive is in its packed archive, made with these settings.
 
     Scans are compared by their sizes, not read: what changed them without changing the size is
@@ -37,7 +26,7 @@ def is_archived(dataset: Dataset, archive: Location, profile: Profile) -> bool:
     Raises:
         ArchiveError, StorageError: as :func:`check_settings`.
     """
-    rows = {row.frame_id: row for row in check_settings(archive, profile) if row.ok}
+    rows = {row.frame_id: row for row in check_settings(archive, settings) if row.ok}
     return all(
         frame.frame_id in rows
         and has_archived_size(frame, rows[frame.frame_id].figures.get("raw_bytes"))
@@ -45,7 +34,7 @@ def is_archived(dataset: Dataset, archive: Location, profile: Profile) -> bool:
     )
 
 
-def check_settings(archive: Location, profile: Profile) -> Sequence[FrameRow]:
+def check_settings(archive: Location, settings: EncoderSettings) -> Sequence[FrameRow]:
     """Fail before hours of encoding where the result could not be packed.
 
     Returns:
@@ -62,9 +51,9 @@ def check_settings(archive: Location, profile: Profile) -> Sequence[FrameRow]:
     try:
         rows = PackedSequence.open(archive).rows
     except MismatchError:
-        _check_profile(archive, _noted_rows(archive), profile)
+        _check_digest(archive, _noted_rows(archive), settings)
         return ()
-    _check_profile(archive, rows, profile)
+    _check_digest(archive, rows, settings)
     return rows
 
 
@@ -74,11 +63,12 @@ def _noted_rows(archive: Location) -> list[FrameRow]:
     return [row for notes in found if isinstance(notes, Notes) for row in notes.rows]
 
 
-def _check_profile(archive: Location, rows: Sequence[FrameRow], profile: Profile) -> None:
+def _check_digest(archive: Location, rows: Sequence[FrameRow], settings: EncoderSettings) -> None:
+    wanted = settings.digest()
     for row in rows:
-        if row.ok and row.profile != profile.digest():
+        if row.ok and row.profile != wanted:
             raise ArchiveError(
-                f"{archive.name}: profile: expected an archive of the settings asked for, but "
+                f"{archive.name}: settings: expected an archive of the settings asked for, but "
                 f"frame {row.frame_id} was made with others; overwrite it, or archive into "
                 "another folder"
             )

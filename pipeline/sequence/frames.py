@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import quinr_lidar
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Frame, FrameSource
-from pipeline.datasets.cloud_files import image_writer
+from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
@@ -57,6 +58,11 @@ class ArchiveJob(_FrameJob):
     resume: bool = True
 
     @property
+    def settings(self) -> EncoderSettings:
+        """What decides the frame's bytes."""
+        return EncoderSettings(self.profile, self.projection)
+
+    @property
     def file(self) -> Path:
         """The compressed frame."""
         return frame_path(self.folder, self.frame_id)
@@ -102,7 +108,7 @@ def archive_frame(
     """
     try:
         frame = job.source.read()
-        start = find_start(job.folder, job.predecessor, job.profile)
+        start = find_start(job.folder, job.predecessor, job.settings)
         if job.resume and (done := _finished(job, frame, start)):
             return done
         record = _archive(job, frame, start, progress)
@@ -112,11 +118,11 @@ def archive_frame(
 
 
 def restore_frame(job: RestoreJob) -> FrameRecord:
-    """Decode a file and write it in the format of the target; never raises a QuinrError."""
+    """Decode a file and write its points as a KITTI velodyne scan; never raises a QuinrError."""
     try:
         data = read_bytes(job.source)
         image = decode_file(data, job.source)
-        write_atomically(job.target, image_writer(job.target)(image))
+        write_atomically(job.target, encode_velodyne(image.projection.back_project(image)))
     except QuinrError as error:
         return job.failed(str(error))
     return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))
@@ -181,7 +187,7 @@ def _archive(
         source=str(job.source),
         source_sha256=frame.sha256,
         file_sha256=sha256_of(written),
-        profile=job.profile.digest(),
+        profile=job.settings.digest(),
         software=quinr_lidar.__version__,
         start=encoding.start,
         kept=encoding.kept,
@@ -211,7 +217,7 @@ def _verified(job: ArchiveJob, written: bytes, image: RangeImage) -> RangeImage:
 
 def _finished(job: ArchiveJob, frame: Frame, start: Start | None) -> FrameRecord | None:
     """The record of an earlier run, if it was made from what is there now, and its file too."""
-    found = read_archived(job.folder, job.frame_id, job.profile)
+    found = read_archived(job.folder, job.frame_id, job.settings)
     if found is None:
         return None
     record, _ = found

@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.facts import Fact
 from pipeline.jobs.job import read_dataclass, read_finished
 from pipeline.storage.files import write_json_atomically
-
-if TYPE_CHECKING:
-    from quinr_lidar.codec.profiles import Profile
 
 SUFFIX = ".quinr"
 FRAMES = "frames"
@@ -119,7 +117,7 @@ def read_record(folder: Path, frame_id: str) -> FrameRecord | None:
 
 
 def read_archived(
-    folder: Path, frame_id: str, profile: Profile
+    folder: Path, frame_id: str, settings: EncoderSettings
 ) -> tuple[FrameRecord, bytes] | None:
     """A finished frame's record and file.
 
@@ -130,5 +128,5 @@ def read_archived(
     record = read_record(folder, frame_id)
     if record is None:
         return None
-    data = read_finished(record, frame_path(folder, frame_id), profile)
+    data = read_finished(record, frame_path(folder, frame_id), settings.digest())
     return None if data is None else (record, data)

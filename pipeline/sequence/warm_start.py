@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.sequence.records import StartKind, read_archived
 from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile, RangeImage, codec
@@ -46,7 +47,7 @@ class Encoding:
     seconds: float
 
 
-def find_start(folder: Path, predecessor: str | None, profile: Profile) -> Start | None:
+def find_start(folder: Path, predecessor: str | None, settings: EncoderSettings) -> Start | None:
     """What a frame starts from, or ``None``: then it starts cold.
 
     A predecessor is of no use when it failed, when its file is not intact, or when other
@@ -55,9 +56,9 @@ def find_start(folder: Path, predecessor: str | None, profile: Profile) -> Start
     Args:
         folder: Folder of the archived sequence.
         predecessor: Id of the frame before, ``None`` for a keyframe.
-        profile: Settings of both.
+        settings: Settings of both.
     """
-    found = read_archived(folder, predecessor, profile) if predecessor is not None else None
+    found = read_archived(folder, predecessor, settings) if predecessor is not None else None
     if found is None:
         return None
     record, data = found

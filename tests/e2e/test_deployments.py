@@ -129,7 +129,7 @@ def test_serve_runs_scheduled_nights(environment, inbox, tmp_path):
         "serve",
         str(inbox),
         str(archive),
-        "--jobs",
+        "--workers",
         "1",
     ]
     line += ["--cron", EVERY_MINUTE, "--name", "served"]

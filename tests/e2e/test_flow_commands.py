@@ -67,7 +67,7 @@ def test_archive_and_restore(tmp_path):
         (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
     (scans / "000002.bin").write_bytes(b"")
     archived = run(
-        "archive", scans, tmp_path / "archive", *TINY, "--max-error", 0.05, "--jobs", 1, "--json"
+        "archive", scans, tmp_path / "archive", *TINY, "--max-error", 0.05, "--workers", 1, "--json"
     )
     assert archived.returncode == 1, archived.stderr
     document = json.loads(archived.stdout)
@@ -75,6 +75,6 @@ def test_archive_and_restore(tmp_path):
     assert [row["status"] for row in document["frames"]] == ["ok", "ok", "failed"]
     for row in document["frames"][:2]:
         assert row["max error [m]"] == 0.05 >= row["largest error [m]"] > 0
-    restored = run("restore", tmp_path / "archive" / "drive", tmp_path / "kitti", "--jobs", 1)
+    restored = run("restore", tmp_path / "archive" / "drive", tmp_path / "kitti", "--workers", 1)
     assert restored.returncode == 0, restored.stderr
     assert open_dataset(tmp_path / "kitti").frame_ids == ("000000", "000001")

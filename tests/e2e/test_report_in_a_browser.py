@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 
 from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.writer import write_archive
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.synthetic import write_drive
 from pipeline.evaluation.archive import (
@@ -26,7 +27,8 @@ from pipeline.report.archive_report import write_report
 from pipeline.report.comparison import compare
 from pipeline.report.page.comparison_page import write_comparison
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
 from tests.e2e.browser import WEBGL, Browsers, Seen, accessible, until
 from tests.support.tiny import tiny
@@ -57,10 +59,10 @@ def drive(tmp_path_factory) -> Drive:
     """A synthetic drive, archived within 2 cm, and evaluated."""
     root = tmp_path_factory.mktemp("drive")
     write_drive(root / "kitti", frames=FRAMES)
-    chosen, _ = archive_settings(root / "out" / "00", "bounded", TINY)
+    chosen, _ = encoder_settings(root / "out" / "00", ArchiveConfig(overrides=TINY))
     originals = open_dataset(root / "kitti")
     records = [archive_frame(job) for job in archive_jobs(originals, root / "out", chosen)]
-    write_results(root / "out" / "00", records, {"profile": chosen.model_dump(mode="json")})
+    write_results(root / "out" / "00", records, chosen.as_dict())
     pack_sequence(root / "out" / "00")
     archive = PackedSequence.open(root / "out" / "00")
     plan = plan_evaluation(str(root / "out" / "00"), root / "kitti", root / "evaluation")

@@ -20,9 +20,9 @@ import flows.nightly
 import flows.verify_archive
 from flows.archive_sequence import archive_sequence
 from flows.nightly import nightly
-from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MANIFEST, MCAP
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.storage.files import sha256_of
 from quinr_lidar.errors import QuinrError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 SETTINGS = tiny(keyframe_interval=2)
-HOW = Archiving(overrides=SETTINGS, jobs=1)
+CONFIG = ArchiveConfig(overrides=SETTINGS, run=RunConfig(workers=1))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def make_plain(patch: pytest.MonkeyPatch) -> None:
     """What the fixture ``plain`` does, for as long as the patch lasts."""
     from prefect.states import Failed
 
-    def run(function: Callable[[Any], Any], jobs: list[Any], **_: Any) -> list[Any]:
+    def run(function: Callable[[Any], Any], jobs: list[Any], _run: Any, **_: Any) -> list[Any]:
         records = [function(job) for job in jobs]
         for job, record in zip(jobs, records, strict=True):
             if record.status == "failed":
@@ -122,11 +122,12 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def archive(inbox: Path, out: Path, drive: str = "a", **changes) -> State:
-    return archive_sequence.fn(str(inbox / drive), str(out), overrides=SETTINGS, **changes)
+    config = CONFIG.model_copy(update=changes)
+    return archive_sequence.fn(str(inbox / drive), str(out), config)
 
 
 def run_nightly(inbox: Path, out: Path, retention: str = "delete") -> State:
-    return nightly.fn(str(inbox), str(out), HOW, retention=retention, sample=0)
+    return nightly.fn(str(inbox), str(out), CONFIG, retention=retention, sample=0)
 
 
 def packed(folder: Path) -> dict[str, str]:
@@ -165,5 +166,5 @@ def refused(work: Callable[[], State]) -> str:
 def verified(out: Path, originals: Path | None = None) -> list[str]:
     """What a verification of all archives complains about."""
     source = None if originals is None else str(originals)
-    state = verify_archive.fn(str(out), source, max_failed_share=0.0)
+    state = verify_archive.fn(str(out), source)
     return [] if state.is_completed() else [state.message or ""]

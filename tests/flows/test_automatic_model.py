@@ -10,18 +10,19 @@ import pytest
 
 from flows.archive_dataset import decide
 from flows.archive_sequence import archive_sequence
-from flows.parameters import Archiving
 from pipeline.archive.reader import PackedSequence
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
+from pipeline.datasets.discovery import Drive
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.files import keep_model
 from pipeline.models.resolved import NOTE, ModelChoice, write_choice
-from pipeline.nightly.inbox import Drive
 from quinr_lidar import codec
 from quinr_lidar.entropy.models import built_in_models
 from tests.support.models import coarser
 from tests.support.tiny import tiny
 
 TINY = tiny()
+CONFIG = ArchiveConfig(overrides=TINY, entropy_model="auto", run=RunConfig(workers=1))
 
 
 def drive(folder: Path, count: int) -> Path:
@@ -38,9 +39,7 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
     scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
 
     def archive():
-        state = archive_sequence(
-            str(scans), str(out), overrides=TINY, entropy_model="auto", jobs=1, return_state=True
-        )
+        state = archive_sequence(str(scans), str(out), CONFIG, return_state=True)
         assert state.is_completed(), state.message
         return json.loads((out / "d" / NOTE).read_text())
 
@@ -50,8 +49,7 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
     first = (out / "d" / "frames" / "000000.quinr").read_bytes()
     assert codec.inspect(first).entropy_model == built_in.name
     assert archive() == choice
-    how = Archiving(overrides=TINY, entropy_model="auto")
-    decided = decide(Drive(scans, "d"), out, how, resume=True, settle_minutes=0)
+    decided = decide(Drive(scans, "d"), out, CONFIG, resume=True, settle_minutes=0)
     assert decided is not None
     assert decided.kind == "complete"
 
@@ -63,9 +61,7 @@ def test_what_was_settled_codes_the_frames(tmp_path):
     own = coarser()
     keep_model(out / "d", own)
     write_choice(out / "d", ModelChoice(own.name, "drive e"))
-    state = archive_sequence(
-        str(scans), str(out), overrides=TINY, entropy_model="auto", jobs=1, return_state=True
-    )
+    state = archive_sequence(str(scans), str(out), CONFIG, return_state=True)
     assert state.is_completed(), state.message
     packed = PackedSequence.open(out / "d")
     assert packed.description.entropy_models == (own.name,)

@@ -61,7 +61,7 @@ def test_a_run_that_was_killed_between_mcap_and_manifest(drives, tmp_path, monke
     assert "is of an MCAP of" in verified(archived)[0]
     # Other settings are refused before anything is encoded again, as ever.
     before = digests(archived)
-    with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
+    with pytest.raises(ArchiveError, match="settings: expected an archive of the settings asked"):
         archive(drives, archived, max_error=0.5)
     assert digests(archived) == before
     assert run_nightly(drives, archived, "dry-run").name == "Completed"

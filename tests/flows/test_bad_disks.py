@@ -18,6 +18,7 @@ import pytest
 from flows.archive_sequence import archive_sequence
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from quinr_lidar.errors import StorageError
 
 from .conftest import (
@@ -124,8 +125,7 @@ def test_a_full_disk_with_a_server_and_workers(drives, tmp_path, prefect_harness
             return archive_sequence(
                 str(drives / "a"),
                 str(tmp_path / "disk"),
-                overrides=SETTINGS,
-                jobs=2,
+                ArchiveConfig(overrides=SETTINGS, run=RunConfig(workers=2)),
                 return_state=True,
             )
 

@@ -15,17 +15,17 @@ import pytest
 
 from flows.archive_dataset import archive_dataset
 from flows.nightly import nightly
-from flows.parameters import Archiving
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.verify import verify_archive
+from pipeline.config.archive_config import ArchiveConfig
 from pipeline.nightly.report import REPORT
 from pipeline.nightly.retention import LIST
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import StorageError
 
 from . import conftest
-from .conftest import SETTINGS, digests, write_scan
+from .conftest import CONFIG, digests, write_scan
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto.server")
@@ -158,8 +158,8 @@ def pauses(proxy, monkeypatch) -> Iterator[list[float]]:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-def how(packed: str = PLACE) -> Archiving:
-    return Archiving(overrides=SETTINGS, jobs=1, packed=packed)
+def config_for(packed: str = PLACE) -> ArchiveConfig:
+    return CONFIG.model_copy(update={"packed": packed})
 
 
 def archive(drives: Path, out: Path, packed: str = PLACE):
@@ -167,7 +167,7 @@ def archive(drives: Path, out: Path, packed: str = PLACE):
 
 
 def run_nightly(drives: Path, out: Path, packed: str = PLACE):
-    return nightly.fn(str(drives), str(out), how(packed), retention="dry-run", sample=0)
+    return nightly.fn(str(drives), str(out), config_for(packed), retention="dry-run", sample=0)
 
 
 def objects() -> dict[str, bytes]:
@@ -189,7 +189,7 @@ def test_a_night_into_a_store(drives, tmp_path):
         listed = (tmp_path / "out" / drive / LIST).read_text().splitlines()
         assert listed == [str(path) for path in sorted((drives / drive).rglob("*.bin"))]
     assert run_nightly(drives, tmp_path / "out").message == "2 drives: 2 complete"
-    state = archive_dataset.fn(str(drives), str(tmp_path / "out"), how())
+    state = archive_dataset.fn(str(drives), str(tmp_path / "out"), config_for())
     assert state.message == "2 drives: 2 complete"
     assert digests(drives) == originals
 

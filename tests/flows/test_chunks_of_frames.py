@@ -20,8 +20,8 @@ from flows._prefect.chunks import (
     is_worth_retrying,
     run_in_chunks,
 )
-from flows.parameters import Runner
 from flows.restore_sequence import restore_sequence
+from pipeline.config.archive_config import ExecutorConfig, RunConfig
 from pipeline.datasets.single_file import scan_file
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.workers import Workers, runs_of
@@ -110,7 +110,7 @@ def test_a_failed_task_fails_its_own_frames_only(tmp_path, monkeypatch):
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=2))
     def whole():
-        return run_in_chunks(echo, jobs, processes=1, chunk_size=2, title="test")
+        return run_in_chunks(echo, jobs, RunConfig(workers=1, chunk_size=2), title="test")
 
     records = whole()
     assert [record.status for record in records] == ["failed", "failed", "ok", "ok"]
@@ -129,10 +129,9 @@ def hang(job: ArchiveJob) -> FrameRecord:
 def in_threads(jobs: list[ArchiveJob]) -> list[FrameRecord]:
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def whole() -> list[FrameRecord]:
-        runner = Runner(kind="threads")
-        return run_in_chunks(
-            hang, jobs, processes=1, chunk_size=2, title="test", runner=runner, timeout=0.2
-        )
+        threads = ExecutorConfig(kind="threads")
+        run = RunConfig(workers=1, chunk_size=2, executor=threads, timeout=0.2)
+        return run_in_chunks(hang, jobs, run, title="test")
 
     return whole()
 
@@ -176,8 +175,8 @@ def test_sequences_may_share_frame_ids(tmp_path, capfd):
         assert archive_frame(job).status == "ok"
     damaged = frame_path(tmp_path / "archive" / "00", "000000")
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    out = tmp_path / "kitti"
-    state = restore_sequence(str(tmp_path / "archive"), str(out), jobs=1, return_state=True)
+    out, one = tmp_path / "kitti", RunConfig(workers=1)
+    state = restore_sequence(str(tmp_path / "archive"), str(out), one, return_state=True)
     assert (state.name, state.message) == ("CompletedWithFailures", "1/2 frames failed")
     assert str(damaged) in capfd.readouterr().err
     reports = [

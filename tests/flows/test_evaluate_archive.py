@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -17,6 +16,7 @@ from flows.evaluate_archive import Evaluated, evaluate_archive, evaluation_state
 from pipeline.archive import PackedSequence
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.writer import pack_sequence
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig, RunConfig
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import ArchiveEvaluation
@@ -25,13 +25,14 @@ from pipeline.evaluation.archive.requests import evaluation_requests, frame_outc
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.lock import lock
-from quinr_lidar import SphericalProjection
 from tests.support.tiny import tiny
 
 TINY = tiny()
 FRAMES = 3
+ONE = RunConfig(workers=1, timeout=0)
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +46,13 @@ def archived(tmp_path_factory) -> Path:
             points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(900, 3))
             (folder / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
         frames = root / "frames" / drive
-        chosen, _ = archive_settings(frames, "bounded", TINY | {"restarts": 1})
-        small = SphericalProjection(16, 64)
+        config = ArchiveConfig(
+            overrides=TINY | {"restarts": 1}, projection=ProjectionConfig(height=16, width=64)
+        )
+        chosen, _ = encoder_settings(frames, config)
         jobs = archive_jobs(open_dataset(folder), frames.parent, chosen)
-        records = [archive_frame(replace(job, projection=small)) for job in jobs]
-        write_results(frames, records, {"profile": chosen.model_dump(mode="json")})
+        records = [archive_frame(job) for job in jobs]
+        write_results(frames, records, chosen.as_dict())
         pack_sequence(frames, root / "packed" / drive)
     return root
 
@@ -146,10 +149,10 @@ def test_reports_go_beside_archives_or_where_they_are_wanted(place, tmp_path, mo
 @pytest.mark.usefixtures("prefect_harness", "inline")
 def test_an_archive_is_evaluated_and_reported(place):
     def run(**changes):
-        values = {"every": 2, "registration": False, "jobs": 1} | changes
-        return evaluate_archive(
-            str(place / "packed" / "a"), str(place / "scans" / "a"), **values, return_state=True
-        )
+        run = ONE.model_copy(update={"max_failed_share": changes.pop("max_failed_share", 0.5)})
+        tasks = TaskSettings(**({"every": 2, "registration": False} | changes))
+        where = (str(place / "scans" / "a"), str(place / "packed" / "a"))
+        return evaluate_archive(*where, tasks, run, return_state=True)
 
     state = run()
     assert (state.name, state.message) == ("Completed", "2 evaluated frames")
@@ -184,8 +187,8 @@ def test_odometry_that_is_lost_is_said(place, monkeypatch):
         return run(job)
 
     monkeypatch.setattr(OdometryJob, "run", killed_on_images)
-    where = (str(place / "packed"), str(place / "scans"))
-    state = evaluate_archive(*where, sample=1, jobs=1, return_state=True)
+    where = (str(place / "scans"), str(place / "packed"))
+    state = evaluate_archive(*where, TaskSettings(sample=1), ONE, return_state=True)
     assert state.name == "CompletedWithFailures"
     assert (state.message or "").startswith(
         "2 evaluated frames; 2 problems, the first: odometry of"
@@ -200,16 +203,16 @@ def test_odometry_that_is_lost_is_said(place, monkeypatch):
 @pytest.mark.usefixtures("prefect_harness", "inline")
 def test_one_bad_archive_of_several_stops_no_other(place):
     (place / "packed" / "b" / MANIFEST).write_bytes(b"PAR1")
-    values = {"odometry": False, "sample": 1, "jobs": 1}
-    where = (str(place / "packed"), str(place / "scans"))
-    state = evaluate_archive(*where, out=str(place / "out"), **values, return_state=True)
+    how = (TaskSettings(odometry=False, sample=1), ONE)
+    where = (str(place / "scans"), str(place / "packed"))
+    state = evaluate_archive(*where, *how, out=str(place / "out"), return_state=True)
     assert state.name == "CompletedWithFailures"
     assert (state.message or "").startswith("1/2 evaluated frames failed")
     assert (place / "out" / "a" / "index.html").is_file()
     assert not (place / "out" / "b" / "index.html").exists()
     # Somebody else is at it.
     with lock(place / "out" / "a" / "evaluation"):
-        state = evaluate_archive(*where, out=str(place / "out"), **values, return_state=True)
+        state = evaluate_archive(*where, *how, out=str(place / "out"), return_state=True)
     assert state.is_failed()
     assert "writer.lock" in (state.message or "")
 
@@ -218,16 +221,16 @@ def test_one_bad_archive_of_several_stops_no_other(place):
 @pytest.mark.usefixtures("prefect_harness", "inline")
 def test_the_command(place, command):
     archive, scans = place / "packed" / "a", place / "scans" / "a"
-    options = ("--no-odometry", "--no-registration", "--sample", 2, "--jobs", 1)
-    code, out, _ = command("evaluate", archive, scans, *options)
+    options = ("--no-odometry", "--no-registration", "--sample", 2, "--workers", 1)
+    code, out, _ = command("evaluate", scans, archive, *options)
     assert code == 0
     assert "D1 PSNR" in out
     assert f"report  {archive / 'report' / 'index.html'}" in out
     page = (archive / "report" / "index.html").read_text()
     assert "quinr-flows evaluate" in page
     (scans / "000002.bin").unlink()
-    options = ("--no-odometry", "--out", place / "out", "--jobs", 1, "--json")
-    code, out, _ = command("evaluate", archive, scans, *options)
+    options = ("--no-odometry", "--out", place / "out", "--workers", 1, "--json")
+    code, out, _ = command("evaluate", scans, archive, *options)
     assert code == 1
     found = json.loads(out)
     assert found["state"] == "CompletedWithFailures"
@@ -244,17 +247,17 @@ def test_bad_input_ends_the_command_at_once(place, command, monkeypatch):
     monkeypatch.setattr("flows.evaluate_archive.evaluate_archive", None)
     archive, scans = place / "packed" / "a", place / "scans" / "a"
     for arguments, reason in (
-        ((archive, place / "nowhere", "--no-odometry"), "no such file or folder"),
-        ((place / "nowhere", scans, "--no-odometry"), "no archive"),
-        ((archive, scans, "--every", 2, "--sample", 2), "not both"),
-        ((archive, scans, "--sample", 0), "--sample"),
+        ((place / "nowhere", archive, "--no-odometry"), "no such file or folder"),
+        ((scans, place / "nowhere", "--no-odometry"), "no archive"),
+        ((scans, archive, "--every", 2, "--sample", 2), "not both"),
+        ((scans, archive, "--sample", 0), "--sample"),
     ):
         code, _, err = command("evaluate", *arguments)
         assert code == 2
         assert reason in err
     monkeypatch.setitem(sys.modules, "kiss_icp.config", None)
     for where in (archive, place / "packed"):
-        code, _, err = command("evaluate", where, scans)
+        code, _, err = command("evaluate", scans, where)
         assert code == 2
         assert "--no-odometry" in err
     assert "Example" in command("evaluate", "--help")[1]

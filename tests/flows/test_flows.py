@@ -13,6 +13,7 @@ import pytest
 from flows._prefect.chunks import default_chunk, final_state
 from flows.archive_sequence import archive_sequence
 from flows.restore_sequence import restore_sequence
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.records import FrameRecord
 from quinr_lidar import codec
@@ -21,6 +22,7 @@ from tests.support.models import coarser
 from tests.support.tiny import tiny
 
 TINY = tiny()
+ONE = RunConfig(workers=1)
 
 
 @pytest.fixture
@@ -63,12 +65,9 @@ def test_archive_resume_and_restore(scans, tmp_path):
     out = tmp_path / "archive"
 
     def archive(**changes):
-        return archive_sequence(
-            str(scans),
-            str(out),
-            **({"overrides": TINY, "jobs": 2, "chunk_size": 2} | changes),
-            return_state=True,
-        )
+        run = RunConfig(**({"workers": 2, "chunk_size": 2} | changes))
+        config = ArchiveConfig(overrides=TINY, run=run)
+        return archive_sequence(str(scans), str(out), config, return_state=True)
 
     state = archive()
     assert (state.name, state.message) == ("CompletedWithFailures", "2/4 frames failed")
@@ -98,7 +97,7 @@ def test_archive_resume_and_restore(scans, tmp_path):
 
     damaged = folder / "frames" / "000003.quinr"
     damaged.write_bytes(damaged.read_bytes()[:-2])
-    restored = restore_sequence(str(out), str(tmp_path / "kitti"), jobs=1, return_state=True)
+    restored = restore_sequence(str(out), str(tmp_path / "kitti"), ONE, return_state=True)
     assert restored.message == "1/3 frames failed"
     velodyne = tmp_path / "kitti" / "sequences" / "drive" / "velodyne"
     assert sorted(path.name for path in velodyne.iterdir()) == ["000000.bin", "000001.bin"]
@@ -115,12 +114,14 @@ def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
     state = archive_sequence(
         str(scans),
         str(tmp_path / "archive"),
-        profile="paper",
-        overrides=TINY,
-        max_error=0.5,
-        entropy_model=str(tmp_path / "own.qmodel"),
-        limit=1,
-        jobs=1,
+        ArchiveConfig(
+            profile="paper",
+            overrides=TINY,
+            max_error=0.5,
+            entropy_model=str(tmp_path / "own.qmodel"),
+            run=ONE,
+        ),
+        n_scans=1,
         return_state=True,
     )
     assert state.message == "1 frames"
@@ -130,12 +131,11 @@ def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
     assert info.entropy_model == entropy_model.name
     assert info.scan["max_error"] == pytest.approx(0.5, rel=1e-3)
     (tmp_path / "own.qmodel").unlink()
-    restored = restore_sequence(str(folder), str(tmp_path / "kitti"), jobs=1, return_state=True)
+    restored = restore_sequence(str(folder), str(tmp_path / "kitti"), ONE, return_state=True)
     assert restored.message == "1 frames"
+    config = ArchiveConfig(overrides=TINY | {"entropy_model": "nobody"})
     with pytest.raises(EntropyModelError, match="unknown entropy model 'nobody'"):
-        archive_sequence(
-            str(scans), str(tmp_path / "a"), overrides=TINY | {"entropy_model": "nobody"}
-        )
+        archive_sequence(str(scans), str(tmp_path / "a"), config)
     assert not (tmp_path / "a").exists()
 
 

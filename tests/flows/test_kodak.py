@@ -12,6 +12,7 @@ from PIL import Image
 
 from flows.cli import main as cli
 from flows.kodak import kodak_track
+from pipeline.config.archive_config import RunConfig
 from pipeline.datasets.sources import picture_bytes
 from pipeline.jobs.workers import Workers
 from quinr_lidar.errors import GeometryError
@@ -38,7 +39,8 @@ def folder(tmp_path) -> Path:
 
 
 def run(folder: Path, out: Path, **changes):
-    settings = {"profile": "paper", "overrides": TINY, "jobs": 1} | changes
+    how = RunConfig(workers=1, max_failed_share=changes.pop("max_failed_share", 0.5))
+    settings = {"profile": "paper", "overrides": TINY, "run": how} | changes
     return kodak_track(str(folder), str(out), **settings, return_state=True)
 
 
@@ -129,7 +131,7 @@ def command(monkeypatch, capfd):
 @pytest.mark.usefixtures("prefect_harness")
 def test_the_command_prints_json_or_a_table_with_the_mean(folder, tmp_path, command):
     out = tmp_path / "out"
-    code, printed, _ = command(folder, out, "--jobs", 1, "--json")
+    code, printed, _ = command(folder, out, "--workers", 1, "--json")
     assert code == 1
     document = json.loads(printed)
     assert document["state"] == "CompletedWithFailures"
@@ -139,7 +141,7 @@ def test_the_command_prints_json_or_a_table_with_the_mean(folder, tmp_path, comm
     assert [row["size [B]"] for row in rows if row["status"] == "ok"] == sizes
     assert document["mean"]["size [B]"] == pytest.approx(sum(sizes) / 3, abs=1e-4)
     (folder / "b.png").unlink()
-    code, printed, _ = command(folder, out, "--jobs", 1)
+    code, printed, _ = command(folder, out, "--workers", 1)
     assert code == 0
     for text in ("a.png", "c.bmp", "mean", "PSNR", "SSIM", "Completed: 3 pictures"):
         assert text in printed

@@ -13,20 +13,20 @@ from pydantic import ValidationError
 
 from flows.archive_dataset import archive_dataset, count_kinds, dataset_state, decide
 from flows.nightly import judge, nightly, nightly_state
-from flows.parameters import Archiving
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MCAP
 from pipeline.archive.reader import PackedSequence
+from pipeline.config.archive_config import ArchiveConfig, RunConfig
+from pipeline.datasets.discovery import Drive
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.workers import Workers
-from pipeline.nightly.inbox import Drive
 from pipeline.nightly.report import REPORT, DriveOutcome
 from pipeline.nightly.verification import ArchiveRecord
 from pipeline.storage.lock import lock
 from tests.support.tiny import tiny
 
 TINY = tiny()
-HOW = Archiving(overrides=TINY | {"restarts": 1}, jobs=1)
+CONFIG = ArchiveConfig(overrides=TINY | {"restarts": 1}, run=RunConfig(workers=1))
 
 
 def write_scan(path: Path, seed: int) -> None:
@@ -89,13 +89,13 @@ def test_a_night_with_problems_is_not_plainly_complete():
 
 def test_drives_in_use_or_still_arriving_wait(inbox, tmp_path):
     drive = Drive(inbox / "a", "a")
-    assert decide(drive, tmp_path, HOW, resume=True, settle_minutes=10) is None
+    assert decide(drive, tmp_path, CONFIG, resume=True, settle_minutes=10) is None
     (inbox / "a" / "velodyne" / "000001.bin").touch()
-    arriving = decide(drive, tmp_path, HOW, resume=True, settle_minutes=10)
+    arriving = decide(drive, tmp_path, CONFIG, resume=True, settle_minutes=10)
     assert arriving is not None
     assert arriving.kind == "arriving"
     with lock(tmp_path / "a"):
-        busy = decide(drive, tmp_path, HOW, resume=True, settle_minutes=0)
+        busy = decide(drive, tmp_path, CONFIG, resume=True, settle_minutes=0)
     assert busy is not None
     assert busy.kind == "busy"
 
@@ -105,22 +105,22 @@ def test_drives_in_use_or_still_arriving_wait(inbox, tmp_path):
     [
         {"max_error": 0},
         {"max_error": -1},
-        {"relative_error": 1},
-        {"jobs": 0},
-        {"max_failed_share": 1.5},
+        {"relative_error": 0.6},
+        {"run": {"workers": 0}},
+        {"run": {"max_failed_share": 1.5}},
         {"bond": 0.02},
     ],
 )
 def test_settings_are_checked(values):
     with pytest.raises(ValidationError):
-        Archiving(**values)
+        ArchiveConfig(**values)
 
 
 def test_prefect_makes_a_form_of_the_parameters():
     schema = nightly.parameters.model_dump()
-    assert schema["required"] == ["inbox", "archive"]
-    fields = schema["definitions"]["Archiving"]["properties"]
-    assert fields["max_error"]["anyOf"][0]["exclusiveMinimum"] == 0
+    assert schema["required"] == ["source", "archive"]
+    fields = schema["definitions"]["ArchiveConfig"]["properties"]
+    assert fields["max_error"]["anyOf"][0]["minimum"] == 1e-4
     assert "Largest error" in fields["max_error"]["description"]
     assert schema["properties"]["retention"]["enum"] == ["off", "dry-run", "delete"]
     assert schema["properties"]["retention"]["default"] == "off"
@@ -133,7 +133,7 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
     out = tmp_path / "archive"
 
     def run(**changes):
-        return archive_dataset(str(inbox), str(out), HOW, **changes, return_state=True)
+        return archive_dataset(str(inbox), str(out), CONFIG, **changes, return_state=True)
 
     first = run()
     assert (first.name, first.message) == ("Completed", "2 drives: 2 archived")
@@ -150,7 +150,7 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
     # Another bound would leave the packed archive behind its frames.
     shutil.rmtree(inbox / "c")
     frames = {path.name: path.read_bytes() for path in (out / "a" / "frames").iterdir()}
-    other = HOW.model_copy(update={"max_error": 0.5})
+    other = CONFIG.model_copy(update={"max_error": 0.5})
     refused = archive_dataset(str(inbox), str(out), other, return_state=True)
     assert refused.is_failed()
     assert "made with others" in (refused.message or "")
@@ -166,14 +166,15 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
 def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     out = tmp_path / "archive"
 
-    def nightly(retention: str):
-        return nightly(str(inbox), str(out), HOW, sample=1, retention=retention, return_state=True)  # pyright: ignore
+    def run(retention: str):
+        options = {"sample": 1, "retention": retention}
+        return nightly(str(inbox), str(out), CONFIG, **options, return_state=True)
 
     def scans() -> list[str]:
         return sorted(str(path.relative_to(inbox)) for path in inbox.rglob("*.bin"))
 
     every = ["a/velodyne/000000.bin", "a/velodyne/000001.bin", "b/velodyne/000000.bin"]
-    state = nightly("off")
+    state = run("off")
     assert (state.name, state.message) == ("Completed", "2 drives: 2 archived")
     assert scans() == every
     report = (out / REPORT).read_text()
@@ -182,7 +183,7 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     for drive in "ab":
         found = json.loads((out / drive / "report" / "report.json").read_text())
         assert found["evaluation"]["measured"] == 1
-    assert nightly("dry-run").name == "Completed"
+    assert run("dry-run").name == "Completed"
     assert scans() == every
     assert "2 would be removed" in (out / REPORT).read_text()
     # One scan changed without changing its size: its whole drive stays.
@@ -190,17 +191,17 @@ def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
     good = scan.read_bytes()
     scan.write_bytes(good[:-1] + b"\x01")
     os.utime(scan, (1e9, 1e9))
-    state = nightly("delete")
+    state = run("delete")
     assert (state.name, state.message) == ("CompletedWithFailures", "1/2 drives failed")
     assert scans() == every[:2]
     report = (out / REPORT).read_text()
     assert "not the scan that was archived" in report
     scan.write_bytes(good)
     os.utime(scan, (1e9, 1e9))
-    assert nightly("delete").name == "Completed"
+    assert run("delete").name == "Completed"
     assert scans() == []
-    assert nightly("delete").message == "0 drives: none"
-    verified = verify_archive(str(out), jobs=1, return_state=True)
+    assert run("delete").message == "0 drives: none"
+    verified = verify_archive(str(out), return_state=True)
     assert (verified.name, verified.message) == ("Completed", "2 archives")
 
 
@@ -210,7 +211,7 @@ def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, mo
     out = tmp_path / "archive"
     (out / "a").mkdir(parents=True)
     (out / "a" / "report").write_text("in the way")
-    state = nightly(str(inbox), str(out), HOW, sample=0, return_state=True)
+    state = nightly(str(inbox), str(out), CONFIG, sample=0, return_state=True)
     assert state.name == "CompletedWithFailures"
     report = (out / REPORT).read_text()
     assert "| a | archived |" in report
@@ -221,7 +222,7 @@ def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, mo
     assert json.loads((out / "b" / "report" / "report.json").read_text())["evaluation"] is None
     shutil.rmtree(out)
     monkeypatch.setattr("flows.evaluate_archive.write_report", lambda *_, **__: 1 / 0)
-    state = nightly(str(inbox), str(out), HOW, sample=1, return_state=True)
+    state = nightly(str(inbox), str(out), CONFIG, sample=1, return_state=True)
     assert state.name == "CompletedWithFailures"
     assert "- b: report: " in (out / REPORT).read_text()
     assert "ZeroDivisionError" in (out / REPORT).read_text()
@@ -231,13 +232,13 @@ def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, mo
 @pytest.mark.usefixtures("prefect_harness", "inline")
 def test_a_damaged_archive_fails_its_verification(inbox, tmp_path):
     out = tmp_path / "archive"
-    archive_dataset(str(inbox), str(out), HOW, return_state=True)
-    deep = verify_archive(str(out), str(inbox), jobs=1, return_state=True)
+    archive_dataset(str(inbox), str(out), CONFIG, return_state=True)
+    deep = verify_archive(str(out), str(inbox), return_state=True)
     assert deep.message == "2 archives"
     data = bytearray((out / "b" / MCAP).read_bytes())
     data[len(data) // 2] ^= 1
     (out / "b" / MCAP).write_bytes(data)
-    state = verify_archive(str(out), jobs=1, return_state=True)
+    state = verify_archive(str(out), return_state=True)
     assert state.is_failed()
     assert str(out / "b") in (state.message or "")
     assert json.loads((out / "a" / "metrics.json").read_text())["frames"]["ok"] == 2

@@ -31,7 +31,7 @@ def command(scans: Path, out: Path) -> subprocess.Popen[bytes]:
     """The real command, against the session's Prefect server."""
     from prefect.settings import PREFECT_API_URL
 
-    line = [sys.executable, "-m", "flows.cli.main", "archive", str(scans), str(out), "--jobs", "2"]
+    line = [sys.executable, "-m", "flows.cli.main", "archive", str(scans), str(out), "-j", "2"]
     for name, value in SETTINGS.items():
         line += ["--set", f"{name}={value}"]
     environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value() or ""}

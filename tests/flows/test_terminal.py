@@ -17,7 +17,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL
 
 from flows._prefect.chunks import chunk_runner, run_in_chunks
-from flows.parameters import Runner
+from pipeline.config.archive_config import ExecutorConfig, RunConfig
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.frames import RestoreJob
 from pipeline.sequence.records import FrameRecord
@@ -61,21 +61,21 @@ def small_fields() -> list[str]:
 def test_a_ray_cluster_that_is_not_there_is_named(drive, tmp_path):
     # Ray takes half a minute to give up, and leaves its process unfit for another cluster.
     url = PREFECT_API_URL.value() or ""
-    where = ("--runner", "ray", "--runner-address", "ray://127.0.0.1:9")
+    where = ("--executor", "ray", "--executor-address", "ray://127.0.0.1:9")
     process = command("archive", drive, tmp_path, *small_fields(), *where, PREFECT_API_URL=url)
     text, _ = process.communicate(timeout=250)
     assert process.returncode == 2
-    assert "runner ray: ray://127.0.0.1:9 does not answer" in text
+    assert "executor ray: ray://127.0.0.1:9 does not answer" in text
 
 
 @pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.parametrize("kind", ["processes", "threads", "dask", "ray"])
-def test_ctrl_c_ends_every_runner(kind, drive, tmp_path):
+def test_ctrl_c_ends_every_executor(kind, drive, tmp_path):
     """Ctrl-C goes to all processes of a command: here to one that has started its own server."""
     steps = ("--set", "steps=20000", "--set", "batch_size=4096")
     process = command(
-        "archive", drive, tmp_path, *small_fields(), *steps, "--jobs", 2, "--runner", kind
+        "archive", drive, tmp_path, *small_fields(), *steps, "--workers", 2, "--executor", kind
     )
     frames = tmp_path / "drive" / "frames"
     while process.poll() is None and not (frames.is_dir() and any(frames.glob("*.quinr"))):
@@ -110,7 +110,7 @@ def session(pid: int) -> list[str]:
 @pytest.mark.usefixtures("prefect_harness")
 def test_everything_on_stderr_is_json_where_that_is_wanted(drive, tmp_path):
     url = PREFECT_API_URL.value() or ""
-    how = ["--runner", "threads", "--jobs", "2", "--max-failed-share", "0", "--json"]
+    how = ["--executor", "threads", "--workers", "2", "--max-failed-share", "0", "--json"]
     process = subprocess.run(
         [sys.executable, "-m", "flows.cli.main", "archive", drive, tmp_path, *small_fields(), *how],
         capture_output=True,
@@ -186,10 +186,9 @@ def side_by_side(jobs: list[RestoreJob]) -> list[FrameRecord]:
 
     @flow(task_runner=chunk_runner())
     def whole() -> list[FrameRecord]:
-        threads = Runner(kind="threads")
-        return run_in_chunks(
-            alone, jobs, processes=len(jobs), chunk_size=1, title="test", runner=threads
-        )
+        threads = ExecutorConfig(kind="threads")
+        run = RunConfig(workers=len(jobs), chunk_size=1, executor=threads)
+        return run_in_chunks(alone, jobs, run, title="test")
 
     return whole()
 

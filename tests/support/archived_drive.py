@@ -15,12 +15,14 @@ from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import records_of
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models.files import keep_model
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import frame_path, read_record, write_record
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, locate
 from quinr_lidar import SphericalProjection
@@ -29,6 +31,7 @@ from tests.support.tiny import tiny
 
 TINY = tiny(keyframe_interval=3)
 PROJECTION = SphericalProjection(8, 32)
+CONFIG = ArchiveConfig(overrides=TINY, projection=ProjectionConfig(**vars(PROJECTION)))
 FRAMES = 6
 
 
@@ -41,17 +44,17 @@ def drive(tmp_path_factory) -> Path:
     for index in range(FRAMES):
         points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(400, 3))
         (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
-    _archive(root, "archive", "bounded", TINY)
-    _archive(root, "previews", "paper", TINY)
+    _archive(root, "archive", CONFIG)
+    _archive(root, "previews", CONFIG.model_copy(update={"profile": "paper"}))
     return root
 
 
-def _archive(root: Path, out: str, profile: str, settings: dict) -> None:
-    chosen, _ = archive_settings(root / out / "00", profile, settings)
+def _archive(root: Path, out: str, config: ArchiveConfig) -> None:
+    chosen, _ = encoder_settings(root / out / "00", config)
     jobs = archive_jobs(open_dataset(root / "scans" / "00"), root / out, chosen)
-    records = [archive_frame(replace(job, projection=PROJECTION)) for job in jobs]
+    records = [archive_frame(job) for job in jobs]
     assert all(record.status == "ok" for record in records), records
-    write_results(root / out / "00", records, {"profile": chosen.model_dump(mode="json")})
+    write_results(root / out / "00", records, chosen.as_dict())
 
 
 @pytest.fixture
@@ -90,7 +93,8 @@ def own_drive(drive, own_model: EntropyModel, tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("own")
     keep_model(root / "archive" / "00", own_model)
     shutil.copytree(drive / "scans", root / "scans")
-    _archive(root, "archive", "bounded", TINY | {"entropy_model": own_model.name})
+    overrides = TINY | {"entropy_model": own_model.name}
+    _archive(root, "archive", CONFIG.model_copy(update={"overrides": overrides}))
     return root / "archive" / "00"
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.manifest import FrameRow
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset
 from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.report.archive_report import ReportFiles
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
-from quinr_lidar import SphericalProjection
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from tests.support.tiny import tiny
 
 TINY = tiny(keyframe_interval=3, steps=20)
@@ -26,12 +27,13 @@ def archive_scans(
     scans: Path, out: Path, profile: str = "bounded", size: tuple[int, int] = (16, 64)
 ) -> Path:
     """Encode and pack a folder of scans: a packed sequence."""
-    chosen, _ = archive_settings(out / scans.name, profile, TINY)
-    jobs = archive_jobs(open_dataset(scans), out, chosen)
-    records = [archive_frame(replace(job, projection=SphericalProjection(*size))) for job in jobs]
+    projection = ProjectionConfig(height=size[0], width=size[1])
+    config = ArchiveConfig(profile=profile, overrides=TINY, projection=projection)
+    chosen, _ = encoder_settings(out / scans.name, config)
+    records = [archive_frame(job) for job in archive_jobs(open_dataset(scans), out, chosen)]
     assert all(record.status == "ok" for record in records), records
     folder = out / scans.name
-    write_results(folder, records, {"profile": chosen.model_dump(mode="json")})
+    write_results(folder, records, chosen.as_dict())
     pack_sequence(folder)
     return folder
 

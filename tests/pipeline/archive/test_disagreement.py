@@ -16,13 +16,13 @@ from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
 from pipeline.nightly.inbox import check_settings, is_archived
 from pipeline.sequence.records import FrameRecord, read_record, write_record
-from pipeline.sequence.sequence import archive_settings
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import TEMPORARY_SUFFIX, sha256_of
 from pipeline.storage.locations import Location, locate
 from quinr_lidar import container
 from quinr_lidar.codec.inspection import inspect
 from quinr_lidar.errors import ArchiveError, StorageError
-from tests.support.archived_drive import FRAMES, TINY, digests
+from tests.support.archived_drive import CONFIG, FRAMES, digests
 
 
 def rewritten(packed, **changes):
@@ -146,16 +146,16 @@ def test_a_full_disk_at_the_manifest_leaves_both_files(folder, packed, monkeypat
 
 def test_a_manifest_of_another_mcap_is_no_proof_that_a_drive_is_archived(drive, folder, packed):
     dataset = open_dataset(drive / "scans" / "00")
-    profile, _ = archive_settings(folder, "bounded", TINY)
+    settings, _ = encoder_settings(folder, CONFIG)
     place = locate(packed)
-    assert is_archived(dataset, place, profile)
+    assert is_archived(dataset, place, settings)
     with (packed / MCAP).open("ab") as file:
         file.write(b"\0")
     with pytest.raises(MismatchError):
         PackedSequence.open(packed)
-    assert not is_archived(dataset, place, profile)
+    assert not is_archived(dataset, place, settings)
     # The MCAP says itself what settings it was made with.
-    assert check_settings(place, profile) == ()
-    other, _ = archive_settings(folder, "bounded", TINY, max_error=0.5)
-    with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
+    assert check_settings(place, settings) == ()
+    other, _ = encoder_settings(folder, CONFIG.model_copy(update={"max_error": 0.5}))
+    with pytest.raises(ArchiveError, match="settings: expected an archive of the settings asked"):
         check_settings(place, other)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.archive.writer import pack_sequence
+from pipeline.config.archive_config import ArchiveConfig
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
@@ -19,7 +21,8 @@ from pipeline.models.files import keep_model
 from pipeline.models.resolved import NOTE, ModelChoice, resolved_model, write_choice
 from pipeline.models.training import ModelSettings
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings
+from pipeline.sequence.sequence import archive_jobs
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.entropy.models import SUFFIX, built_in_models
@@ -51,7 +54,11 @@ def taught(tmp_path_factory) -> tuple[Dataset, Path, ModelChoice]:
     root = tmp_path_factory.mktemp("auto")
     dataset = strange_drive(root / "scans" / "long", 40)
     folder = root / "archive" / "long"
-    return dataset, folder, choose_automatically(dataset, folder, BOUNDED, settings=FEW)
+    return (
+        dataset,
+        folder,
+        choose_automatically(dataset, folder, EncoderSettings(BOUNDED), settings=FEW),
+    )
 
 
 def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
@@ -83,7 +90,7 @@ def test_another_drive_of_the_sensor_takes_it_over(taught, tmp_path, monkeypatch
     monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained again"))
     again = strange_drive(tmp_path / "scans" / "next", 41)
     beside = folder.parent / "next"
-    taken = choose_automatically(again, beside, BOUNDED, settings=FEW)
+    taken = choose_automatically(again, beside, EncoderSettings(BOUNDED), settings=FEW)
     assert taken.entropy_model == choice.entropy_model
     assert taken.origin.startswith("drive long")
     resolved = resolved_model(beside)
@@ -97,7 +104,7 @@ def test_another_drive_of_the_sensor_takes_it_over(taught, tmp_path, monkeypatch
 def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch, own_model):
     dataset, _, _ = taught
     monkeypatch.setattr(automatic, "train_model", lambda *_, **__: own_model)
-    choice = choose_automatically(dataset, tmp_path / "00", BOUNDED, settings=FEW)
+    choice = choose_automatically(dataset, tmp_path / "00", EncoderSettings(BOUNDED), settings=FEW)
     assert choice.origin == "built in: hdl64"
     assert "trained on this drive" in choice.frame_bytes
     assert [path.name for path in (tmp_path / "00").iterdir()] == [NOTE]
@@ -106,7 +113,7 @@ def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch
 def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
     monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained"))
     dataset = strange_drive(tmp_path / "scans", 3)
-    choice = choose_automatically(dataset, tmp_path / "archive" / "00", BOUNDED)
+    choice = choose_automatically(dataset, tmp_path / "archive" / "00", EncoderSettings(BOUNDED))
     assert (choice.origin, choice.learnt) == ("built in: hdl64", [])
     resolved = resolved_model(tmp_path / "archive" / "00")
     assert resolved is built_in_models()["hdl64"]
@@ -115,19 +122,19 @@ def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
 def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
     dataset = strange_drive(tmp_path / "scans", 4)
     dataset.frame("000001").path.write_bytes(b"\x00" * 17)
-    choice = choose_automatically(dataset, tmp_path / "a" / "00", BOUNDED)
+    choice = choose_automatically(dataset, tmp_path / "a" / "00", EncoderSettings(BOUNDED))
     assert choice.origin == "built in: hdl64"
     for frame in dataset.frame_ids:
         dataset.frame(frame).path.write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
     with pytest.raises(EntropyModelError, match="expected scans to choose it by"):
-        choose_automatically(dataset, tmp_path / "b" / "00", BOUNDED)
+        choose_automatically(dataset, tmp_path / "b" / "00", EncoderSettings(BOUNDED))
     assert not (tmp_path / "b" / "00" / NOTE).exists()
 
 
 def test_without_ranges_masks_alone_decide(tmp_path):
     masks = scan_profile("bounded", {"layers": "preview,mask"})
     dataset = strange_drive(tmp_path / "scans", 1)
-    choice = choose_automatically(dataset, tmp_path / "archive" / "00", masks)
+    choice = choose_automatically(dataset, tmp_path / "archive" / "00", EncoderSettings(masks))
     image = SphericalProjection().project(dataset.read("000000").points)
     built_in = built_in_models()["hdl64"]
     assert list(choice.frame_bytes.values()) == [frame_bytes(built_in, image, masks)]
@@ -136,8 +143,8 @@ def test_without_ranges_masks_alone_decide(tmp_path):
 
 def test_a_settled_prior_makes_the_profile(taught):
     _, folder, choice = taught
-    profile, carried = archive_settings(folder, "bounded", TINY, entropy_model="auto")
-    assert profile.entropy_model == choice.entropy_model
+    chosen, carried = encoder_settings(folder, ArchiveConfig(overrides=TINY, entropy_model="auto"))
+    assert chosen.profile.entropy_model == choice.entropy_model
     assert carried is not None
     assert carried.name == choice.entropy_model
 
@@ -146,16 +153,20 @@ def test_an_archive_whose_folder_is_gone_says_which_prior_goes_on(tmp_path, own_
     strange_drive(tmp_path / "scans" / "00", 2)
     folder = tmp_path / "archive" / "00"
     keep_model(folder, own_model)
-    profile, _ = archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
-    for job in archive_jobs(open_dataset(tmp_path / "scans" / "00"), folder.parent, profile):
+    chosen, _ = encoder_settings(
+        folder, ArchiveConfig(overrides=TINY | {"entropy_model": own_model.name})
+    )
+    for job in archive_jobs(open_dataset(tmp_path / "scans" / "00"), folder.parent, chosen):
         assert archive_frame(job).status == "ok"
     pack_sequence(folder, tmp_path / "packed" / "00")
     shutil.rmtree(folder)
     assert resolved_model(folder) is None
-    again, carried = archive_settings(
-        folder, "bounded", TINY, entropy_model="auto", archive=locate(tmp_path / "packed" / "00")
+    again, carried = encoder_settings(
+        folder,
+        ArchiveConfig(overrides=TINY, entropy_model="auto"),
+        locate(tmp_path / "packed" / "00"),
     )
-    assert again.digest() == profile.digest(), "so the drive goes on as it began"
+    assert again.digest() == chosen.digest(), "so the drive goes on as it began"
     assert carried is not None
     assert carried.data == own_model.data
     assert (
@@ -183,4 +194,7 @@ def test_a_lost_prior_is_named(tmp_path):
 )
 def test_auto_without_effect_is_refused(tmp_path, profile, settings):
     with pytest.raises(ProfileError, match="entropy model: auto has no effect"):
-        archive_settings(tmp_path, profile, TINY | settings, entropy_model="auto")
+        encoder_settings(
+            tmp_path,
+            ArchiveConfig(profile=profile, overrides=TINY | settings, entropy_model="auto"),
+        )

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.archive.layout import MCAP
 from pipeline.archive.writer import pack_sequence
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset
 from pipeline.datasets.discovery import Drive, drives_in
 from pipeline.datasets.velodyne import encode_velodyne
@@ -22,14 +23,15 @@ from pipeline.nightly.report import DriveOutcome, nightly_report, nightly_rows, 
 from pipeline.nightly.retention import BEGUN, LIST, has_begun, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings
+from pipeline.sequence.sequence import archive_jobs
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
-from quinr_lidar import SphericalProjection
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 from tests.support.tiny import tiny
 
 TINY = tiny(keyframe_interval=3)
 SCANS = 5
+CONFIG = ArchiveConfig(overrides=TINY, projection=ProjectionConfig(height=8, width=32))
 
 
 def write_scan(path: Path, seed: int) -> None:
@@ -44,11 +46,11 @@ def made(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("nightly")
     for index in range(SCANS):
         write_scan(root / "scans" / f"{index:06d}.bin", index)
-    profile, _ = archive_settings(root / "archive" / "scans", "bounded", TINY)
-    jobs = archive_jobs(open_dataset(root / "scans"), root / "archive", profile)
-    records = [archive_frame(replace(job, projection=SphericalProjection(8, 32))) for job in jobs]
+    settings, _ = encoder_settings(root / "archive" / "scans", CONFIG)
+    jobs = archive_jobs(open_dataset(root / "scans"), root / "archive", settings)
+    records = [archive_frame(job) for job in jobs]
     assert [record.error for record in records] == [None] * SCANS
-    pack_sequence(root / "archive" / "scans", records=records, profile=profile)
+    pack_sequence(root / "archive" / "scans", records=records, settings=settings)
     return root
 
 
@@ -94,23 +96,27 @@ def test_drives_are_found_in_every_layout(tmp_path):
 
 def test_a_drive_is_archived_when_every_scan_is(nightly):
     dataset, folder, archive = parts(nightly)
-    profile, _ = archive_settings(folder, "bounded", TINY)
-    assert is_archived(dataset, archive, profile)
-    assert not is_archived(dataset, locate(nightly / "elsewhere"), profile)
+    settings, _ = encoder_settings(folder, CONFIG)
+    assert is_archived(dataset, archive, settings)
+    assert not is_archived(dataset, locate(nightly / "elsewhere"), settings)
     write_scan(nightly / "scans" / "000005.bin", 5)
-    assert not is_archived(open_dataset(nightly / "scans"), archive, profile)
+    assert not is_archived(open_dataset(nightly / "scans"), archive, settings)
     (nightly / "scans" / "000005.bin").unlink()
     (nightly / "scans" / "000001.bin").write_bytes(b"\0" * 16)
-    assert not is_archived(dataset, archive, profile)
+    assert not is_archived(dataset, archive, settings)
     # Part of the originals is gone, the archive has them all the same.
     (nightly / "scans" / "000001.bin").unlink()
-    assert is_archived(open_dataset(nightly / "scans"), archive, profile)
+    assert is_archived(open_dataset(nightly / "scans"), archive, settings)
 
 
 def test_other_settings_do_not_replace_an_archive(nightly):
     dataset, folder, archive = parts(nightly)
-    other, _ = archive_settings(folder, "bounded", TINY, max_error=0.5)
-    with pytest.raises(ArchiveError, match="profile: expected an archive of the settings asked"):
+    wider = ProjectionConfig(height=8, width=64)
+    finer, _ = encoder_settings(folder, CONFIG.model_copy(update={"projection": wider}))
+    with pytest.raises(ArchiveError, match="settings: expected an archive of the settings asked"):
+        is_archived(dataset, archive, finer)
+    other, _ = encoder_settings(folder, CONFIG.model_copy(update={"max_error": 0.5}))
+    with pytest.raises(ArchiveError, match="settings: expected an archive of the settings asked"):
         is_archived(dataset, archive, other)
     (folder / "manifest.parquet").write_bytes(b"PAR1")
     with pytest.raises(ArchiveError):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import open_dataset
 from pipeline.datasets.single_file import scan_file
 from pipeline.datasets.velodyne import encode_velodyne
@@ -139,17 +140,6 @@ def test_restored_scans_open_as_a_data_set(tmp_path):
     assert not scan.channels["reflectance"].any()
 
 
-@pytest.mark.parametrize("kind", ["ply", "pcd", "npy"])
-def test_restored_frames_of_other_kinds(tmp_path, kind):
-    archive_frame(job(tmp_path))
-    (work,) = restore_jobs(tmp_path / "archive", tmp_path / "restored", kind)["00"]
-    assert restore_frame(work).status == "ok"
-    assert work.target == tmp_path / "restored" / "00" / f"000000.{kind}"
-    assert work.target.stat().st_size > 0
-    with pytest.raises(StorageError, match="'las': expected one of bin, ply, npy, pcd"):
-        restore_jobs(tmp_path / "archive", tmp_path / "restored", "las")
-
-
 def test_a_damaged_file_fails_alone(tmp_path):
     for name in ("000000", "000001"):
         archive_frame(job(tmp_path, name))
@@ -188,6 +178,8 @@ def test_results_beside_the_frames(tmp_path):
 def test_jobs_follow_the_data_set(tmp_path):
     for name in ("a", "b", "c"):
         write_scan(tmp_path / "scans" / f"{name}.bin")
-    jobs = archive_jobs(open_dataset(tmp_path / "scans"), tmp_path / "out", TINY, limit=2)
+    jobs = archive_jobs(
+        open_dataset(tmp_path / "scans"), tmp_path / "out", EncoderSettings(TINY), n_scans=2
+    )
     assert [item.frame_id for item in jobs] == ["a", "b"]
     assert jobs[0].folder == tmp_path / "out" / "scans"

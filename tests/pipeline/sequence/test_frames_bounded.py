@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
@@ -19,11 +20,11 @@ from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
 from pipeline.sequence.records import frame_path, read_record
 from pipeline.sequence.sequence import (
     archive_jobs,
-    archive_settings,
     restore_jobs,
     table_rows,
     write_results,
 )
+from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import sha256_of
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, EntropyModelError, GeometryError
@@ -40,13 +41,12 @@ def drive(tmp_path: Path, count: int = 4, **options) -> list[ArchiveJob]:
     for index in range(count):
         points = np.random.default_rng(index).normal(scale=(15, 15, 1), size=(2000, 3))
         (scans / f"{index:06d}.bin").write_bytes(encode_velodyne(points))
-    profile, entropy_model = archive_settings(
-        tmp_path / "archive" / "00", "bounded", TINY, **options
-    )
+    projection = ProjectionConfig(**vars(PROJECTION))
+    config = ArchiveConfig(overrides=TINY, projection=projection, **options)
+    chosen, entropy_model = encoder_settings(tmp_path / "archive" / "00", config)
     if entropy_model is not None:
         keep_model(tmp_path / "archive" / "00", entropy_model)
-    jobs = archive_jobs(open_dataset(scans), tmp_path / "archive", profile)
-    return [replace(job, projection=PROJECTION) for job in jobs]
+    return archive_jobs(open_dataset(scans), tmp_path / "archive", chosen)
 
 
 def files(jobs: list[ArchiveJob]) -> list[bytes]:
@@ -152,14 +152,16 @@ def test_an_error_within_the_bound_is_none(tmp_path, monkeypatch):
 def test_an_archive_carries_its_prior(tmp_path, own_model):
     file = tmp_path / "mine.qmodel"
     file.write_bytes(own_model.data)
-    jobs = drive(tmp_path, entropy_model=file)
+    jobs = drive(tmp_path, entropy_model=str(file))
     file.unlink()
     assert {archive_frame(job).status for job in jobs} == {"ok"}
     assert {codec.inspect(data).entropy_model for data in files(jobs)} == {own_model.name}
     folder = jobs[0].folder
     # Going on takes no option but the entropy model's name: the folder has it.
-    again, _ = archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
-    assert again == jobs[0].profile
+    again, _ = encoder_settings(
+        folder, ArchiveConfig(overrides=TINY | {"entropy_model": own_model.name})
+    )
+    assert again.profile == jobs[0].profile
     results, records = measure_sequence(tmp_path / "00", folder)
     assert [record.error for record in records] == [None] * len(jobs)
     assert results["summary"]["largest_error_m"]["max"] <= 0.02
@@ -175,21 +177,21 @@ def test_an_archive_carries_its_prior(tmp_path, own_model):
         assert record.status == "failed"
         assert own_model.name in (record.error or "")
     with pytest.raises(EntropyModelError, match=own_model.name):
-        archive_settings(folder, "bounded", TINY | {"entropy_model": own_model.name})
+        encoder_settings(folder, ArchiveConfig(overrides=TINY | {"entropy_model": own_model.name}))
 
 
 def test_a_damaged_prior_is_refused_before_anything_is_done(tmp_path, own_model):
     file = tmp_path / "mine.qmodel"
     file.write_bytes(own_model.data[:50])
     with pytest.raises(BitstreamError, match=r"mine\.qmodel"):
-        drive(tmp_path, entropy_model=file)
+        drive(tmp_path, entropy_model=str(file))
     assert not (tmp_path / "archive").exists()
 
 
 def test_profiles_of_one_layer_still_archive_previews(tmp_path):
-    profile, _ = archive_settings(tmp_path, "paper", TINY)
-    assert profile == scan_profile("paper", TINY)
-    job = replace(drive(tmp_path, 1)[0], profile=profile)
+    chosen, _ = encoder_settings(tmp_path, ArchiveConfig(profile="paper", overrides=TINY))
+    assert chosen.profile == scan_profile("paper", TINY)
+    job = replace(drive(tmp_path, 1)[0], profile=chosen.profile)
     record = archive_frame(job)
     assert codec.inspect(job.file.read_bytes()).sections.keys() == {"preview"}
     figures = record.fidelity or {}

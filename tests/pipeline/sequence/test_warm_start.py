@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.sequence.frames import ArchiveJob, archive_frame
@@ -30,6 +31,7 @@ PROFILE = Profile(
     keyframe_interval=3,
     seed=5,
 )
+SETTINGS = EncoderSettings(PROFILE, PROJECTION)
 
 
 def write_scan(path: Path, shift: float = 0.0, *, other_scene: bool = False) -> None:
@@ -50,9 +52,8 @@ def drive(tmp_path: Path, frames: int = 6) -> list[ArchiveJob]:
 
 
 def jobs_of(tmp_path: Path, out: str = "archive", **changes) -> list[ArchiveJob]:
-    profile = PROFILE.with_overrides(**changes)
-    jobs = archive_jobs(open_dataset(tmp_path / "scans"), tmp_path / out, profile)
-    return [replace(job, projection=PROJECTION) for job in jobs]
+    chosen = replace(SETTINGS, profile=PROFILE.with_overrides(**changes))
+    return archive_jobs(open_dataset(tmp_path / "scans"), tmp_path / out, chosen)
 
 
 def archive(jobs: list[ArchiveJob]) -> list[FrameRecord]:
@@ -66,11 +67,13 @@ def files(jobs: list[ArchiveJob]) -> list[bytes]:
 def test_runs_begin_at_multiples_of_their_length(tmp_path):
     drive(tmp_path, 7)
     dataset = open_dataset(tmp_path / "scans")
-    jobs = archive_jobs(dataset, tmp_path, PROFILE)
+    jobs = archive_jobs(dataset, tmp_path, SETTINGS)
     expected = [None, "000000", "000001", None, "000003", "000004", None]
     assert [job.predecessor for job in jobs] == expected
-    assert archive_jobs(dataset, tmp_path, PROFILE, limit=5) == jobs[:5]
-    cold = archive_jobs(dataset, tmp_path, PROFILE.with_overrides(keyframe_interval=1))
+    assert archive_jobs(dataset, tmp_path, SETTINGS, n_scans=5) == jobs[:5]
+    cold = archive_jobs(
+        dataset, tmp_path, EncoderSettings(PROFILE.with_overrides(keyframe_interval=1))
+    )
     assert {job.predecessor for job in cold} == {None}
 
 
@@ -115,7 +118,7 @@ def test_after_a_restart_the_better_start_is_kept(tmp_path):
     archive_frame(replace(jobs[0], profile=PROFILE))
     path = record_path(jobs[0].folder, "000000")
     record = json.loads(path.read_text())
-    record["profile"] = jobs[1].profile.digest()
+    record["profile"] = jobs[1].settings.digest()
     record["fidelity"]["preview_psnr_db"] = None  # no error at all: whatever follows is worse
     path.write_text(json.dumps(record))
     follower = archive_frame(jobs[1])
@@ -177,18 +180,21 @@ def test_after_a_failed_predecessor_a_frame_starts_cold(tmp_path):
 
 def test_a_start_must_be_intact_and_of_the_same_settings(tmp_path):
     job = drive(tmp_path, 1)[0]
-    assert find_start(job.folder, "000000", PROFILE) is None, "nothing there yet"
+    assert find_start(job.folder, "000000", SETTINGS) is None, "nothing there yet"
     record = archive_frame(job)
-    start = find_start(job.folder, "000000", PROFILE)
+    start = find_start(job.folder, "000000", SETTINGS)
     assert start is not None
     assert start.sha256 == record.file_sha256
     assert record.fidelity is not None
     assert start.error == pytest.approx(10 ** (-record.fidelity["preview_psnr_db"] / 10))
-    assert find_start(job.folder, None, PROFILE) is None
-    assert find_start(job.folder, "000000", PROFILE.with_overrides(features=7)) is None
+    assert find_start(job.folder, None, SETTINGS) is None
+    other = PROFILE.with_overrides(features=7)
+    assert find_start(job.folder, "000000", replace(SETTINGS, profile=other)) is None
+    smaller = replace(SETTINGS, projection=SphericalProjection(8, 32))
+    assert find_start(job.folder, "000000", smaller) is None, "made for another grid"
     path = frame_path(job.folder, "000000")
     path.write_bytes(path.read_bytes()[:-1])
-    assert find_start(job.folder, "000000", PROFILE) is None
+    assert find_start(job.folder, "000000", SETTINGS) is None
 
 
 def test_other_settings_archive_everything_again(tmp_path):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipeline.archive.writer import pack_sequence
+from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset, read_scan
 from pipeline.datasets.synthetic import write_drive
 from pipeline.datasets.velodyne import encode_velodyne
@@ -21,7 +22,8 @@ from pipeline.evaluation.archive import (
 )
 from pipeline.evaluation.tasks import TaskSettings
 from pipeline.sequence.frames import archive_frame
-from pipeline.sequence.sequence import archive_jobs, archive_settings, write_results
+from pipeline.sequence.sequence import archive_jobs, write_results
+from pipeline.sequence.target import encoder_settings
 from quinr_lidar import SphericalProjection
 from tests.support.tiny import tiny
 
@@ -84,10 +86,13 @@ def street(tmp_path_factory) -> Path:
 
 def archive_scans(scans: Path, frames: Path, packed: Path, profile: str, **settings) -> None:
     """Archive sequence 00 and pack it; frames may fail."""
-    chosen, _ = archive_settings(frames / "00", profile, TINY, **settings)
-    jobs = archive_jobs(open_dataset(scans, "00"), frames, chosen)
-    records = [archive_frame(replace(job, projection=PROJECTION)) for job in jobs]
-    write_results(frames / "00", records, {"profile": chosen.model_dump(mode="json")})
+    projection = ProjectionConfig(**vars(PROJECTION))
+    config = ArchiveConfig(profile=profile, overrides=TINY, projection=projection, **settings)
+    chosen, _ = encoder_settings(frames / "00", config)
+    records = [
+        archive_frame(job) for job in archive_jobs(open_dataset(scans, "00"), frames, chosen)
+    ]
+    write_results(frames / "00", records, chosen.as_dict())
     pack_sequence(frames / "00", packed / "00")
 
 

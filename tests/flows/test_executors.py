@@ -1,4 +1,4 @@
-"""The same drive by every runner: the very same files, and jobs that fail alone."""
+"""The same drive by every executor: the very same files, and jobs that fail alone."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from flows._prefect import runners
-from flows._prefect.runners import check_shared, open_executors
+from flows._prefect import executors as prefect_executors
+from flows._prefect.executors import check_shared, open_executors
 from flows.archive_sequence import archive_sequence
-from flows.cli.options import RunnerKind, runner_of
+from flows.cli.options import check_executor
 from flows.nightly import nightly
-from flows.parameters import Archiving, Runner
 from flows.restore_sequence import restore_sequence
 from flows.verify_archive import verify_archive
+from pipeline.config.archive_config import ArchiveConfig, ExecutorConfig, RunConfig
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.jobs.executors import GaveUpError
 from pipeline.jobs.workers import ATTEMPTS, Workers
@@ -33,25 +33,22 @@ TINY = tiny(keyframe_interval=2)
 
 
 def test_only_clusters_have_an_address():
-    assert Runner(kind="dask", address="tcp://host:8786").address == "tcp://host:8786"
-    with pytest.raises(ValidationError, match="only dask and ray have one, not threads"):
-        Runner(kind="threads", address="tcp://host:8786")
-    with pytest.raises(BackendError, match=r"--runner-address auto: expected --runner dask or ray"):
-        runner_of(RunnerKind.PROCESSES, "auto")
+    assert ExecutorConfig(kind="dask", address="tcp://host:8786").address == "tcp://host:8786"
+    with pytest.raises(ValidationError, match="expected the executor dask or ray with it"):
+        ExecutorConfig(kind="threads", address="tcp://host:8786")
     with pytest.raises(ValidationError):
-        Archiving(frame_timeout=-1)
+        RunConfig(timeout=-1)
 
 
-def test_prefect_makes_a_form_of_the_runner():
+def test_prefect_makes_a_form_of_the_executor():
     schema = nightly.parameters.model_dump()
-    kind = schema["definitions"]["Runner"]["properties"]["kind"]
+    kind = schema["definitions"]["ExecutorConfig"]["properties"]["kind"]
     assert kind["enum"] == ["processes", "threads", "dask", "ray"]
     assert kind["default"] == "processes"
-    limit = schema["definitions"]["Archiving"]["properties"]["frame_timeout"]
+    limit = schema["definitions"]["RunConfig"]["properties"]["timeout"]
     assert limit["default"] == 1800
     verify = verify_archive.parameters.model_dump()
-    assert "archive_timeout" in verify["properties"]
-    assert "Runner" in verify["definitions"]
+    assert {"RunConfig", "ExecutorConfig"} <= verify["definitions"].keys()
 
 
 @pytest.mark.parametrize(("kind", "package"), [("dask", "prefect_dask"), ("ray", "prefect_ray")])
@@ -59,8 +56,8 @@ def test_a_missing_extra_is_named(monkeypatch, kind, package):
     monkeypatch.setitem(sys.modules, package, None)
     wanted = rf"{package} is not installed; pip install 'quinr-lidar\[{kind}\]'"
     with pytest.raises(BackendError, match=wanted):
-        runner_of(RunnerKind(kind), None)
-    with pytest.raises(BackendError, match=wanted), open_executors(Runner(kind=kind), 1):
+        check_executor(RunConfig(executor=ExecutorConfig(kind=kind)))
+    with pytest.raises(BackendError, match=wanted), open_executors(ExecutorConfig(kind=kind), 1):
         pass
 
 
@@ -69,16 +66,16 @@ def test_a_missing_extra_is_named(monkeypatch, kind, package):
     [("tcp://127.0.0.1:9", "does not answer"), ("auto", "expected DASK_SCHEDULER_ADDRESS")],
 )
 def test_a_dask_cluster_that_is_not_there_is_named(monkeypatch, address, reason):
-    monkeypatch.setattr(runners, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(prefect_executors, "_CONNECT_SECONDS", 1)
     with (
-        pytest.raises(BackendError, match=f"runner dask: (address )?{address}.*{reason}"),
-        open_executors(Runner(kind="dask", address=address), 1),
+        pytest.raises(BackendError, match=f"executor dask: (address )?{address}.*{reason}"),
+        open_executors(ExecutorConfig(kind="dask", address=address), 1),
     ):
         pass
 
 
 def test_what_nobody_here_can_see_was_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(runners, "_LOOKS", 1)
+    monkeypatch.setattr(prefect_executors, "_LOOKS", 1)
     job = RestoreJob("a", tmp_path / "a.quinr", tmp_path / "a.bin")
     done = FrameRecord("a", "ok")
     unseen = check_shared(job, done)
@@ -108,11 +105,11 @@ def importable(monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
-def runner_named(name: str, address: str) -> Runner:
+def executor_named(name: str, address: str) -> ExecutorConfig:
     return (
-        Runner(kind="dask", address=address)
+        ExecutorConfig(kind="dask", address=address)
         if name == "dask"
-        else Runner.model_validate({"kind": name})
+        else ExecutorConfig.model_validate({"kind": name})
     )
 
 
@@ -129,12 +126,12 @@ def hostile(job: RestoreJob) -> FrameRecord:
     return FrameRecord(job.frame_id, "ok")
 
 
-def suffer(runner: Runner, folder: Path, *names: str) -> dict[str, str | None]:
+def suffer(executor: ExecutorConfig, folder: Path, *names: str) -> dict[str, str | None]:
     """What became of jobs, and that they were all reported."""
     jobs = [RestoreJob(name, folder / name, folder / "attempts") for name in names]
     seen: list[FrameRecord] = []
     with (
-        open_executors(runner, 2) as executors,
+        open_executors(executor, 2) as executors,
         Workers(2, seen.append, timeout=10, executors=executors) as workers,
     ):
         records = workers.run(hostile, jobs)
@@ -148,7 +145,7 @@ def attempts(folder: Path, name: str) -> int:
 
 
 def test_an_exception_on_dask_fails_alone(dask_address, tmp_path):
-    found = suffer(Runner(kind="dask", address=dask_address), tmp_path, "a", "raises", "b", "c")
+    found = suffer(executor_named("dask", dask_address), tmp_path, "a", "raises", "b", "c")
     assert {name for name, error in found.items() if error} == {"raises"}
     assert (found["raises"] or "").endswith("RuntimeError: unexpected of two lines")
     assert attempts(tmp_path, "raises") == ATTEMPTS
@@ -160,7 +157,7 @@ def test_an_exception_on_dask_fails_alone(dask_address, tmp_path):
 def test_jobs_that_hang_or_kill_their_worker_fail_alone(name, tmp_path):
     # A cluster of our own: what is killed here is nobody else's.
     names = ("a", "dies", "b", "hangs", "c", "raises", "d")
-    found = suffer(Runner.model_validate({"kind": name}), tmp_path, *names)
+    found = suffer(ExecutorConfig.model_validate({"kind": name}), tmp_path, *names)
     assert {name for name, error in found.items() if error} == {"dies", "hangs", "raises"}
     assert (found["dies"] or "").endswith("its worker process was killed")
     assert (found["hangs"] or "").endswith("no result after 10 s")
@@ -171,8 +168,8 @@ def test_jobs_that_hang_or_kill_their_worker_fail_alone(name, tmp_path):
 @pytest.mark.slow
 def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(runners, "_CONNECT_SECONDS", 5)
-    monkeypatch.setattr(runners, "_LOOK_SECONDS", 1)
+    monkeypatch.setattr(prefect_executors, "_CONNECT_SECONDS", 5)
+    monkeypatch.setattr(prefect_executors, "_LOOK_SECONDS", 1)
     cluster = distributed.LocalCluster(n_workers=1, processes=True, dashboard_address=None)
     seen: list[FrameRecord] = []
 
@@ -183,7 +180,7 @@ def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
 
     jobs = [RestoreJob(name, tmp_path / name, tmp_path / "attempts") for name in "abc"]
     with (
-        open_executors(Runner(kind="dask", address=cluster.scheduler_address), 1) as executors,
+        open_executors(executor_named("dask", cluster.scheduler_address), 1) as executors,
         pytest.raises(GaveUpError, match="the cluster is gone"),
         Workers(1, vanish, timeout=60, executors=executors) as workers,
     ):
@@ -203,10 +200,13 @@ def drive(tmp_path_factory) -> Path:
     return folder
 
 
-def archive(drive: Path, out: Path, runner: Runner | None) -> dict[str, bytes]:
+def archive(drive: Path, out: Path, executor: ExecutorConfig) -> dict[str, bytes]:
     """The archive's frames, of which one is missing, by name."""
     state = archive_sequence(
-        str(drive), str(out), overrides=TINY, jobs=2, runner=runner, return_state=True
+        str(drive),
+        str(out),
+        ArchiveConfig(overrides=TINY, run=RunConfig(workers=2, executor=executor)),
+        return_state=True,
     )
     assert (state.name, state.message) == ("CompletedWithFailures", "1/5 frames failed")
     frames = {path.name: path.read_bytes() for path in (out / "drive" / "frames").iterdir()}
@@ -216,26 +216,31 @@ def archive(drive: Path, out: Path, runner: Runner | None) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def expected(prefect_harness, drive, tmp_path_factory) -> dict[str, bytes]:
-    return archive(drive, tmp_path_factory.mktemp("expected"), None)
+    return archive(drive, tmp_path_factory.mktemp("expected"), ExecutorConfig())
 
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize("name", ["threads", "dask", "ray"])
-def test_every_runner_writes_the_same_files(name, dask_address, drive, expected, tmp_path):
-    runner = runner_named(name, dask_address)
-    assert archive(drive, tmp_path / "archive", runner) == expected
+def test_every_executor_writes_the_same_files(name, dask_address, drive, expected, tmp_path):
+    executor = executor_named(name, dask_address)
+    assert archive(drive, tmp_path / "archive", executor) == expected
 
 
 @pytest.mark.prefect
-def test_archives_are_restored_and_verified_by_other_runners(drive, expected, tmp_path):
-    threads = Runner(kind="threads")
+def test_archives_are_restored_and_verified_by_other_executors(drive, expected, tmp_path):
+    threads = ExecutorConfig(kind="threads")
     archive(drive, tmp_path / "archive", threads)
-    verified = verify_archive(str(tmp_path / "archive"), runner=threads, return_state=True)
+    verified = verify_archive(
+        str(tmp_path / "archive"), run=RunConfig(executor=threads, timeout=0), return_state=True
+    )
     assert verified.message == "1 archives"
     out = tmp_path / "restored"
     state = restore_sequence(
-        str(tmp_path / "archive"), str(out), runner=threads, frame_timeout=60, return_state=True
+        str(tmp_path / "archive"),
+        str(out),
+        RunConfig(executor=threads, timeout=60),
+        return_state=True,
     )
     assert state.message == "4 frames"
     assert len(list(out.rglob("*.bin"))) == 4

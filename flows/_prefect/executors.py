@@ -1,9 +1,10 @@
 """Where the jobs of a flow run: worker processes, threads, or the workers of a Dask or Ray cluster.
 
-The flow is the same for all. Prefect's own runners of Dask and Ray start a cluster or join one, but
-what they are given is jobs, not Prefect's tasks: those would need Prefect, and its server, in every
-worker (where none is set up each worker starts one), and would lose a whole chunk with a worker.
-So a chunk is a task in the flow's own process for every runner, and jobs go to the cluster one by
+A flow is the same for all of them. Prefect's own runners of Dask and Ray start a cluster or join
+one, but what they are given is jobs, not Prefect's tasks: those would need Prefect, and its server,
+in every worker (where none is set up each worker starts one), and would lose a whole chunk with a
+worker.
+So a chunk is a task in the flow's own process for every executor, and jobs go to the cluster one by
 one, with the attempts, limits and progress that worker processes have
 (:mod:`pipeline.jobs.workers`). Workers share nothing but the storage.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import quinr_lidar
-from flows.parameters import Runner
+from pipeline.config.archive_config import ExecutorConfig
 from pipeline.jobs.executors import (
     AttemptError,
     Executor,
@@ -57,48 +58,52 @@ _PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
 
 
 @contextmanager
-def open_executors(runner: Runner, jobs: int | None) -> Iterator[Sequence[Executor] | None]:
+def open_executors(
+    executor: ExecutorConfig, workers: int | None
+) -> Iterator[Sequence[Executor] | None]:
     """Executors for jobs, as long as the context lasts; must be entered inside a flow.
 
     Args:
-        runner: Which kind, and where.
-        jobs: How many executors; when ``None`` one a core, of this machine or of the whole cluster.
+        executor: Which kind, and where.
+        workers: How many executors; when ``None`` one a core, of this machine or of the whole
+            cluster.
 
     Yields:
         The executors; ``None`` for worker processes, which need nothing else.
 
     Raises:
-        BackendError: what the runner needs is not installed, or there is no such cluster.
+        BackendError: what it needs is not installed, or there is no such cluster.
     """
-    if runner.kind == "processes":
+    if executor.kind == "processes":
         yield None
-    elif runner.kind == "threads":
-        yield [ThreadExecutor() for _ in range(jobs or available_cores())]
+    elif executor.kind == "threads":
+        yield [ThreadExecutor() for _ in range(workers or available_cores())]
     else:
-        package = import_runner(runner)
-        with (_dask if runner.kind == "dask" else _ray)(package, runner.address, jobs) as executors:
+        package = import_cluster_package(executor)
+        open_cluster = _dask if executor.kind == "dask" else _ray
+        with open_cluster(package, executor.address, workers) as executors:
             yield executors
 
 
-def import_runner(runner: Runner) -> Any:
-    """The package that brings a cluster's runner; ``None`` for those of this machine.
+def import_cluster_package(executor: ExecutorConfig) -> Any:
+    """The package that starts or joins a cluster; ``None`` for executors of this machine.
 
     Raises:
         BackendError: it is not installed.
     """
-    if runner.kind not in _PACKAGES:
+    if executor.kind not in _PACKAGES:
         return None
     try:
-        return importlib.import_module(_PACKAGES[runner.kind])
+        return importlib.import_module(_PACKAGES[executor.kind])
     except ImportError as error:
         raise BackendError(
-            f"runner {runner.kind}: {error.name} is not installed; "
-            f"pip install 'quinr-lidar[{runner.kind}]'"
+            f"executor {executor.kind}: {error.name} is not installed; "
+            f"pip install 'quinr-lidar[{executor.kind}]'"
         ) from error
 
 
 @contextmanager
-def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Executor]]:
+def _dask(package: Any, address: str | None, workers: int | None) -> Iterator[list[Executor]]:
     import dask.config
 
     # It tells of every connection otherwise.
@@ -106,12 +111,12 @@ def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[
     if address == "auto":
         address = dask.config.get("scheduler-address", None)
         if not address:
-            raise BackendError("runner dask: address auto: expected DASK_SCHEDULER_ADDRESS to say")
+            raise BackendError("executor dask: address auto: expected DASK_SCHEDULER_ADDRESS")
     if address:
         options: dict[str, Any] = {"address": address}
     else:
         # One thread each, as jobs are; no limit of memory, as for other worker processes.
-        local: dict[str, Any] = {"n_workers": jobs or available_cores(), "threads_per_worker": 1}
+        local: dict[str, Any] = {"n_workers": workers or available_cores(), "threads_per_worker": 1}
         local |= {"processes": True, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
         # Attempts are ours to count.
         local["scheduler_kwargs"] = {"allowed_failures": 0}
@@ -123,7 +128,7 @@ def _dask(package: Any, address: str | None, jobs: int | None) -> Iterator[list[
             client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
         except (OSError, TimeoutError, ValueError) as error:
             raise _unreachable("dask", address, error) from error
-        count = jobs or sum(client.nthreads().values())
+        count = workers or sum(client.nthreads().values())
         yield [_DaskExecutor(client) for _ in range(count)]
 
 
@@ -157,7 +162,7 @@ class _ClusterExecutor(ABC):
 
 
 class _DaskExecutor(_ClusterExecutor):
-    """Of Dask, which cannot end a job that a worker has begun."""
+    """A worker of Dask, which cannot end a job that a worker has begun."""
 
     def __init__(self, client: Any) -> None:
         super().__init__()
@@ -199,14 +204,14 @@ class _DaskExecutor(_ClusterExecutor):
 
 
 @contextmanager
-def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[Executor]]:
+def _ray(package: Any, address: str | None, workers: int | None) -> Iterator[list[Executor]]:
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
     if address:
         options["address"] = address
     else:
-        options |= {"address": "local", "num_cpus": jobs or available_cores()}
+        options |= {"address": "local", "num_cpus": workers or available_cores()}
         options["include_dashboard"] = False
     runner = package.RayTaskRunner(init_kwargs=options)
     try:
@@ -214,9 +219,9 @@ def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[E
     except (OSError, RuntimeError, ValueError, SystemExit) as error:  # it may end the process
         raise _unreachable("ray", address, error) from error
     try:
-        count = jobs or int(ray.cluster_resources().get("CPU", 0))
+        count = workers or int(ray.cluster_resources().get("CPU", 0))
         if not count:
-            raise BackendError(f"runner ray: {address}: it has no processor for us")
+            raise BackendError(f"executor ray: {address}: it has no processor for us")
         # Attempts are ours to count.
         remote = ray.remote(apply_remotely).options(num_cpus=1, max_retries=0)
         yield [_RayExecutor(remote) for _ in range(count)]
@@ -225,7 +230,7 @@ def _ray(package: Any, address: str | None, jobs: int | None) -> Iterator[list[E
 
 
 class _RayExecutor(_ClusterExecutor):
-    """Of Ray, which ends what nobody waits for."""
+    """A worker of Ray, which ends what nobody waits for."""
 
     def __init__(self, remote: Any) -> None:
         super().__init__()
@@ -280,4 +285,5 @@ def _is_there(file: Path) -> bool:
 
 def _unreachable(kind: str, address: str | None, error: BaseException) -> BackendError:
     where = address or "a cluster on this machine"
-    return BackendError(f"runner {kind}: {where} does not answer: {type(error).__name__}: {error}")
+    reason = f"{type(error).__name__}: {error}"
+    return BackendError(f"executor {kind}: {where} does not answer: {reason}")
