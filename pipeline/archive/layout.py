@@ -28,10 +28,10 @@ MANIFEST = "manifest.parquet"
 
 TOPIC = "/lidar/quinr"
 ENCODING = "quinr"
-SCHEMA = "quinr.Frame"
+MESSAGE_SCHEMA = "quinr.Frame"
 DESCRIPTION = "quinr"
 """Name of the metadata record that holds the :class:`Description`."""
-FRAMES = "quinr.frames"
+NOTES = "quinr.frames"
 """Name of the metadata records that go before chunks."""
 MODEL_MEDIA_TYPE = "application/x-quinr-entropy_model"
 
@@ -46,7 +46,7 @@ HOW_TO_DECODE = (
     "The data of a message is one .quinr file: a LiDAR scan as a range image. Python: "
     "quinr_lidar.decode(data, entropy_models=[unpack_model(p) for p in attachments]). "
     "The message's sequence number is the frame's row in the manifest and in the metadata records "
-    f"'{FRAMES}', which hold its id. Its log time is the scan's, in nanoseconds; where the "
+    f"'{NOTES}', which hold its id. Its log time is the scan's, in nanoseconds; where the "
     "sensor gave none, 0.1 s times the number. Layout of a .quinr file: docs/format.md of "
     "quinr-lidar."
 )

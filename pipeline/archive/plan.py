@@ -16,7 +16,7 @@ from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.facts import facts_of
 from pipeline.models.files import models_in
 from pipeline.sequence.records import (
-    FRAMES,
+    FRAMES_FOLDER,
     SUFFIX,
     FrameFacts,
     FrameRecord,
@@ -86,7 +86,7 @@ def plan_sequence(
     """
     listed = list(records) if records is not None else records_in(folder)
     if not listed:
-        raise ArchiveError(f"{folder}: no archived frames, expected {FRAMES}/*{SUFFIX}")
+        raise ArchiveError(f"{folder}: no archived frames, expected {FRAMES_FOLDER}/*{SUFFIX}")
     ids = [check_frame_id(record.frame_id, str(folder)) for record in listed]
     if len(set(ids)) < len(ids):
         twice = next(frame_id for frame_id in ids if ids.count(frame_id) > 1)
@@ -114,7 +114,7 @@ def records_in(folder: Path) -> list[FrameRecord]:
     """A record for every frame of which there is a file or a record, in the order of their ids."""
     found = {
         path.stem
-        for kind, suffix in ((FRAMES, SUFFIX), ("records", ".json"))
+        for kind, suffix in ((FRAMES_FOLDER, SUFFIX), ("records", ".json"))
         for path in (folder / kind).glob(f"*{suffix}")
         if path.name[0] != "."
     }

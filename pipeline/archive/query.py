@@ -29,7 +29,7 @@ ALIASES = {
 }
 """Short names for conditions; ``time`` is in seconds."""
 
-COLUMNS = ("archive", "sequence", *FACTS)
+QUERY_COLUMNS = ("archive", "sequence", *FACTS)
 
 _LOCKS = (
     "SET temp_directory = ''",
@@ -51,16 +51,16 @@ def query_manifests(
 
     Args:
         manifests: With the names of their archives.
-        condition: An SQL expression over :data:`COLUMNS` and :data:`ALIASES`.
-        columns: To give, of :data:`COLUMNS`.
+        condition: An SQL expression over :data:`QUERY_COLUMNS` and :data:`ALIASES`.
+        columns: To give, of :data:`QUERY_COLUMNS`.
         limit: Rows at most.
 
     Raises:
         ArchiveError: no such column, or not a condition; says why.
     """
     for column in columns:
-        if column not in COLUMNS:
-            raise ArchiveError(f"column {column!r}: expected one of {', '.join(COLUMNS)}")
+        if column not in QUERY_COLUMNS:
+            raise ArchiveError(f"column {column!r}: expected one of {', '.join(QUERY_COLUMNS)}")
     with duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "2GB"}) as database:
         _load(database, manifests)
         for lock in _LOCKS:
@@ -74,7 +74,7 @@ def query_manifests(
         except duckdb.Error as error:
             reason = (str(error).strip().splitlines() or ["not understood"])[0]
             raise ArchiveError(
-                f"condition {condition!r}: {reason} (columns: {', '.join(COLUMNS)})"
+                f"condition {condition!r}: {reason} (columns: {', '.join(QUERY_COLUMNS)})"
             ) from error
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

@@ -11,8 +11,8 @@ from mcap.records import Message, Metadata
 from pipeline.archive.frame_notes import unpack_notes
 from pipeline.archive.layout import (
     DESCRIPTION,
-    FRAMES,
     MODEL_MEDIA_TYPE,
+    NOTES,
     Description,
     NewerArchiveError,
     parse_description,
@@ -21,7 +21,7 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.archive.mcap.chunks import messages_of, open_chunk, salvage_chunk
 from pipeline.archive.mcap.records import (
     MAGIC,
-    Record,
+    McapRecord,
     check_magic,
     read_attachment,
     read_metadata,
@@ -105,7 +105,7 @@ def scan(data: Bytes, resume_at: Sequence[int] = ()) -> Iterator[Found]:
 _KINDS = frozenset(Opcode) - {Opcode.DATA_END, Opcode.FOOTER}
 
 
-def _contents(record: Record, name: str) -> Iterator[Found]:
+def _contents(record: McapRecord, name: str) -> Iterator[Found]:
     """What a record holds.
 
     Raises:
@@ -132,11 +132,11 @@ def _contents(record: Record, name: str) -> Iterator[Found]:
 def _metadata(metadata: Metadata, name: str) -> Iterator[Found]:
     if metadata.name == DESCRIPTION:
         yield parse_description(metadata.metadata, name)
-    elif metadata.name == FRAMES:
+    elif metadata.name == NOTES:
         yield Notes(unpack_notes(metadata.metadata, name))
 
 
-def _messages(record: Record, name: str) -> Iterator[Found]:
+def _messages(record: McapRecord, name: str) -> Iterator[Found]:
     """A chunk's messages; of a cut or damaged one those that are left."""
     vouched = True
     try:

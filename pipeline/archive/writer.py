@@ -19,12 +19,12 @@ from pipeline.archive.layout import (
     CHUNK_FRAMES,
     DESCRIPTION,
     ENCODING,
-    FRAMES,
     HOW_TO_DECODE,
     MANIFEST,
     MCAP,
+    MESSAGE_SCHEMA,
     MODEL_MEDIA_TYPE,
-    SCHEMA,
+    NOTES,
     TOPIC,
     Description,
 )
@@ -50,7 +50,7 @@ _BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackResult:
     """What was packed.
 
     Attributes:
@@ -77,7 +77,7 @@ def pack_sequence(
     records: Iterable[FrameRecord] | None = None,
     settings: EncoderSettings | None = None,
     overwrite: bool = False,
-) -> Packed:
+) -> PackResult:
     """Pack an archived sequence's folder into ``frames.mcap`` and ``manifest.parquet``.
 
     The same records give the same bytes. A frame that failed, is not finished or whose file is
@@ -114,7 +114,7 @@ def write_archive(
     frames: Frames,
     *,
     overwrite: bool = False,
-) -> Packed:
+) -> PackResult:
     """Write an archive from frames, whatever they come from; see :func:`pack_sequence`.
 
     Raises:
@@ -142,7 +142,7 @@ def write_archive(
             if not unchanged:
                 manifest_target.publish(page)
     failed = sum(not row.ok for row in rows)
-    return Packed(out.name, description.sequence, len(rows), failed, size, not unchanged)
+    return PackResult(out.name, description.sequence, len(rows), failed, size, not unchanged)
 
 
 def _write_both(
@@ -188,7 +188,7 @@ def _start(
         writer.add_attachment(
             0, 0, f"{entropy_model.name}{MODEL_SUFFIX}", MODEL_MEDIA_TYPE, entropy_model.data
         )
-    schema = writer.register_schema(SCHEMA, ENCODING, HOW_TO_DECODE.encode())
+    schema = writer.register_schema(MESSAGE_SCHEMA, ENCODING, HOW_TO_DECODE.encode())
     writer.register_channel(TOPIC, ENCODING, schema)
     return writer
 
@@ -209,7 +209,7 @@ def _groups(frames: Frames) -> Iterator[list[tuple[FrameRow, bytes | None]]]:
 
 def _add_group(writer: Writer, group: list[tuple[FrameRow, bytes | None]]) -> None:
     """A chunk behind its notes: what was cut off can be named then."""
-    writer.add_metadata(FRAMES, pack_notes([row for row, _ in group]))
+    writer.add_metadata(NOTES, pack_notes([row for row, _ in group]))
     for row, data in group:
         if data is not None:
             writer.add_message(

@@ -12,7 +12,7 @@ from pipeline.archive.extract import KINDS, choose_frames, extract_frames
 from pipeline.archive.overview import details_of, find_archives, frame_rows, summary_of
 from pipeline.archive.query import SHOWN, query_manifests
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.writer import Packed, pack_sequence
+from pipeline.archive.writer import PackResult, pack_sequence
 from pipeline.cli.archive_check import repair, verify
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json, print_table, value_rows
 from pipeline.sequence.sequence import archived_sequences
@@ -65,7 +65,7 @@ def add(
         raise typer.Exit(EXIT_PARTIAL)
 
 
-def _packed_row(packed: Packed) -> dict[str, Any]:
+def _packed_row(packed: PackResult) -> dict[str, Any]:
     return {
         "archive": packed.archive,
         "sequence": packed.sequence,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.sequence.records import FRAMES
+from pipeline.sequence.records import FRAMES_FOLDER
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar.container import unpack
 from quinr_lidar.entropy.models import SUFFIX, EntropyModel, built_in_models, unpack_model
@@ -74,7 +74,7 @@ def models_for(file: Path, data: bytes) -> tuple[EntropyModel, ...]:
     wanted = _model_of(data)
     if wanted is None or built_in_name(wanted) is not None:
         return ()
-    folders = [file.parent, *([file.parent.parent] if file.parent.name == FRAMES else [])]
+    folders = [file.parent, *([file.parent.parent] if file.parent.name == FRAMES_FOLDER else [])]
     return tuple(entropy_model for folder in folders for entropy_model in models_in(folder, wanted))
 
 

@@ -22,7 +22,7 @@ from pipeline.jobs.job import read_dataclass, read_finished
 from pipeline.storage.files import write_json_atomically
 
 SUFFIX = ".quinr"
-FRAMES = "frames"
+FRAMES_FOLDER = "frames"
 
 StartKind = Literal["cold", "warm", "restart"]
 
@@ -94,7 +94,7 @@ class FrameRecord(FrameFacts):
 
 def frame_path(folder: Path, frame_id: str) -> Path:
     """Where a sequence keeps a frame's compressed file."""
-    return folder / FRAMES / f"{frame_id}{SUFFIX}"
+    return folder / FRAMES_FOLDER / f"{frame_id}{SUFFIX}"
 
 
 def record_path(folder: Path, frame_id: str) -> Path:

@@ -17,7 +17,7 @@ from pipeline.facts import columns_of, facts_of
 from pipeline.fidelity import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
 from pipeline.sequence.frames import ArchiveJob, RestoreJob
-from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord
+from pipeline.sequence.records import FRAMES_FOLDER, SUFFIX, FrameRecord
 from pipeline.storage.files import write_atomically, write_json_atomically
 from quinr_lidar.errors import DatasetError
 
@@ -89,7 +89,7 @@ def archived_sequences(archive: Path) -> list[Path]:
     found = [folder for folder in candidates if archived_frames(folder)]
     if not found:
         raise DatasetError(
-            f"{archive}: no archived sequence, expected <sequence>/{FRAMES}/*{SUFFIX}"
+            f"{archive}: no archived sequence, expected <sequence>/{FRAMES_FOLDER}/*{SUFFIX}"
         )
     return found
 
@@ -97,7 +97,7 @@ def archived_sequences(archive: Path) -> list[Path]:
 def archived_frames(folder: Path) -> list[Path]:
     """The compressed files of a sequence, in the order of their frame ids."""
     return sorted(
-        (path for path in (folder / FRAMES).glob(f"*{SUFFIX}") if path.name[0] != "."),
+        (path for path in (folder / FRAMES_FOLDER).glob(f"*{SUFFIX}") if path.name[0] != "."),
         key=lambda path: path.stem.zfill(20),
     )
 

@@ -14,7 +14,7 @@ from pipeline.archive.overview import find_archives
 from pipeline.archive.plan import records_in, row_of
 from pipeline.archive.reader import PackedSequence
 from pipeline.sequence.frames import decode_file
-from pipeline.sequence.records import FRAMES, SUFFIX, FrameRecord, frame_path, read_record
+from pipeline.sequence.records import FRAMES_FOLDER, SUFFIX, FrameRecord, frame_path, read_record
 from pipeline.sequence.sequence import archived_frames, archived_sequences
 from pipeline.storage.files import read_bytes
 from pipeline.storage.locations import Location, locate
@@ -104,7 +104,7 @@ class Files(Frames):
     def single(cls, path: Path, entropy_models: tuple[EntropyModel, ...] = ()) -> Files:
         """One file."""
         folder, frame_id = path.resolve().parent, path.stem
-        archived = folder.name == FRAMES
+        archived = folder.name == FRAMES_FOLDER
         record = read_record(folder.parent, frame_id) if archived else None
         row = _row(record or FrameRecord(frame_id, "ok"), 0, path)
         return cls(
@@ -131,7 +131,7 @@ class Files(Frames):
         return decode_file(data, self._paths[row.frame_id], entropy_models=self._entropy_models)
 
 
-class Packed(Frames):
+class ArchiveFrames(Frames):
     """A packed archive's frames.
 
     Args:
@@ -171,7 +171,7 @@ def open_frames(
     if here.local:
         path = Path(here.path if "://" in where else where)
         if path.name in (MCAP, MANIFEST):
-            return Packed(PackedSequence.open(path.parent))
+            return ArchiveFrames(PackedSequence.open(path.parent))
         if path.is_file():
             return Files.single(path, entropy_models)
         if not path.is_dir():
@@ -179,7 +179,7 @@ def open_frames(
         if archived_frames(path):
             return Files.of_sequence(path, entropy_models)
     if any((here / name).exists() for name in (MANIFEST, MCAP)):
-        return Packed(PackedSequence.open(here))
+        return ArchiveFrames(PackedSequence.open(here))
     return _only(where, _below(here, entropy_models), sequence)
 
 
@@ -230,14 +230,14 @@ def _below(
 
 
 def _packed(location: Location) -> Frames:
-    return Packed(PackedSequence.open(location))
+    return ArchiveFrames(PackedSequence.open(location))
 
 
 def _only(where: str, found: dict[str, Callable[[], Frames]], sequence: str | None) -> Frames:
     if not found:
         raise DatasetError(
-            f"{where}: nothing to view, expected FILE{SUFFIX}, <sequence>/{FRAMES}/*{SUFFIX} "
-            f"or <sequence>/{MCAP}"
+            f"{where}: nothing to view, expected FILE{SUFFIX}, "
+            f"<sequence>/{FRAMES_FOLDER}/*{SUFFIX} or <sequence>/{MCAP}"
         )
     chosen = [name for name in found if sequence in (None, name, name.rpartition("/")[2])]
     if len(chosen) != 1:

@@ -10,7 +10,7 @@ import zstandard
 from mcap.opcode import Opcode
 from mcap.records import Chunk, Message
 
-from pipeline.archive.mcap.records import FRAME_HEAD, Record, expect_whole, parse
+from pipeline.archive.mcap.records import FRAME_HEAD, McapRecord, expect_whole, parse
 from quinr_lidar.errors import ArchiveError
 
 MAX_CHUNK = 1 << 26
@@ -23,7 +23,7 @@ _PIECE = 1 << 14
 """Bytes to decompress at once: of a damaged chunk all but the last such piece is left."""
 
 
-def open_chunk(record: Record, name: str) -> bytes:
+def open_chunk(record: McapRecord, name: str) -> bytes:
     """The records of a chunk; its checksum is checked.
 
     Raises:
@@ -39,7 +39,7 @@ def open_chunk(record: Record, name: str) -> bytes:
     return content
 
 
-def salvage_chunk(record: Record, name: str) -> bytes:
+def salvage_chunk(record: McapRecord, name: str) -> bytes:
     """What can be read of a chunk that is cut or damaged; nothing vouches for it.
 
     Raises:
@@ -49,7 +49,7 @@ def salvage_chunk(record: Record, name: str) -> bytes:
     return _uncompressed(chunk, record, name)
 
 
-def _uncompressed(chunk: Chunk, record: Record, name: str) -> bytes:
+def _uncompressed(chunk: Chunk, record: McapRecord, name: str) -> bytes:
     if chunk.compression == "":
         return chunk.data
     if chunk.compression != "zstd":

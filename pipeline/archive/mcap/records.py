@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Record:
+class McapRecord:
     """A record of the file.
 
     Attributes:
@@ -78,7 +78,7 @@ def parse(read: Callable[[ReadDataStream], T], body: bytes, what: str, offset: i
         raise ArchiveError(f"{name}: {what} at byte {offset}: {reason}") from error
 
 
-def read_record(data: Bytes, offset: int) -> Record:
+def read_record(data: Bytes, offset: int) -> McapRecord:
     """The record at a place.
 
     Raises:
@@ -94,7 +94,7 @@ def read_record(data: Bytes, offset: int) -> Record:
             f"{data.name}: record at byte {offset}: expected at most {MAX_RECORD} bytes, "
             f"got {length}"
         )
-    return Record(offset, opcode, data.read(offset + FRAME_HEAD.size, length), length)
+    return McapRecord(offset, opcode, data.read(offset + FRAME_HEAD.size, length), length)
 
 
 def check_magic(data: Bytes) -> None:
@@ -108,7 +108,7 @@ def check_magic(data: Bytes) -> None:
         raise ArchiveError(f"{data.name}: not an MCAP (it does not start with its magic bytes)")
 
 
-def records_of(data: Bytes, end: int) -> Iterator[Record]:
+def records_of(data: Bytes, end: int) -> Iterator[McapRecord]:
     """All records from the file's start to a place.
 
     Raises:
@@ -127,7 +127,7 @@ def records_of(data: Bytes, end: int) -> Iterator[Record]:
         offset = record.end
 
 
-def read_metadata(record: Record, name: str) -> Metadata:
+def read_metadata(record: McapRecord, name: str) -> Metadata:
     """A metadata record.
 
     Raises:
@@ -137,7 +137,7 @@ def read_metadata(record: Record, name: str) -> Metadata:
     return parse(Metadata.read, record.body, "metadata", record.offset, name)
 
 
-def read_attachment(record: Record, name: str) -> Attachment:
+def read_attachment(record: McapRecord, name: str) -> Attachment:
     """An attachment; its checksum is checked, which the library leaves out.
 
     Raises:
@@ -150,7 +150,7 @@ def read_attachment(record: Record, name: str) -> Attachment:
     return attachment
 
 
-def expect_whole(record: Record, opcode: Opcode, what: str, name: str) -> None:
+def expect_whole(record: McapRecord, opcode: Opcode, what: str, name: str) -> None:
     """Whether a record is what it should be.
 
     Raises:

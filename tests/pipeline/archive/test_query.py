@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pipeline.archive.query import COLUMNS, query_manifests
+from pipeline.archive.query import QUERY_COLUMNS, query_manifests
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.sequence.records import FrameRecord
@@ -81,7 +81,7 @@ def test_a_condition_is_a_condition_and_nothing_else(manifests, packed, tmp_path
 
 
 def test_columns_are_names_and_nothing_else(manifests):
-    assert set(query_manifests(manifests, "true", COLUMNS)[0]) == set(COLUMNS)
+    assert set(query_manifests(manifests, "true", QUERY_COLUMNS)[0]) == set(QUERY_COLUMNS)
     for column in ('frame_id" FROM frames; --', "*", "", "psnr"):
         with pytest.raises(ArchiveError, match="expected one of archive"):
             query_manifests(manifests, "true", [column])
