@@ -32,7 +32,7 @@ from pipeline.benchmark.summary import (
     savings,
     savings_document,
 )
-from pipeline.cli.console import format_value
+from pipeline.facts.units import format_value
 from pipeline.datasets.sources import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
 from quinr_lidar.errors import DatasetError

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.extras import missing_extra
+from pipeline.facts.units import format_value
 from quinr_lidar.errors import ProfileError, QuinrError
 
 if TYPE_CHECKING:
@@ -113,17 +114,6 @@ def print_table(rows: Sequence[dict[str, Any]], title: str) -> None:
 def _min_width(rows: Sequence[dict[str, Any]], key: str) -> int:
     """Figures are never broken; only long text may wrap."""
     return min(24, max(len(format_value(row[key])) for row in rows))
-
-
-def format_value(value: Any) -> str:
-    """A number with as many digits as a person reads."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def print_json(value: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.facts import Kind
 
@@ -94,3 +95,14 @@ def plain_length(metres: float) -> str:
     """A length that somebody chose, such as a bound: ``2 cm``, not ``2.000 cm``."""
     unit = unit_for("length", [metres])
     return f"{metres * unit.factor:g}{_SPACE}{unit.symbol}"
+
+
+def format_value(value: Any) -> str:
+    """A number with as many digits as a person reads."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -68,7 +68,7 @@ def write_report(
         archive: What is reported.
         out: Folder, made if it is missing.
         evaluation: Of this archive; without one, figures are those of the manifest.
-        originals: The data set that was archived, for pictures; only scans whose SHA-256 is the
+        originals: The data set that was archived, for panels; only scans whose SHA-256 is the
             archived one's are shown.
         command: That is to be named as the one that made the report.
         progress: Called with the frames read and all frames.

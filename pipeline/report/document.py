@@ -154,7 +154,7 @@ class Failure(Part):
 
 
 class Chosen(Part):
-    """A frame that is shown in pictures.
+    """A frame that is shown in panels.
 
     Attributes:
         frame: Its id.
@@ -210,7 +210,7 @@ class Report(Part):
         evaluation: What an evaluation found, if there was one.
         failures: Frames that are not as they should be.
         problems: What is wrong beside the frames.
-        chosen: Frames shown in pictures.
+        chosen: Frames shown in panels.
         settings: Of the encoder.
         versions: Of the software.
     """

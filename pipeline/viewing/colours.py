@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from pipeline.viewing.frame import ViewedFrame
 
 Colouring = Literal["height", "range", "error"]
-COLOURINGS: tuple[Colouring, ...] = ("height", "range", "error")
 
 _DARKEST, _LIGHTEST = 80, 215
 """Greys of an original beside or under what is coloured."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.storage.files import write_atomically
 from pipeline.viewing.colours import Cloud, Scale, joined
-from pipeline.viewing.picture import picture_png
+from pipeline.viewing.screenshot import screenshot_png
 from quinr_lidar.errors import StorageError
 
 KINDS = (".png", ".ply")
@@ -56,7 +56,7 @@ def save_clouds(
     written = []
     for target in targets:
         if target.suffix.lower() == ".png":
-            files = {target: picture_png(clouds, scale, title, overlay=overlay)}
+            files = {target: screenshot_png(clouds, scale, title, overlay=overlay)}
         elif overlay:
             files = {target: coloured_ply(joined(clouds), scale.text)}
         else:

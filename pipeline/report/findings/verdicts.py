@@ -35,7 +35,7 @@ def verdicts_of(
         text = "Not evaluated: figures are those measured when each frame was archived."
         found.append(Verdict(state="note", text=text))
     if not originals:
-        text = "No originals were at hand: pictures show decoded frames only."
+        text = "No originals were at hand: panels show decoded frames only."
         found.append(Verdict(state="note", text=text))
     return found
 

@@ -1,4 +1,4 @@
-"""Which frames a report shows in pictures, and their clouds."""
+"""Which frames a report shows in panels, and their clouds."""
 
 from __future__ import annotations
 

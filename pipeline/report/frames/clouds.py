@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.facts.units import unit_for
 from pipeline.report.frames.chosen import ShownFrame
 from pipeline.report.frames.colours import ERRORS, HEIGHTS
-from pipeline.report.frames.images import Limits
+from pipeline.report.frames.panels import Limits
 from quinr_lidar.metrics.clouds import Cloud, match
 
 MAX_POINTS = 16_000

@@ -1,4 +1,4 @@
-"""Colour scales: for pictures as bytes, for legends as CSS, for charts as lists."""
+"""Colour scales: for panels as bytes, for legends as CSS, for charts as lists."""
 
 from __future__ import annotations
 

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.archive.manifest import COLUMNS
-from pipeline.cli.console import format_value
 from pipeline.evaluation.figures import ALONE, PAIRS, TRAJECTORY
 from pipeline.facts import columns_of
-from pipeline.facts.units import plain_length, text_of
+from pipeline.facts.units import format_value, plain_length, text_of
 from pipeline.report.document import Chosen, Report
 from pipeline.report.findings.summary import ARCHIVED, value_of
 from pipeline.report.frames.chosen import NO_ORIGINALS, ShownFrame
 from pipeline.report.frames.clouds import cloud_view
-from pipeline.report.frames.images import RINGS, Picture, limits_of, map_pictures, range_pictures
+from pipeline.report.frames.panels import RINGS, Panel, limits_of, map_panels, range_panels
 from pipeline.report.page.cards import Card
 from pipeline.report.page.charts import Charts
 from pipeline.report.page.downstream import downstream_tables
@@ -32,13 +31,13 @@ MAX_REASON = 300
 
 @dataclass(frozen=True)
 class FrameView:
-    """A frame's pictures and figures."""
+    """A frame's panels and figures."""
 
     chosen: Chosen
     note: str | None
     facts: list[tuple[str, str]]
-    strips: list[Picture]
-    maps: list[Picture]
+    strips: list[Panel]
+    maps: list[Panel]
 
 
 def report_page(
@@ -57,8 +56,8 @@ def report_page(
             # Said once, on top.
             None if frame.chosen.note == NO_ORIGINALS else frame.chosen.note,
             _facts(frame),
-            range_pictures(frame, limits),
-            map_pictures(frame, limits),
+            range_panels(frame, limits),
+            map_panels(frame, limits),
         )
         for frame in shown
     ]

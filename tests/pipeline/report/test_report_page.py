@@ -96,7 +96,7 @@ def test_a_thousand_frames_fit_five_megabytes(repack, scans, tmp_path_factory, t
     folder = tmp_path_factory.mktemp("large") / "01"
     folder.mkdir()
     generator = np.random.default_rng(0)
-    for index in range(3):  # noise: no picture of it is small
+    for index in range(3):  # noise: no panel of it is small
         points = generator.normal(scale=(15, 15, 1.5, 1), size=(120_000, 4)).astype("<f4")
         (folder / f"{index:06d}.bin").write_bytes(points.tobytes())
     small = PackedSequence.open(archive_scans(folder, folder.parent / "out", size=(64, 1024)))

@@ -12,9 +12,9 @@ from PIL import Image
 from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing.colours import EXTRA, Cloud, Scale, clouds_of, scale_of
 from pipeline.viewing.frame import open_original, view_frame, with_scan
-from pipeline.viewing.picture import picture_png
 from pipeline.viewing.rendering import BACKGROUND, Camera, camera_for, render
 from pipeline.viewing.saving import coloured_ply, save_clouds
+from pipeline.viewing.screenshot import screenshot_png
 from pipeline.viewing.sources import open_frames
 from quinr_lidar.errors import DatasetError, StorageError
 
@@ -136,7 +136,7 @@ def test_rooms_are_seen_from_nearer_than_streets():
 def test_pictures(frame, count, overlay, width):
     scale = scale_of(frame, "height")
     clouds = clouds_of(frame, scale, overlay=overlay)[-count:]
-    data = picture_png(clouds, scale, frame.headline, overlay=overlay)
+    data = screenshot_png(clouds, scale, frame.headline, overlay=overlay)
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.size == (width, 790)
         pixels = np.asarray(picture.convert("RGB"))
@@ -145,11 +145,11 @@ def test_pictures(frame, count, overlay, width):
         panel = pixels[75:-75, left : left + 960]
         assert (panel != BACKGROUND).any(axis=2).mean() > 1e-3
     # The same clouds give the same picture.
-    assert picture_png(clouds, scale, frame.headline, overlay=overlay) == data
+    assert screenshot_png(clouds, scale, frame.headline, overlay=overlay) == data
 
 
 def test_an_empty_cloud_has_a_picture():
-    assert picture_png([cloud(np.zeros((0, 3)))], SCALE, "nothing").startswith(b"\x89PNG")
+    assert screenshot_png([cloud(np.zeros((0, 3)))], SCALE, "nothing").startswith(b"\x89PNG")
 
 
 def test_open3d_reads_clouds_with_their_colours(frame, tmp_path):

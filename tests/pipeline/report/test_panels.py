@@ -18,23 +18,23 @@ from pipeline.report.document import Chosen
 from pipeline.report.frames.chosen import ShownFrame
 from pipeline.report.frames.clouds import MAX_POINTS, cloud_view
 from pipeline.report.frames.colours import ERRORS, Scale
-from pipeline.report.frames.images import (
+from pipeline.report.frames.panels import (
     MAP_SIDE,
     Legend,
-    Picture,
+    Panel,
     limits_of,
-    map_pictures,
-    range_pictures,
+    map_panels,
+    range_panels,
 )
 from quinr_lidar import RangeImage, SphericalProjection
 
 PROJECTION = SphericalProjection(16, 64)
 
 
-def pixels(picture: Picture) -> np.ndarray:
-    data = base64.b64decode(picture.uri.removeprefix("data:image/webp;base64,"))
+def pixels(panel: Panel) -> np.ndarray:
+    data = base64.b64decode(panel.uri.removeprefix("data:image/webp;base64,"))
     image = Image.open(io.BytesIO(data))
-    assert image.size == (picture.width, picture.height)
+    assert image.size == (panel.width, panel.height)
     return np.asarray(image.convert("RGBA"))
 
 
@@ -62,22 +62,22 @@ def cloud(count: int = 2000, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(scale=(15, 15, 1), size=(count, 3))
 
 
-def test_range_pictures_hold_ranges_and_errors():
+def test_range_panels_hold_ranges_and_errors():
     frame = shown(cloud(), error=0.5)
     limits = limits_of([frame])
-    original, decoded, error = range_pictures(frame, limits)
+    original, decoded, error = range_panels(frame, limits)
     assert frame.image is not None
     mask = frame.image.valid
-    for picture, values, limit, scale in (
+    for panel, values, limit, scale in (
         (original, frame.image.ranges, limits.range, original.legend.scale),
         (decoded, frame.decoded.ranges, limits.range, decoded.legend.scale),
         (error, np.full(mask.shape, 0.5), limits.error, ERRORS),
     ):
-        found = pixels(picture)
+        found = pixels(panel)
         assert np.array_equal(found[..., 3] > 0, mask), "only valid pixels are painted"
         for row, column in np.argwhere(mask)[::37]:
             expected = colour(scale, min(values[row, column] / limit, 1))
-            assert np.abs(found[row, column].astype(float) - expected).max() <= 9, picture.title
+            assert np.abs(found[row, column].astype(float) - expected).max() <= 9, panel.title
     assert limits.error == pytest.approx(0.5)
     assert f"{mask.sum():,} of {mask.size:,} pixels, 50.00\u00a0cm to 50.00\u00a0cm" in error.alt
 
@@ -93,18 +93,18 @@ def test_a_view_from_above_has_forward_up_and_left_left():
     image = SphericalProjection(64, 4096).project(points)
     row = FrameRow("a", "ok", number=0, time_ns=0, time_assumed=False)
     frame = ShownFrame(Chosen(frame="a", role="only", criterion=""), row, image)
-    (picture,) = map_pictures(frame, limits_of([frame]))
-    found = np.argwhere(pixels(picture)[..., 3] > 0) + 0.5
+    (panel,) = map_panels(frame, limits_of([frame]))
+    found = np.argwhere(pixels(panel)[..., 3] > 0) + 0.5
     metres = 50 - found * 100 / MAP_SIDE  # rows are forward, columns are left
     for point in points[:2]:
         assert np.abs(metres - point[:2]).max(axis=1).min() < 0.5
     assert len(found) == 8, "two points of four pixels; the third is too far away"
-    assert "2 of 3 points" in picture.alt
+    assert "2 of 3 points" in panel.alt
 
 
 def test_views_from_above_are_coloured_by_the_distance_to_the_other_cloud():
     frame = shown(cloud(), error=0.3)
-    original, decoded = map_pictures(frame, limits_of([frame]))
+    original, decoded = map_panels(frame, limits_of([frame]))
     assert frame.image_points is not None
     distances = KDTree(frame.decoded_points).query(frame.image_points)[0]
     lonely = distances.argmax()
@@ -121,8 +121,8 @@ def test_a_frame_without_any_point_is_still_shown():
     nothing = np.zeros((3, 3))
     frame = shown(nothing)
     limits = limits_of([frame])
-    for picture in (*range_pictures(frame, limits), *map_pictures(frame, limits)):
-        assert not pixels(picture)[..., 3].any()
+    for panel in (*range_panels(frame, limits), *map_panels(frame, limits)):
+        assert not pixels(panel)[..., 3].any()
     assert cloud_view([frame], limits)["frames"] == []
     assert limits_of([]).range > 0
 
@@ -132,9 +132,9 @@ def test_huge_images_are_thinned_out():
     image = projection.project(cloud(50_000))
     row = FrameRow("a", "ok", number=0, time_ns=0, time_assumed=False)
     frame = ShownFrame(Chosen(frame="a", role="only", criterion=""), row, image)
-    (picture,) = range_pictures(frame, limits_of([frame]))
-    assert picture.width <= 1024
-    assert picture.height <= 128
+    (panel,) = range_panels(frame, limits_of([frame]))
+    assert panel.width <= 1024
+    assert panel.height <= 128
 
 
 def test_legends_say_when_values_are_cut_off():

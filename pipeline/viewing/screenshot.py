@@ -23,7 +23,7 @@ _TEXT = "#d8dce2"
 _GROUND = "#{:02x}{:02x}{:02x}".format(*BACKGROUND)
 
 
-def picture_png(
+def screenshot_png(
     clouds: Sequence[Cloud], scale: Scale, title: str, *, overlay: bool = False
 ) -> bytes:
     """Clouds side by side, or one over the other, as the bytes of a PNG file.

@@ -60,7 +60,7 @@ class Legend:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Panel:
     """An image with what it says to those who do not see it.
 
     Attributes:
@@ -129,14 +129,14 @@ def range_errors(frame: ShownFrame) -> tuple[NDArray[np.bool_], NDArray[np.float
     return frame.image.valid & frame.decoded.valid, error
 
 
-def range_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
+def range_panels(frame: ShownFrame, limits: Limits) -> list[Panel]:
     """Original, decoded and error range images; the decoded one alone without the original."""
     unit = unit_for("length", [limits.range])
     images = {"Decoded": frame.decoded}
     if frame.image is not None:
         images = {"Original": frame.image} | images
-    pictures = [
-        _range_picture(
+    panels = [
+        _range_panel(
             f"{name} range image",
             frame.chosen.frame,
             image.ranges,
@@ -150,22 +150,22 @@ def range_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
         unit = unit_for("length", [limits.error])
         cut = bool((errors[both] > limits.error).any())
         legend = Legend("range error", ERRORS, 0.0, limits.error, unit, cut)
-        pictures.append(
-            _range_picture("Absolute range error", frame.chosen.frame, errors, both, legend)
+        panels.append(
+            _range_panel("Absolute range error", frame.chosen.frame, errors, both, legend)
         )
-    return pictures
+    return panels
 
 
-def map_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
+def map_panels(frame: ShownFrame, limits: Limits) -> list[Panel]:
     """The clouds from above, coloured by the distance to each other, or by height without one."""
     name = frame.chosen.frame
     if frame.matches is None:
         unit = Unit("m")
         legend = Legend("height", HEIGHTS, _HEIGHT_LOW, _HEIGHT_HIGH, unit)
         points = frame.decoded_points
-        return [_map_picture("Decoded cloud from above", name, points, points[:, 2], legend)]
+        return [_map_panel("Decoded cloud from above", name, points, points[:, 2], legend)]
     unit = unit_for("length", [limits.distance])
-    pictures = []
+    panels = []
     for title, label, points, distances in (
         (
             "Original range image's points from above",
@@ -182,21 +182,21 @@ def map_pictures(frame: ShownFrame, limits: Limits) -> list[Picture]:
     ):
         cut = bool((distances > limits.distance).any())
         legend = Legend(label, ERRORS, 0.0, limits.distance, unit, cut)
-        pictures.append(_map_picture(title, name, points, distances, legend))
-    return pictures
+        panels.append(_map_panel(title, name, points, distances, legend))
+    return panels
 
 
 def _beyond(image: RangeImage, limit: float) -> bool:
     return bool((image.ranges[image.valid] > limit).any())
 
 
-def _range_picture(
+def _range_panel(
     title: str,
     frame: str,
     values: NDArray[np.floating],
     mask: NDArray[np.bool_],
     legend: Legend,
-) -> Picture:
+) -> Panel:
     """Values where the mask holds, transparent elsewhere."""
     pixels = legend.scale.paint(values, legend.low, legend.high)
     pixels[~mask] = 0
@@ -208,12 +208,12 @@ def _range_picture(
         shown = unit_for("length", [float(values[mask].max())])
         low, high = (shown.text(float(edge(values[mask]))) for edge in (np.min, np.max))
         alt += f", {low} to {high}"
-    return Picture(_webp(pixels), pixels.shape[1], pixels.shape[0], title, alt + ".", legend)
+    return Panel(_webp(pixels), pixels.shape[1], pixels.shape[0], title, alt + ".", legend)
 
 
-def _map_picture(
+def _map_panel(
     title: str, frame: str, points: Any, values: NDArray[np.floating], legend: Legend
-) -> Picture:
+) -> Panel:
     """Forward (x) is up and left (y) is left; the largest values are on top."""
     pixels = np.zeros((MAP_SIDE, MAP_SIDE, 4), np.uint8)
     places = (0.5 - points[:, :2] / (2 * EXTENT_M)) * MAP_SIDE
@@ -228,7 +228,7 @@ def _map_picture(
         f"{title}, frame {frame}: {len(order):,} of {len(points):,} points lie in the square of "
         f"{2 * EXTENT_M:g} m around the sensor, coloured by {legend.label}."
     )
-    return Picture(_webp(pixels), MAP_SIDE, MAP_SIDE, title, alt, legend)
+    return Panel(_webp(pixels), MAP_SIDE, MAP_SIDE, title, alt, legend)
 
 
 def _webp(pixels: NDArray[np.uint8]) -> str:
