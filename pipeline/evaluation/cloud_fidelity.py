@@ -21,7 +21,7 @@ DEFAULT_PEAK = 80.0
 """Peak of D1 and D2 PSNR, metres: as far as KITTI's scans reach. The same for all frames."""
 
 RINGS = (0.0, 5.0, 10.0, 20.0, 40.0, 80.0)
-"""Horizontal distances that part the rings of densities, metres."""
+"""Borders of the rings in which densities are counted: horizontal distances, metres."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,12 @@ def compare_clouds(matches: Matches | None, peak: float) -> CloudComparison:
     """Every figure of two clouds.
 
     Args:
-        matches: Of both, the original first, which has 5 points or more and whose normals count;
-            ``None`` where the other one has no points.
-        peak: Of the PSNRs, metres.
+        matches: Nearest neighbours of both clouds. The first cloud is the original; it has 5 points
+            or more, and its normals count. ``None`` where the other cloud has no points.
+        peak: Peak of the PSNRs, metres.
 
     Raises:
-        GeometryError: fewer points, or a peak that is not positive.
+        GeometryError: the original has fewer points, or the peak is not positive.
     """
     if matches is None:
         return CloudComparison(*[math.nan for _ in fields(CloudComparison)])

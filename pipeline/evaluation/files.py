@@ -21,7 +21,7 @@ def measure_file(source: FrameSource, file: Path) -> FrameFidelity:
     """All figures of one file, decoded now.
 
     Raises:
-        GeometryError: the file breaks its bound or its mask is not exact.
+        GeometryError: the file breaks its max error, or its mask is not exact.
         QuinrError: a file is missing or damaged; the message names it.
     """
     data, scan = read_bytes(file), source.read()
@@ -50,7 +50,7 @@ def measure_file(source: FrameSource, file: Path) -> FrameFidelity:
 def measure_sequence(
     original: Path, archive: Path, sequence: str | None = None, *, show_progress: bool = True
 ) -> tuple[dict[str, Any], list[FrameRecord]]:
-    """Evaluate every frame of an archived sequence; a bad frame does not stop the others.
+    """Measure every frame of an archived sequence; a bad frame does not stop the others.
 
     Returns:
         Results as :func:`pipeline.sequence.sequence.results_of` forms them, and a record a frame.

@@ -1,8 +1,8 @@
 """Fidelity of one frame, with the two losses kept apart.
 
 *Projection loss*: the original scan against its back-projected range image; it is the price of
-the 2D grid, whatever the codec. *Codec loss*: that back-projected range image against the
-decoded one.
+the 2D grid and does not depend on the codec. *Codec loss*: that back-projected range image against
+the decoded one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def measure_frame(
         raw_bytes: Size of the original file.
         preview_psnr_db: PSNR of what preview and mask decode to; that of ``decoded`` by default,
             which is the same in a file without ranges.
-        max_error: What the file promises, metres.
+        max_error: Largest error that the file promises, metres.
 
     Returns:
         Every figure, projection loss and codec loss apart.
@@ -79,17 +79,17 @@ def image_figures(
     raw_bytes: int,
     max_error: float | None = None,
 ) -> dict[str, Any]:
-    """Of :class:`FrameFidelity` all but Chamfer distances and the preview's PSNR: the cheap ones.
+    """The cheap figures: all of :class:`FrameFidelity` but Chamfer distances and preview PSNR.
 
     Args:
-        image: As projected (with ``stats``).
-        decoded: Of the same projection.
+        image: The original range image, as projected (with ``stats``).
+        decoded: The decoded range image, of the same projection.
         encoded_bytes: Size of the compressed file.
         raw_bytes: Size of the original file.
-        max_error: What the file promises, metres.
+        max_error: Largest error that the file promises, metres.
 
     Returns:
-        By the names of :class:`FrameFidelity`.
+        Figures by the names of :class:`FrameFidelity`.
 
     Raises:
         GeometryError: ``image`` holds no valid pixel or has no ``stats``, or ``decoded`` is of

@@ -1,7 +1,7 @@
 """What a file promises of its errors, and whether it keeps it.
 
-People delete originals by this: it compares what was decoded with the original, whatever encoder
-and decoder believe.
+People delete originals because of this, so the decoded image is compared with the original itself;
+neither encoder nor decoder is trusted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quinr_lidar.codec.profiles import Profile
 
 _ROUNDING = 2.0**-23
-"""Of a range to float32, relative, and twice that: what a file's own step leaves out."""
+"""Relative rounding of a range to float32, twice: the step of a file does not count it."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Promise:
     """What holds for every pixel.
 
     Attributes:
-        mask: Exactly the valid pixels are decoded as measured.
-        max_error: Largest error of a measured range, metres; ``None``: no promise.
+        mask: Whether exactly the valid pixels are decoded as valid.
+        max_error: Largest error of a valid range, metres; ``None`` where nothing is promised.
         relative_error: A range r may err by ``max(max_error, relative_error * r)``.
     """
 
@@ -68,9 +68,9 @@ def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> N
     """Compare a decoded image with its original.
 
     Args:
-        promise: Of the file.
-        image: The original.
-        decoded: Of the same projection.
+        promise: The file's promise.
+        image: The original range image.
+        decoded: The decoded range image, of the same projection.
 
     Raises:
         GeometryError: a pixel breaks the promise; says which and by how much.
@@ -100,7 +100,7 @@ def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> N
 
 
 def largest_error(image: RangeImage, decoded: RangeImage) -> float:
-    """Largest ``|range error|`` over the pixels measured in the original, metres."""
+    """Largest ``|range error|`` over the pixels valid in the original, metres."""
     errors = np.abs(decoded.ranges.astype(np.float64) - image.ranges)[image.valid]
     return float(errors.max(initial=0))
 

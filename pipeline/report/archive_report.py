@@ -16,7 +16,7 @@ from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, summarise_evaluation
 from pipeline.report.document import DOCUMENT, EvaluationPart, Failure, Report
 from pipeline.report.findings.files import Progress, known_rows, read_files
-from pipeline.report.findings.promises import Bounds, max_errors_of
+from pipeline.report.findings.promises import PromiseCheck, check_promises
 from pipeline.report.findings.summary import archive_part, figure_statistics, summary_of_archive
 from pipeline.report.findings.verdicts import verdicts_of
 from pipeline.report.findings.versions import settings_of, versions_of
@@ -65,13 +65,13 @@ def write_report(
     is damaged or does not decode, are listed; the report is made all the same.
 
     Args:
-        archive: What is reported.
+        archive: The archive to report.
         out: Folder, made if it is missing.
-        evaluation: Of this archive; without one, figures are those of the manifest.
-        originals: The data set that was archived, for panels; only scans whose SHA-256 is the
-            archived one's are shown.
-        command: That is to be named as the one that made the report.
-        progress: Called with the frames read and all frames.
+        evaluation: An evaluation of this archive; without one, figures are those of the manifest.
+        originals: The data set that was archived, to show original frames; only scans whose SHA-256
+            was archived are shown.
+        command: The command that makes the report, to be named in it.
+        progress: Called with the number of frames read and of all frames.
 
     Raises:
         ArchiveError: the evaluation is of another archive.
@@ -85,9 +85,9 @@ def write_report(
     records = {} if evaluation is None else {one.frame: one for one in evaluation.records}
     files = read_files(archive, progress)
     rows = known_rows(archive, files, records)
-    max_errors = max_errors_of(rows, files, records)
+    promises = check_promises(rows, files, records)
     shown, broken = show_frames(archive, rows, files, originals)
-    found = [*files.failures, *broken, *max_errors.broken, *_not_evaluated(records)]
+    found = [*files.failures, *broken, *promises.broken, *_not_evaluated(records)]
     failures = _in_order(rows, found)
     report = Report(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -95,7 +95,7 @@ def write_report(
         archive=archive_part(archive),
         failures=failures,
         chosen=[frame.chosen for frame in shown],
-        **_figures(archive, rows, max_errors, failures, evaluation, originals),
+        **_figures(archive, rows, promises, failures, evaluation, originals),
     )
     cards = cards_of(report)
     page = report_page(
@@ -117,7 +117,7 @@ def write_report(
 def _figures(
     archive: PackedSequence,
     rows: Sequence[FrameRow],
-    max_errors: Bounds,
+    promises: PromiseCheck,
     failures: Sequence[Failure],
     evaluation: ArchiveEvaluation | None,
     originals: Dataset | None,
@@ -131,7 +131,7 @@ def _figures(
         archive,
         rows,
         figures,
-        max_errors,
+        promises,
         len({failure.frame for failure in failures}),
         [str(profile.get("name", "?")) for profile in settings.profiles.values()],
         measured,

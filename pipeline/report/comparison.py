@@ -1,4 +1,4 @@
-"""Several reports of one drive side by side: figures, and which is best."""
+"""Several reports of one drive side by side, and which of them is best in each figure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ COLUMNS = (
 )
 
 PLOTS = ("chamfer_m", "psnr_db", "d1_psnr_db", "drift_per_m")
-"""Drawn over the bits a pixel."""
+"""Figures drawn over bits per pixel."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class Comparison:
     """Reports of one drive, in the order of their sizes.
 
     Attributes:
-        labels: What each is called.
-        reports: Likewise.
+        labels: Name of each report.
+        reports: The reports.
         differences: Why they are not of the same drive; empty if they are.
         notes: What a reader must know.
-        best: Labels of the best, by column; none where neither way is better.
+        best: Labels of the best reports by column; empty where neither way is better.
     """
 
     labels: list[str]
@@ -126,7 +126,7 @@ def compare(reports: Sequence[Report], *, anyway: bool = False) -> Comparison:
 
 
 def differences_of(reports: Sequence[Report]) -> list[str]:
-    """Why reports are not of the same drive: sentences that name the archives."""
+    """Sentences that say why reports are not of the same drive; they name the archives."""
     first, found = reports[0].archive, []
     checks: tuple[tuple[str, Callable[[Any], Any]], ...] = (
         ("sequence", lambda archive: archive.sequence),
@@ -145,7 +145,7 @@ def differences_of(reports: Sequence[Report]) -> list[str]:
 
 
 def labels_of(reports: Sequence[Report]) -> list[str]:
-    """Profile and bound, and the archive's name where these are the same."""
+    """Profile and max error of each report, with the archive's name if these are not unique."""
     plain = [_label(report.summary) for report in reports]
     twice = {label for label, count in Counter(plain).items() if count > 1}
     return [

@@ -16,7 +16,7 @@ from pipeline.storage.locations import Location, locate
 from quinr_lidar.errors import ArchiveError
 
 FORMAT = 1
-"""Of report.json; counted up when older software would misread a new one."""
+"""Version of report.json; counted up when older software would misread a new one."""
 
 KIND = "quinr archive report"
 
@@ -28,7 +28,7 @@ Stage = Literal["archiving", "reading", "decoding", "measuring", "evaluation"]
 
 
 class Part(BaseModel):
-    """What all parts have in common: immutable, finite numbers, room for newer fields."""
+    """Base of all parts: immutable, only finite numbers, unknown newer fields are ignored."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False, extra="ignore")
 
@@ -37,16 +37,16 @@ class ArchivePart(Part):
     """Which archive it is.
 
     Attributes:
-        name: Where it was.
-        sequence: Of the drive.
-        mcap_bytes: Size.
-        mcap_sha256: Of the MCAP.
-        first_frame: Id, or ``None`` for an archive without frames.
-        last_frame: Likewise.
+        name: Path or URL of the archive.
+        sequence: Name of the sequence.
+        mcap_bytes: Size of the MCAP.
+        mcap_sha256: SHA-256 of the MCAP.
+        first_frame: Id of the first frame; ``None`` for an archive without frames.
+        last_frame: Id of the last frame.
         seconds: From the first frame's time to the last one's.
         assumed_times: Frames without a time of their own.
-        frames_sha256: Of all frame ids in order: the same for archives of the same frames.
-        scans_sha256: Of the scans' checksums; ``None`` where one is unknown.
+        frames_sha256: Digest of all frame ids in order: equal for archives of the same frames.
+        scans_sha256: Digest of the scans' checksums; ``None`` where one is unknown.
     """
 
     name: str
@@ -65,32 +65,32 @@ class Summary(Part):
     """The figures on the cards. Means are over the frames that the archive holds.
 
     Attributes:
-        frames: All, failed ones included.
-        held: Of these, in the archive.
-        failed: Frames with a failure of any stage.
-        raw_bytes: Of the scans held.
-        archive_bytes: Of the MCAP, all of it.
-        mean_frame_bytes: Of a compressed frame.
+        frames: Number of frames, failed ones included.
+        held: Number of frames in the archive.
+        failed: Number of frames with a failure of any stage.
+        raw_bytes: Total size of the scans that are held.
+        archive_bytes: Size of the whole MCAP.
+        mean_frame_bytes: Mean size of a compressed frame.
         ratio: ``raw_bytes / archive_bytes``.
         bpp: Mean bits a pixel.
-        psnr_db: Mean.
-        chamfer_m: Mean, range image against decoded.
+        psnr_db: Mean PSNR.
+        chamfer_m: Mean Chamfer distance, range image against decoded.
         largest_error_m: Largest range error of all frames.
-        max_error_m: Largest bound; ``None`` unless every frame has one.
-        max_error_kept: Whether every frame that promises a bound keeps it, its mask included.
-        bound_checked: Frames that an evaluation compared with their originals for that, pixel by
-            pixel; the others were when they were archived.
+        max_error_m: Largest max error of a frame; ``None`` unless every frame has one.
+        max_error_kept: Whether every frame with a max error keeps it and has an exact mask.
+        max_error_checked: Number of frames that an evaluation compared with their originals for
+            that, pixel by pixel; the others were compared when they were archived.
         profiles: Names of the settings.
-        evaluated: Frames with figures of an evaluation, or ``None`` without one.
+        evaluated: Number of frames with figures of an evaluation; ``None`` without one.
         drift_per_m: Odometry on the decoded clouds, metres a metre.
-        drift_reference: What that is against: "ground truth" or "odometry on the scans".
+        drift_reference: What drift is measured against: "ground truth" or "odometry on the scans".
         drift_scan_per_m: Odometry on the scans, where there is ground truth.
         drift_image_per_m: Odometry on the range images, against the same reference.
-        d1_psnr_db: Mean, range image against decoded; so the next.
-        d2_psnr_db: Likewise.
-        registration_m: Likewise.
-        ground_iou: Likewise.
-        occupancy_iou: Likewise.
+        d1_psnr_db: Mean D1 PSNR, range image against decoded, as all following figures.
+        d2_psnr_db: Mean D2 PSNR.
+        registration_m: Mean shift of registration.
+        ground_iou: Mean ground IoU.
+        occupancy_iou: Mean occupancy IoU.
     """
 
     frames: int = Field(ge=0)
@@ -143,9 +143,9 @@ class Failure(Part):
     """A frame that is not as it should be.
 
     Attributes:
-        frame: Its id.
-        stage: When it was noticed.
-        error: Why, in one line.
+        frame: Id of the frame.
+        stage: Stage at which it was noticed.
+        error: The reason, in one line.
     """
 
     frame: str
@@ -154,15 +154,15 @@ class Failure(Part):
 
 
 class Chosen(Part):
-    """A frame that is shown in panels.
+    """A frame that is shown in images.
 
     Attributes:
-        frame: Its id.
-        role: "best", "median", "worst", or "only".
+        frame: Id of the frame.
+        role: "best", "median", "worst" or "only"; without PSNRs "first", "middle" or "last".
         criterion: What it was chosen by.
-        psnr_db: When it was archived.
+        psnr_db: PSNR measured when it was archived.
         original: Whether its original is shown.
-        note: Why not.
+        note: Why the original is not shown.
     """
 
     frame: str
@@ -185,9 +185,9 @@ class Versions(Part):
     """Software, without a word about the machine.
 
     Attributes:
-        packed: quinr-lidar that packed the archive.
-        encoded: quinr-lidar of the frames.
-        report: What made the report, by package.
+        packed: Version of quinr-lidar that packed the archive.
+        encoded: Versions of quinr-lidar that encoded the frames.
+        report: Versions of the packages that made the report.
     """
 
     packed: str | None = None
@@ -196,23 +196,23 @@ class Versions(Part):
 
 
 class Report(Part):
-    """Everything.
+    """The whole report.
 
     Attributes:
         format: See :data:`FORMAT`.
         kind: Always :data:`KIND`.
-        made: When, UTC, ISO 8601.
-        command: That made it, or ``None``.
-        archive: Which archive it is of.
-        summary: The cards.
-        verdicts: The sentences.
+        made: Time of the report, UTC, ISO 8601.
+        command: The command that made it, or ``None``.
+        archive: Which archive it describes.
+        summary: The figures on the cards.
+        verdicts: The sentences on top.
         figures: Statistics of the manifest's figures over the frames held.
-        evaluation: What an evaluation found, if there was one.
+        evaluation: Results of an evaluation, if there was one.
         failures: Frames that are not as they should be.
-        problems: What is wrong beside the frames.
-        chosen: Frames shown in panels.
-        settings: Of the encoder.
-        versions: Of the software.
+        problems: What else is wrong with the archive.
+        chosen: Frames shown in images.
+        settings: Settings of the encoder.
+        versions: Versions of the software.
     """
 
     format: Literal[1] = FORMAT

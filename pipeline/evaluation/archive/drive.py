@@ -34,10 +34,10 @@ class DriveSource:
 
     Attributes:
         archive: Folder or URL of the packed sequence.
-        originals: Data set.
-        sequence: Of a data set that has several.
-        mcap_sha256: Of the archive that is meant.
-        run: Anything, another for every run: workers that live longer keep nothing for the next.
+        originals: Path of the data set.
+        sequence: Sequence of a data set that has several.
+        mcap_sha256: SHA-256 of the archive's MCAP; another archive is refused.
+        run: A random text, new for every run, so that a worker that lives on opens files anew.
     """
 
     archive: str
@@ -74,7 +74,7 @@ class ArchivedDrive:
         return cls(opened, dataset, dataset.poses())
 
     def frames(self) -> list[DriveFrame]:
-        """Every frame of the archive in the order of the drive, those that failed as well."""
+        """Every frame of the archive, also failed ones, in the order of the drive."""
         return [
             DriveFrame(
                 row.frame_id, partial(self.clouds, row.frame_id), self.poses.get(row.frame_id)
@@ -83,7 +83,7 @@ class ArchivedDrive:
         ]
 
     def refusal(self, row: FrameRow) -> str | None:
-        """Why a frame cannot be evaluated, as far as that is known without reading anything."""
+        """Why a frame cannot be evaluated, if that is known without reading it; else ``None``."""
         try:
             if not row.ok:
                 self.archive.read(row.frame_id)
@@ -114,7 +114,7 @@ class ArchivedDrive:
         )
 
     def points(self, frame_id: str, cloud: CloudName) -> Points:
-        """One of :meth:`clouds` alone; a file is decoded for the decoded one only.
+        """One cloud of :meth:`clouds`; only the decoded one needs decoding.
 
         Raises:
             QuinrError: as :meth:`clouds`.
@@ -171,13 +171,13 @@ def open_drive(source: DriveSource) -> ArchivedDrive:
 def frame_figures(
     data: bytes, raw_bytes: int, image: RangeImage, decoded: RangeImage
 ) -> dict[str, float]:
-    """What a decoded file is worth as a range image.
+    """Figures of a decoded range image.
 
     Args:
-        data: The file.
-        raw_bytes: Size of the original.
-        image: The original's, as projected.
-        decoded: What the file decodes to.
+        data: The compressed file.
+        raw_bytes: Size of the original file.
+        image: Range image of the original, as projected.
+        decoded: Range image that the file decodes to.
 
     Returns:
         Those of :func:`~pipeline.fidelity.image_figures`, and ``max_error_kept``: whether the

@@ -1,11 +1,11 @@
-"""What an evaluation keeps on disk of its work, as it goes on.
+"""Results that an evaluation keeps on disk while it runs.
 
 Layout, below the evaluation's folder::
 
     figures/<frame>.jsonl     a journal a stretch of frames, named after its first: a line a frame
     odometry/<cloud>.json     poses of a whole drive
 
-Each says by a digest what it was measured on; what no longer fits is measured again.
+Each entry has a digest of everything it depends on; an entry that no longer fits is measured again.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class FigureEntry:
 
     Attributes:
         frame: Its id.
-        digest: Of everything that the figures depend on.
-        figures: Of an :class:`~pipeline.evaluation.tasks.EvaluationRecord`.
-        error: Likewise.
-        before: Why the frame before could not be read, without which figures are missing here.
+        digest: Digest of everything that the figures depend on.
+        figures: See :class:`~pipeline.evaluation.tasks.EvaluationRecord`.
+        error: Why there are no figures, or ``None``.
+        before: Why the frame before could not be read; then figures of registration are missing.
     """
 
     frame: str
@@ -62,7 +62,7 @@ class FigureEntry:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing went wrong that might go well another time."""
+        """Whether measuring it again would give nothing more."""
         return self.error is None and self.before is None
 
     def as_dict(self) -> dict[str, Any]:
@@ -72,14 +72,14 @@ class FigureEntry:
 
 @dataclass(frozen=True)
 class OdometryEntry:
-    """Where odometry on one kind of cloud says that a drive went.
+    """The trajectory that odometry finds on one kind of cloud.
 
     Attributes:
         cloud: "scan", "image" or "decoded".
-        digest: Of everything that the poses depend on.
+        digest: Digest of everything that the poses depend on.
         poses: By frame id, the first three rows of [4, 4], row-major.
         errors: Why a frame has no pose, by frame id.
-        error: Why there are none at all.
+        error: Why there are no poses at all, or ``None``.
     """
 
     cloud: str
@@ -103,12 +103,12 @@ def journal_file(folder: Path, frame: str) -> Path:
 
 
 def odometry_file(folder: Path, cloud: str) -> Path:
-    """Where a cloud's poses are kept."""
+    """The file of the poses of one kind of cloud."""
     return folder / ODOMETRY / f"{cloud}.json"
 
 
 def read_figures(folder: Path) -> dict[str, FigureEntry]:
-    """Entries of all journals by their digests; of several with one digest a complete one.
+    """Entries of all journals by their digests; a complete one wins over others of its digest.
 
     Raises:
         StorageError: a journal cannot be read.
@@ -131,11 +131,11 @@ def add_figures(folder: Path, first: str, entry: FigureEntry) -> None:
 
 
 def read_odometry(folder: Path, digests: Mapping[CloudName, str]) -> dict[CloudName, OdometryEntry]:
-    """Entries by their clouds, as far as there are some of these digests.
+    """Entries with these digests, by kind of cloud; missing ones are left out.
 
     Args:
-        folder: Of the evaluation.
-        digests: By cloud.
+        folder: Folder of the evaluation.
+        digests: Expected digest of each kind of cloud.
     """
     found: dict[CloudName, OdometryEntry] = {}
     for cloud, digest in digests.items():
@@ -146,7 +146,7 @@ def read_odometry(folder: Path, digests: Mapping[CloudName, str]) -> dict[CloudN
 
 
 def write_odometry(folder: Path, entry: OdometryEntry) -> None:
-    """Keep a cloud's poses, in place of those of an earlier run.
+    """Write the poses of one kind of cloud, in place of those of an earlier run.
 
     Raises:
         StorageError: the disk is full, say.

@@ -1,4 +1,4 @@
-"""Work on an archive's evaluation, for worker processes: what they find is on disk at once."""
+"""Jobs of an archive's evaluation; a worker writes each result to disk at once."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from quinr_lidar.errors import BackendError, QuinrError
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What became of a job, or of a frame.
+    """The outcome of a job or of a frame.
 
     Attributes:
-        name: Of the job or frame.
+        name: Name of the job, or the frame's id.
         status: "failed" if any of its frames failed.
         error: The first reason, and how many more there are.
-        complete: Whether the job came to its end: then its frames' errors are all that is wrong.
+        complete: Whether the job came to its end; then only single frames may have failed.
     """
 
     name: str
@@ -46,7 +46,7 @@ class EvaluationJob(Job[JobRecord]):
 
     Attributes:
         drive: Archive and originals.
-        folder: Of the journals.
+        folder: Folder of the journals.
     """
 
     drive: DriveSource
@@ -68,7 +68,7 @@ class EvaluationJob(Job[JobRecord]):
 
     @abstractmethod
     def run(self) -> JobRecord:
-        """Do it.
+        """Do the job.
 
         Raises:
             QuinrError: nothing can be measured at all.
@@ -83,11 +83,11 @@ class EvaluationJob(Job[JobRecord]):
 
 @dataclass(frozen=True)
 class FiguresJob(EvaluationJob):
-    """Figures of frames that follow each other.
+    """Measures frames that follow each other.
 
     Attributes:
         settings: What is measured.
-        frames: Their ids, and the digests of what their figures depend on.
+        frames: Id of each frame, and the digest of what its figures depend on.
     """
 
     settings: TaskSettings
@@ -100,7 +100,7 @@ class FiguresJob(EvaluationJob):
         return f"{self.drive.archive}: {first} to {last}"
 
     def run(self) -> JobRecord:
-        """Measure and note a frame after the other."""
+        """Measure one frame after the other and write each result down."""
         digests, errors, before = dict(self.frames), [], None
         frames = self._stretch()
         sampled = [frame.name in digests for frame in frames]
@@ -121,7 +121,7 @@ class FiguresJob(EvaluationJob):
         return frames[max(0, first - 1) : first + len(self.frames)]
 
     def keep(self, record: JobRecord) -> None:
-        """Note why frames have no figures, where the job did not come to its end."""
+        """Write down why frames have no figures, if the job did not come to its end."""
         if record.complete:
             return
         known = read_figures(self.folder)
@@ -137,11 +137,11 @@ class FiguresJob(EvaluationJob):
 
 @dataclass(frozen=True)
 class OdometryJob(EvaluationJob):
-    """Odometry on one kind of cloud along the whole drive.
+    """Runs odometry on one kind of cloud along the whole drive.
 
     Attributes:
-        cloud: Which clouds.
-        digest: Of everything that the poses depend on.
+        cloud: Which kind of cloud.
+        digest: Digest of everything that the poses depend on.
     """
 
     cloud: CloudName
@@ -149,11 +149,11 @@ class OdometryJob(EvaluationJob):
 
     @property
     def name(self) -> str:
-        """Archive and cloud."""
+        """Archive and kind of cloud."""
         return f"{self.drive.archive}: odometry of {self.cloud}"
 
     def run(self) -> JobRecord:
-        """Follow the drive from its first frame; poses are kept once it has ended."""
+        """Follow the drive from its first frame; poses are written at its end."""
         drive, odometry = open_drive(self.drive), Odometry()
         poses: dict[str, list[float]] = {}
         errors: dict[str, str] = {}
@@ -173,13 +173,13 @@ class OdometryJob(EvaluationJob):
         return self._record(list(errors.values()))
 
     def keep(self, record: JobRecord) -> None:
-        """Note why there are no poses, where the job did not come to its end."""
+        """Write down why there are no poses, if the job did not come to its end."""
         if not record.complete:
             write_odometry(self.folder, OdometryEntry(self.cloud, self.digest, error=record.error))
 
 
 def run_evaluation_job(job: EvaluationJob) -> JobRecord:
-    """Do a job in a worker process; what it finds is in the evaluation's folder.
+    """Do a job in a worker process; results go to the evaluation's folder.
 
     Raises:
         StorageError: the folder cannot be written.

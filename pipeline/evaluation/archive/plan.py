@@ -34,9 +34,9 @@ class PlannedFrame:
 
     Attributes:
         name: Its id.
-        digest: Of everything that its figures depend on.
+        digest: Digest of everything that its figures depend on.
         sampled: Whether figures are wanted.
-        error: Why there can be none, known without reading anything.
+        error: Why it cannot be measured, if that is known without reading anything.
         truth: Ground truth, as a record's poses hold it.
     """
 
@@ -49,13 +49,13 @@ class PlannedFrame:
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """An evaluation: of which archive, against what, and where its work is kept.
+    """An evaluation: which archive, which originals, and where results are kept.
 
     Attributes:
         source: Where a worker finds archive and originals.
-        folder: Of the journals, on a disk that all workers share.
+        folder: Folder of the journals, on a disk that all workers share.
         settings: What is measured.
-        frames: Of the archive, in the order of the drive.
+        frames: Frames of the archive, in the order of the drive.
         odometry: Digest of everything that the poses depend on, by cloud; empty if not wanted.
         originals: The data set, as a person wrote it.
     """
@@ -80,9 +80,9 @@ def plan_evaluation(
     Args:
         archive: Folder or URL of the packed sequence.
         originals: Data set of the scans that it was made from.
-        folder: For the journals; may hold those of earlier runs.
+        folder: Folder of the journals; may hold those of earlier runs.
         settings: What is measured; everything of every frame by default.
-        sequence: Of a data set that has several; the archive's own name when left out.
+        sequence: Sequence of a data set that has several; the archive's own name when left out.
 
     Raises:
         ArchiveError, StorageError: the archive cannot be opened.
@@ -115,7 +115,7 @@ def plan_evaluation(
 
 
 def frame_facts(row: FrameRow, dataset: Dataset) -> list[Any]:
-    """What tells whether a frame is still the same: JSON's types.
+    """Values by which one sees whether a frame is still the same; types of JSON.
 
     The scan's content is compared when it is read; that it may have changed since shows in its size
     and time.
@@ -148,10 +148,10 @@ def _planned(
 
 
 def check_backends(settings: TaskSettings) -> None:
-    """Fail before hours of work where a package is missing.
+    """Check that the packages are installed, before hours of work.
 
     Raises:
-        BackendError: it is; says how to go without.
+        BackendError: one is missing; the message says how to go without it.
     """
     if not settings.odometry:
         return

@@ -1,4 +1,4 @@
-"""How far an evaluation is: what is left to be done, and what is known."""
+"""The state of an evaluation: jobs that are left, and results so far."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pipeline.evaluation.archive.results import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord
 
 STRETCH = 8
-"""Frames of a job, at most: neighbours share reading, and many jobs keep every worker busy."""
+"""Largest number of frames in a job: neighbours share reading, many jobs keep workers busy."""
 
 
 def evaluation_jobs(plan: EvaluationPlan, stretch: int = STRETCH) -> list[EvaluationJob]:
-    """What is still to be done, for :func:`~pipeline.evaluation.archive.jobs.run_evaluation_job`.
+    """Jobs that are left, for :func:`~pipeline.evaluation.archive.jobs.run_evaluation_job`.
 
     Odometry depends on all frames before, so it is a job for each kind of cloud over the whole
     drive; those come first, since they take longest. Figures are measured in stretches of frames
@@ -63,7 +63,7 @@ def _is_done(plan: EvaluationPlan, index: int, entry: FigureEntry | None) -> boo
 
 
 def read_evaluation(plan: EvaluationPlan) -> ArchiveEvaluation:
-    """Everything that is known by now, a record for every frame of the archive.
+    """All results so far: a record for every frame of the archive.
 
     A frame that nobody has measured yet has an error.
 

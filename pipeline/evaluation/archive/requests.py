@@ -1,4 +1,4 @@
-"""Evaluations that a person asks for: of which archives, and where their reports go."""
+"""Evaluations that a person asks for: which archives, and where their reports go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPORT_FOLDER = "report"
 """Folder of a report: in that of a local archive, or in the working folder for a remote one."""
 
 JOURNALS = "evaluation"
-"""In the report's folder: what :mod:`pipeline.evaluation.archive.entries` keeps."""
+"""Folder of the journals in the report's folder, see :mod:`pipeline.evaluation.archive.entries`."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class EvaluationRequest:
 
     Attributes:
         archive: Folder or URL of the packed sequence.
-        originals: Data set.
-        sequence: Of a data set that has several; the archive's own name when left out.
+        originals: Path of the data set.
+        sequence: Sequence of a data set that has several; the archive's own name when left out.
         out: Folder of the report and the journals.
         settings: What is measured; ``None``: nothing, for a report of what is known already.
     """
@@ -39,11 +39,11 @@ class EvaluationRequest:
 
     @property
     def folder(self) -> Path:
-        """Of the journals."""
+        """Folder of the journals."""
         return self.out / JOURNALS
 
     def plan(self) -> EvaluationPlan:
-        """What there is to do, where anything is to be measured.
+        """Plan the evaluation.
 
         Raises:
             QuinrError: as :func:`~pipeline.evaluation.archive.plan.plan_evaluation`.
@@ -61,17 +61,17 @@ def evaluation_requests(
     sequence: str | None = None,
     out: Path | None = None,
 ) -> list[EvaluationRequest]:
-    """Every packed sequence at or below a place.
+    """A request for every packed sequence at or below a place.
 
     Args:
         archive: A packed sequence, or a folder of them; folder or URL.
-        originals: Data set.
+        originals: Path of the data set.
         settings: What is measured.
-        sequence: Of a data set that has several.
-        out: Folder of the report; of several archives, of a folder each.
+        sequence: Sequence of a data set that has several.
+        out: Folder of the report; with several archives, each gets a folder below it.
 
     Raises:
-        ArchiveError: there is none.
+        ArchiveError: there is no packed sequence.
         StorageError: the place cannot be listed.
     """
     root = locate(archive)
@@ -93,7 +93,7 @@ def _report_folder(place: Location, root: Location, out: Path | None) -> Path:
 
 
 def frame_outcomes(evaluation: ArchiveEvaluation) -> list[JobRecord]:
-    """Frames that were measured, or should have been; those that break their bound have failed."""
+    """A record for each frame that was to be measured; frames that break their max error failed."""
     outcomes = []
     for record in evaluation.records:
         if record.error is not None:

@@ -1,4 +1,4 @@
-"""What an evaluation of a packed archive found."""
+"""The result of evaluating a packed archive."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class ArchiveEvaluation:
 
     Attributes:
         settings: What was measured.
-        records: Of the archive's frames, in the order of the drive. A frame that was not sampled
-            has no figures; one that could not be evaluated has an error.
+        records: One for each frame of the archive, in the order of the drive. A frame that was not
+            sampled has no figures; one that could not be evaluated has an error.
         originals: The data set, as a person wrote it.
-        mcap_sha256: Of the archive that was evaluated.
+        mcap_sha256: SHA-256 of the MCAP that was evaluated.
     """
 
     settings: TaskSettings

@@ -1,4 +1,4 @@
-"""The tasks on one kind of cloud along a drive, whatever it is compared with later."""
+"""The tasks on one kind of cloud along a drive: odometry, registration, ground."""
 
 from __future__ import annotations
 

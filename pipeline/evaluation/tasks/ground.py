@@ -13,13 +13,13 @@ from pipeline.libraries.open3d import import_open3d
 FloatArray = NDArray[np.float64]
 
 NEAR = 30.0
-"""Farther roads are no plane any more, metres from the sensor on the ground."""
+"""Points farther from the sensor do not count: distant roads are not flat. Metres, horizontal."""
 
 BELOW = -0.8
-"""The sensor stands on a car: ground is lower than this, metres."""
+"""Ground lies below this height. The sensor, at height 0, stands on a car. Metres."""
 
 THICKNESS = 0.2
-"""Points up to so far from the plane are ground, metres."""
+"""Points up to this far from the plane are ground, metres."""
 
 ITERATIONS = 100
 FEWEST_POINTS = 50
@@ -55,7 +55,7 @@ def fit_ground(points: FloatArray, seed: int = 0) -> Ground | None:
 
     Args:
         points: float64 [N, 3], metres, in the frame of a sensor on a car, z up.
-        seed: Of the random sampling.
+        seed: Seed of the random sampling.
 
     Returns:
         ``None`` where there are too few such points.

@@ -11,7 +11,7 @@ CELL = 0.2
 """Side of a square, metres."""
 
 REACH = 40.0
-"""The grid's half side, metres: farther, neighbouring rays are squares apart."""
+"""Half the side of the grid, metres: farther away, neighbouring rays miss whole squares."""
 
 
 def occupancy(points: FloatArray, cell: float = CELL, reach: float = REACH) -> NDArray[np.bool_]:

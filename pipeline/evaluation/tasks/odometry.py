@@ -1,4 +1,4 @@
-"""LiDAR odometry with KISS-ICP (Vizzo et al., RA-L 2023): where a drive went, from its clouds."""
+"""LiDAR odometry with KISS-ICP (Vizzo et al., RA-L 2023): a drive's trajectory from its clouds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Odometry:
         self._kiss: Any = _kiss_icp("kiss_icp.kiss_icp").KissICP(config)
 
     def add(self, points: NDArray[np.floating]) -> FloatArray:
-        """The sensor's pose when it saw the next cloud.
+        """Add the next cloud and return the sensor's pose.
 
         Args:
             points: [N >= :data:`FEWEST_POINTS`, 3 or more], metres, in the sensor's frame.
@@ -58,10 +58,10 @@ class Odometry:
 
 
 def check_odometry() -> None:
-    """Fail before hours of work where KISS-ICP is missing.
+    """Check that KISS-ICP is installed, before hours of work.
 
     Raises:
-        BackendError: it is.
+        BackendError: KISS-ICP is missing.
     """
     Odometry()
 

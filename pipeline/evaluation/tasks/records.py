@@ -1,4 +1,4 @@
-"""What an evaluation keeps of each frame, and what it says of all of them."""
+"""The record that an evaluation keeps of each frame, and the summary of all records."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ STAGES = ((3.0, 30), (0.6, 50))
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """From a frame to the one before.
+    """The motion from a frame to the one before.
 
     Attributes:
         motion: float64 [4, 4]: the sensor's pose in the frame of the sensor one frame before.
@@ -37,7 +37,7 @@ class Step:
 
 
 class RegistrationCloud:
-    """A cloud thinned out for registration, each part of the work done when it is needed."""
+    """A cloud prepared for registration; each part is computed when it is first needed."""
 
     def __init__(self, points: NDArray[np.floating]) -> None:
         """``points``: [N, 3 or more], metres."""
@@ -52,7 +52,7 @@ class RegistrationCloud:
 
     @cached_property
     def with_normals(self) -> Any:
-        """Likewise, with the normals that a target needs."""
+        """The thinned cloud with the normals that a registration target needs."""
         o3d = import_open3d()
         cloud = o3d.geometry.PointCloud(self.thinned)
         cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(NORMAL_NEIGHBOURS))
@@ -60,7 +60,7 @@ class RegistrationCloud:
 
 
 def register(previous: RegistrationCloud, current: RegistrationCloud) -> Step:
-    """Point-to-plane ICP from the identity: nothing but the two clouds decides the result.
+    """Register a cloud with the one before: point-to-plane ICP that starts from the identity.
 
     Raises:
         BackendError: Open3D cannot be imported.

@@ -22,10 +22,10 @@ KITTI_LENGTHS = tuple(100.0 * hundred for hundred in range(1, 9))
 """Lengths of the segments of KITTI's odometry benchmark, metres."""
 
 KITTI_STEP = 10
-"""Frames from one segment's start to the next one's, there."""
+"""Frames from the start of one KITTI segment to the start of the next."""
 
 SHARES = tuple(sixteenth / 16 for sixteenth in range(1, 9))
-"""Lengths of the segments of a drive under 100 m, of its path."""
+"""Lengths of the segments of a drive under 100 m, as shares of its path."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,10 @@ def trajectory_errors(
 
     Args:
         reference: Poses [4, 4], two at least.
-        estimate: As many, of the same frames.
+        estimate: As many poses, of the same frames.
 
     Raises:
-        GeometryError: other poses.
+        GeometryError: the poses do not have these shapes or numbers, or are not finite.
     """
     if len(reference) != len(estimate) or len(reference) < 2:
         raise GeometryError(
@@ -122,7 +122,7 @@ def relative_errors(reference: FloatArray, estimate: FloatArray) -> FloatArray:
 
     Args:
         reference: Poses, float64 [N, 4, 4].
-        estimate: Likewise.
+        estimate: Poses of the same frames, float64 [N, 4, 4].
 
     Returns:
         float64 [stretches, 2]: metres and degrees for each metre driven.

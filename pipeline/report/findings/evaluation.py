@@ -1,4 +1,4 @@
-"""What an evaluation has left in a report's folder, however much of it there is."""
+"""The results of an evaluation that are in a report's folder, complete or not."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from quinr_lidar.errors import BackendError
 def known_evaluation(
     archive: str, originals: Path, out: Path, sequence: str | None = None
 ) -> ArchiveEvaluation | None:
-    """Whatever ``quinr-flows evaluate`` has measured so far, of this archive and these originals.
+    """What ``quinr-flows evaluate`` has measured so far for this archive and these originals.
 
     Args:
         archive: Folder or URL of the packed sequence.
-        originals: Data set.
+        originals: Path of the data set.
         out: Folder of the report; need not exist.
-        sequence: Of a data set that has several.
+        sequence: Sequence of a data set that has several.
 
     Returns:
         ``None`` where nothing has been measured, or nothing that is still true. Frames that nobody
@@ -57,7 +57,7 @@ def _plan(
 
 
 def _known(plan: EvaluationPlan) -> EvaluationPlan:
-    """The same plan, of what is there."""
+    """The same plan, limited to results that are there."""
     figures, clouds = read_figures(plan.folder), read_odometry(plan.folder, plan.odometry)
     frames = tuple(replace(one, sampled=one.digest in figures) for one in plan.frames)
     known = replace(plan, frames=frames, odometry={cloud: plan.odometry[cloud] for cloud in clouds})

@@ -1,4 +1,4 @@
-"""Every file of an archive, read once: which are damaged, and what the others promise."""
+"""The files of an archive, each read once: which are damaged, and what the others promise."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """What was found.
+    """The files of an archive.
 
     Attributes:
-        infos: What the sound files say about themselves, by frame id.
+        infos: Descriptions of the sound files, by frame id.
         failures: Frames that were not archived, and files that are damaged.
     """
 
@@ -39,8 +39,8 @@ def read_files(archive: PackedSequence, progress: Progress | None = None) -> Fra
     """Read all files and compare their checksums; decodes none.
 
     Args:
-        archive: A bad frame of it does not stop the others.
-        progress: Called with the frames done and all frames.
+        archive: The archive; a bad frame does not stop the others.
+        progress: Called with the number of frames done and of all frames.
 
     Raises:
         StorageError: the archive cannot be read.
@@ -73,9 +73,9 @@ def failure_of(row: FrameRow, stage: str, error: Exception | str) -> Failure:
 def known_rows(
     archive: PackedSequence, files: FrameFiles, records: Mapping[str, EvaluationRecord]
 ) -> list[FrameRow]:
-    """The manifest's rows; figures that it lacks come from the files and an evaluation.
+    """The manifest's rows, with missing figures filled in from the files and an evaluation.
 
-    A manifest made anew by ``quinr archive repair`` has a few figures only. What it has counts.
+    A manifest made by ``quinr archive repair`` has only a few figures. Its own figures win.
     """
     return [_filled(row, files, records.get(row.frame_id)) for row in archive.rows]
 

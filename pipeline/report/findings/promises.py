@@ -17,13 +17,13 @@ _BEST_FIRST: tuple[Kept, ...] = ("yes", "unknown", "no")
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """What is known of the promises.
+class PromiseCheck:
+    """Whether files keep their promises.
 
     Attributes:
-        kept: Of all frames with a sound file.
-        checked: Frames that an evaluation compared with their originals, pixel by pixel.
-        broken: Of these, those that break their promise.
+        kept: The outcome over all frames with a sound file.
+        checked: Number of frames that an evaluation compared with their originals, pixel by pixel.
+        broken: Failures of those that break their promise.
     """
 
     kept: Kept
@@ -31,13 +31,13 @@ class Bounds:
     broken: list[Failure]
 
 
-def max_errors_of(
+def check_promises(
     rows: Sequence[FrameRow], files: FrameFiles, records: Mapping[str, EvaluationRecord]
-) -> Bounds:
-    """Whether frames keep their bounds: by an evaluation, else by what their rows say.
+) -> PromiseCheck:
+    """Check whether frames keep their max errors: by an evaluation, else by their rows.
 
-    Where a bound grows with the range, every range was compared with its own when the frame was
-    archived; here the row's largest error is compared with the largest bound there can be.
+    Where the allowed error grows with the range, every range was checked when the frame was
+    archived; here the row's largest error is compared with the largest error allowed anywhere.
     """
     found: set[Kept] = set()
     checked, broken = 0, []
@@ -57,7 +57,7 @@ def max_errors_of(
     kept: Kept = "no promise"
     for one in _BEST_FIRST:
         kept = one if one in found else kept
-    return Bounds(kept, checked, broken)
+    return PromiseCheck(kept, checked, broken)
 
 
 def _kept(row: FrameRow, files: FrameFiles) -> Kept:

@@ -12,7 +12,7 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.manifest import COLUMNS, FIGURES, ROW_FACTS, FrameRow
 from pipeline.fidelity.statistics import Statistics, statistics_of
 from pipeline.report.document import ArchivePart, EvaluationPart, Summary
-from pipeline.report.findings.promises import Bounds
+from pipeline.report.findings.promises import PromiseCheck
 
 _FACTS = tuple(name for name, fact in ROW_FACTS.items() if fact.kind)
 """Columns of the manifest that are figures as well: size and encoding time."""
@@ -65,21 +65,21 @@ def summary_of_archive(
     archive: PackedSequence,
     rows: Sequence[FrameRow],
     figures: Mapping[str, Statistics],
-    max_errors: Bounds,
+    promises: PromiseCheck,
     failed: int,
     profiles: Iterable[str],
     evaluation: EvaluationPart | None,
 ) -> Summary:
-    """The cards.
+    """The figures on the cards.
 
     Args:
-        archive: What is reported.
-        rows: Its rows with all that is known.
-        figures: Of :func:`figure_statistics`.
-        max_errors: Whether promises are kept.
-        failed: Frames with a failure.
-        profiles: Names of settings.
-        evaluation: What an evaluation found.
+        archive: The archive to report.
+        rows: Its rows with everything known.
+        figures: The result of :func:`figure_statistics`.
+        promises: Whether files keep their promises.
+        failed: Number of frames with a failure.
+        profiles: Names of the encoder's settings.
+        evaluation: Results of an evaluation, if there was one.
     """
     held = [row for row in rows if row.ok]
     raw = [value_of(row, "raw_bytes") for row in held]
@@ -101,8 +101,8 @@ def summary_of_archive(
         chamfer_m=_mean(figures, "chamfer_m"),
         largest_error_m=figures.get("largest_error_m", {}).get("max"),
         max_error_m=figures["max_error_m"]["max"] if bounded else None,
-        max_error_kept=max_errors.kept,
-        max_error_checked=max_errors.checked,
+        max_error_kept=promises.kept,
+        max_error_checked=promises.checked,
         profiles=sorted(set(profiles)),
         **({} if evaluation is None else _evaluated(evaluation)),
     )
@@ -131,7 +131,7 @@ def reference_of(odometry: Mapping[str, Any]) -> str | None:
 
 
 def drift(odometry: Mapping[str, Any], cloud: str, reference: str | None) -> float | None:
-    """Relative error of translation of a trajectory, metres a metre."""
+    """Relative error of translation of a trajectory, metres per metre."""
     return (odometry.get(f"{cloud} to {reference}") or {}).get("translation_per_m")
 
 

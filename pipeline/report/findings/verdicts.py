@@ -17,13 +17,13 @@ def verdicts_of(
     *,
     originals: bool,
 ) -> list[Verdict]:
-    """In the order of their weight.
+    """Sentences for the top of a report, the most important ones first.
 
     Args:
-        summary: The cards.
-        failures: Of frames.
-        problems: Beside the frames.
-        evaluation: What an evaluation found.
+        summary: The figures on the cards.
+        failures: Failures of frames.
+        problems: Other problems of the archive.
+        evaluation: Results of an evaluation, if there was one.
         originals: Whether a data set of originals was at hand.
     """
     found = [Verdict(state="bad", text=f"{problem}.") for problem in problems]
@@ -35,7 +35,7 @@ def verdicts_of(
         text = "Not evaluated: figures are those measured when each frame was archived."
         found.append(Verdict(state="note", text=text))
     if not originals:
-        text = "No originals were at hand: panels show decoded frames only."
+        text = "No originals were at hand: images show decoded frames only."
         found.append(Verdict(state="note", text=text))
     return found
 

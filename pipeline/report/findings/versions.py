@@ -1,4 +1,4 @@
-"""Which software made an archive and its report, without a word about the machine."""
+"""Which software made an archive and its report; nothing about the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("numpy", "torch")
 
 
 def versions_of(description: Description | None, rows: Iterable[FrameRow]) -> Versions:
-    """Of the archive, its frames, and what runs now."""
+    """Versions that made the archive and its frames, and that make the report now."""
     return Versions(
         packed=None if description is None else description.software,
         encoded=sorted({row.software for row in rows if row.software}),

@@ -1,4 +1,4 @@
-"""Which frames a report shows in panels, and their clouds."""
+"""The frames that a report shows: which ones, with range images and clouds."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ShownFrame:
 
     Attributes:
         chosen: Why it is shown.
-        row: Of the manifest.
-        decoded: Its range image.
-        image: Of the original scan, or ``None``.
+        row: Its row of the manifest.
+        decoded: The decoded range image.
+        image: The range image of the original scan, or ``None``.
         scan: The original's points that are usable, float32 [N, 3], metres; or ``None``.
     """
 
@@ -47,17 +47,20 @@ class ShownFrame:
 
     @cached_property
     def decoded_points(self) -> NDArray[np.float32]:
-        """[N, 3], metres."""
+        """Points of the decoded range image: float32 [N, 3], metres."""
         return self.decoded.projection.back_project(self.decoded)[:, :3]
 
     @cached_property
     def image_points(self) -> NDArray[np.float32] | None:
-        """Of the original range image: [N, 3], metres."""
+        """Points of the original range image: float32 [N, 3], metres; ``None`` without one."""
         return None if self.image is None else self.image.projection.back_project(self.image)[:, :3]
 
     @cached_property
     def matches(self) -> Matches | None:
-        """Of the original range image's points (a) and the decoded ones (b), if both have any."""
+        """Nearest neighbours of the original range image's points (a) and the decoded ones (b).
+
+        ``None`` where one of them has no points.
+        """
         if self.image_points is None or not len(self.image_points) or not len(self.decoded_points):
             return None
         return match(Cloud(self.image_points), Cloud(self.decoded_points))
@@ -75,9 +78,9 @@ def show_frames(
 
     Args:
         archive: What is reported.
-        rows: Its rows with all that is known.
-        files: Of :func:`~pipeline.report.findings.files.read_files`.
-        originals: Scans; only those count whose SHA-256 is the archived one's.
+        rows: Its rows with everything known.
+        files: The archive's files, see :func:`~pipeline.report.findings.files.read_files`.
+        originals: Data set of the scans; only scans whose SHA-256 was archived count.
 
     Returns:
         At most three frames, and what failed on the way: frames that do not decode, or break what
@@ -113,7 +116,7 @@ def show_frames(
 
 
 def _roles(ranked: list[FrameRow], *, by_psnr: bool) -> Iterator[tuple[str, Iterable[FrameRow]]]:
-    """Every role with its candidates, the fittest first."""
+    """Every role with its candidates, the best fitting first."""
     if len(ranked) == 1:
         yield "only", ranked
         return

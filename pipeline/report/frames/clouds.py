@@ -1,4 +1,4 @@
-"""Clouds of the shown frames for the page's 3D view: thinned out, in 16-bit steps."""
+"""Clouds of the shown frames for the page's 3D view: thinned out, 16 bits a coordinate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.report.frames.panels import Limits
 from quinr_lidar.metrics.clouds import Cloud, match
 
 MAX_POINTS = 16_000
-"""Of a cloud: enough to see walls and cars, few enough for a phone."""
+"""Most points of a cloud: enough to see walls and cars, few enough for a phone."""
 
 _LARGEST = 32_767
 _LEVELS = 255
 
 
 def cloud_view(frames: list[ShownFrame], limits: Limits) -> dict[str, Any]:
-    """What the 3D view needs, ready for JSON.
+    """The data of the 3D view, ready for JSON.
 
     Returns:
         ``limit`` of distances (metres, of the last of 255 levels); ``errors`` and ``heights``,
@@ -89,7 +89,7 @@ def _cloud(
 
 
 def _thin(count: int) -> NDArray[np.intp]:
-    """Points evenly drawn: the same of a decoded cloud and of its original with as many points."""
+    """Choose points at random, always the same ones for clouds with the same number of points."""
     if count <= MAX_POINTS:
         return np.arange(count)
     return np.sort(np.random.default_rng(0).permutation(count)[:MAX_POINTS])

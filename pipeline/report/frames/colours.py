@@ -1,4 +1,4 @@
-"""Colour scales: for panels as bytes, for legends as CSS, for charts as lists."""
+"""Colour scales: as bytes for images, as CSS for legends, as lists for charts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 LEVELS = 64
-"""Colours of a scale: more are not told apart, and cost bytes."""
+"""Colours of a scale: people do not see more, and more cost bytes."""
 
 _STOPS = 9
 
@@ -21,9 +21,9 @@ class Scale:
     """Colours from 0 to a largest value.
 
     Attributes:
-        map: One of matplotlib's.
-        start: Where in it the scale begins, so that nothing is as dark as the ground.
-        end: Where it ends.
+        map: Name of a colour map of matplotlib.
+        start: Where in the map the scale begins, in [0, 1]; nothing may be as dark as the ground.
+        end: Where it ends, in [0, 1].
     """
 
     map: str
@@ -42,7 +42,7 @@ class Scale:
         return [to_hex(colormaps[self.map](place)) for place in places]
 
     def gradient(self) -> str:
-        """For a legend's background."""
+        """CSS of a legend's background."""
         return f"linear-gradient(to right, {', '.join(self.stops())})"
 
 

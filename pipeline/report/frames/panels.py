@@ -1,4 +1,4 @@
-"""Pictures of a frame: range images and views from above, as data that an HTML page holds."""
+"""Images of a frame for an HTML page: range images and views from above, as data URIs."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ MAP_SIDE = 640
 """Pixels of a view from above."""
 
 RINGS = (10, 20, 30, 40)
-"""Of a view from above, metres around the sensor."""
+"""Rings drawn in a view from above, metres around the sensor."""
 
 _MAX_WIDTH, _MAX_HEIGHT = 1024, 128
 _SMALLEST = 1e-4
-"""Of a limit, metres: without errors there still is a scale."""
+"""Smallest limit of a scale, metres: an image without errors needs a scale, too."""
 
 _HEIGHT_LOW, _HEIGHT_HIGH = -2.5, 2.0
-"""Of the sensor, metres: road to roofs of cars."""
+"""Heights relative to the sensor, metres: from the road to the roofs of cars."""
 
 
 @dataclass(frozen=True)
 class Legend:
-    """What colours say.
+    """What the colours of a panel mean.
 
     Attributes:
         label: What is shown, without the unit.
         scale: Colours.
         low: Value of the first colour.
         high: Value of the last colour.
-        unit: Of both.
+        unit: Unit of both values.
         cut: Whether some values are larger.
     """
 
@@ -61,15 +61,15 @@ class Legend:
 
 @dataclass(frozen=True)
 class Panel:
-    """An image with what it says to those who do not see it.
+    """An image with a text for people who do not see it.
 
     Attributes:
-        uri: The image itself.
-        width: Of the image, pixels.
-        height: Likewise.
-        title: Short.
-        alt: A sentence.
-        legend: Of its colours.
+        uri: Data URI of the image.
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
+        title: Short title.
+        alt: A sentence that describes it.
+        legend: Legend of its colours.
     """
 
     uri: str
@@ -82,12 +82,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where colours end, the same for all frames of a report, metres.
+    """Largest values of the colour scales, the same for all frames of a report, metres.
 
     Attributes:
-        range: Of ranges.
-        error: Of range errors.
-        distance: From a point to the other cloud.
+        range: Largest range.
+        error: Largest range error.
+        distance: Largest distance from a point to the other cloud.
     """
 
     range: float
@@ -96,7 +96,7 @@ class Limits:
 
 
 def limits_of(frames: list[ShownFrame]) -> Limits:
-    """Limits that suit all frames; errors end at the bound if there is one."""
+    """Limits that suit all frames; errors end at the max error if there is one."""
     ranges, errors, distances = [1.0], [_SMALLEST], [_SMALLEST]
     for frame in frames:
         if frame.decoded.valid.any():
@@ -116,14 +116,14 @@ def limits_of(frames: list[ShownFrame]) -> Limits:
 
 
 def _most(values: NDArray[np.floating]) -> float:
-    """What all but a few outliers do not exceed, in two digits: these must not hide the rest."""
+    """The 98th percentile, rounded up to two digits: a few outliers must not hide the rest."""
     value = max(float(np.percentile(values, 98)), _SMALLEST)
     digit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return math.ceil(round(value / digit, 3)) * digit
 
 
 def range_errors(frame: ShownFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Pixels measured in both images, and ``|decoded - original|`` of all: [H, W], metres."""
+    """Pixels valid in both images, and ``|decoded - original|`` of all pixels: [H, W], metres."""
     assert frame.image is not None  # noqa: S101 (callers have looked)
     error = np.abs(frame.decoded.ranges.astype(np.float64) - frame.image.ranges)
     return frame.image.valid & frame.decoded.valid, error

@@ -15,13 +15,13 @@ from pipeline.report.document import Report, State, Summary
 
 @dataclass(frozen=True)
 class Card:
-    """One figure.
+    """One figure on top of a report.
 
     Attributes:
-        label: What it is.
-        value: With its unit.
-        detail: A few words more.
-        state: Whether it is good or bad, where that can be said.
+        label: Name of the figure.
+        value: Its value with the unit.
+        detail: A few more words.
+        state: Whether it is good or bad, if one can say so.
     """
 
     label: str
@@ -31,7 +31,7 @@ class Card:
 
 
 def cards_of(report: Report) -> list[Card]:
-    """Cards of what is known."""
+    """Cards of the figures that are known."""
     return [*_frames(report.summary), *_sizes(report.summary), *_fidelity(report), *_tasks(report)]
 
 
@@ -108,6 +108,6 @@ def summary_markdown(report: Report, cards: Sequence[Card]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown takes as it is."""
+    """Text with characters escaped that mean something in Markdown."""
     escaped = html.escape(" ".join(text.split()), quote=False)
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", escaped)

@@ -1,4 +1,4 @@
-"""Figures over the frames of a drive, with their histograms, as the page's charts want them."""
+"""Charts of figures over the frames of a drive, with histograms, as data for the page's script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.fidelity.statistics import statistics_of
 from pipeline.report.findings.summary import ARCHIVED, value_of
 
 MAX_FRAMES = 2_000
-"""Of longer drives every chart shows as many, the smallest and the largest values among them."""
+"""Most frames that a chart draws; of longer drives it keeps the smallest and largest values."""
 
 BINS = 24
 
@@ -49,12 +49,12 @@ class Chart:
     """Lines of one unit.
 
     Attributes:
-        key: Of the chart, an HTML id.
-        title: For people.
-        unit: Of the axis.
-        lines: As they are stored (metres, bytes ...).
+        key: HTML id of the chart.
+        title: Title for people.
+        unit: Unit of the axis.
+        lines: The lines, in stored units (metres, bytes ...).
         meaning: What is shown.
-        steps: Whether the first line is a limit, drawn without a histogram.
+        limit: A line that the others should not exceed, drawn without a histogram.
     """
 
     key: str
@@ -82,9 +82,9 @@ class Charts:
     """All charts of a page.
 
     Attributes:
-        charts: In the order of the page.
-        path: Positions by odometry from above, by cloud: lists of x and y, metres.
-        data: For the page's script, of JSON's types.
+        charts: The charts, in the order of the page.
+        path: Each trajectory from above by its name: lists of x and y, metres.
+        data: The same for the page's script, of JSON's types.
         sampled: Whether some frames are left out of the lines.
     """
 
@@ -95,11 +95,11 @@ class Charts:
 
 
 def charts_of(rows: Sequence[FrameRow], records: Records) -> Charts:
-    """Charts of whatever is known.
+    """Charts of all figures that are known.
 
     Args:
-        rows: Of the manifest.
-        records: Of an evaluation, by frame id; empty without one.
+        rows: Rows of the manifest.
+        records: Records of an evaluation by frame id; empty without one.
     """
     charts = [chart for chart in (*_archived(rows), *_evaluated(rows, records)) if chart]
     lines = [line for chart in charts for line in _lines(chart)]
@@ -115,7 +115,7 @@ def charts_of(rows: Sequence[FrameRow], records: Records) -> Charts:
 
 
 def sample(count: int, columns: Iterable[Values], most: int) -> list[int]:
-    """Which of many frames to draw: of equal stretches those with a column's extremes.
+    """Choose frames to draw: from equal stretches those where a column is smallest or largest.
 
     Returns:
         All places if there are no more than ``most``; otherwise about as many, the first, the last
@@ -244,7 +244,7 @@ def _chart(
     title: str | None = None,
     limit: Line | None = None,
 ) -> Chart | None:
-    """A chart of the lines of which anything is known."""
+    """A chart of the lines that have values; ``None`` without any."""
     known = tuple(line for line in lines if any(value is not None for value in line.values))
     if not known:
         return None
@@ -264,7 +264,7 @@ _TRAJECTORY_NAMES = {
 
 
 def paths_of(records: Records) -> dict[str, tuple[list[float], list[float]]]:
-    """Where each trajectory went, seen from above: x and y of the sensor, metres."""
+    """Trajectories from above by their names: x and y of the sensor, metres."""
     found = {}
     for cloud in (TRUTH, *CLOUDS):
         poses = [one.poses[cloud] for one in records.values() if cloud in one.poses]

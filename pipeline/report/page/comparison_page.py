@@ -44,7 +44,7 @@ def comparison_page(comparison: Comparison, document: dict[str, Any]) -> bytes:
 
     Args:
         comparison: What is shown.
-        document: Of :meth:`~pipeline.report.comparison.Comparison.as_dict`.
+        document: The result of :meth:`~pipeline.report.comparison.Comparison.as_dict`.
     """
     plots = _plots(comparison)
     first = comparison.reports[0].archive
@@ -82,7 +82,7 @@ def _columns(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _plots(comparison: Comparison) -> list[dict[str, Any]]:
-    """Charts over the bits a pixel of whatever two reports or more have."""
+    """Charts over bits per pixel, for each figure that at least two reports have."""
     by_key = {column.key: column for column in COLUMNS}
     rates = [report.summary.bpp for report in comparison.reports]
     plots = []

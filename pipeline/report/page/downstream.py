@@ -1,4 +1,4 @@
-"""What decoded clouds are still good for; the projection's own loss beside the codec's."""
+"""Tables of what decoded clouds are still good for, with the loss of the projection beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row:
 
     Attributes:
         figure: What it is.
-        unit: Of all cells.
+        unit: Unit of all cells.
         cells: Means as text.
     """
 
@@ -35,8 +35,8 @@ class Table:
 
     Attributes:
         caption: What is compared.
-        heads: A heading and what it means, for each column of cells.
-        rows: Figures that are known.
+        heads: For each column of cells a heading and its meaning.
+        rows: The figures that are known.
     """
 
     caption: str

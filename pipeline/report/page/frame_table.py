@@ -1,4 +1,4 @@
-"""A row a frame: all of it as CSV, the most important columns for the page."""
+"""A table with one row per frame: all columns as CSV, the most important ones on the page."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from pipeline.report.findings.summary import value_of
 from pipeline.report.page.charts import sample
 
 MAX_ROWS = 500
-"""On the page; the CSV has all."""
+"""Largest number of rows on the page; the CSV has all."""
 
 PREFIX = "evaluation_"
-"""Of an evaluation's columns in the CSV: some have the name of a column of the manifest."""
+"""Put before an evaluation's columns in the CSV: some are named like columns of the manifest."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+"""Characters that start a formula in a spreadsheet."""
 
 Records = Mapping[str, EvaluationRecord]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, and what is sorted by (text where that is ``None``)."""
+    """The text shown, and the value to sort by (the text if that is ``None``)."""
 
     text: str
     value: float | None = None
@@ -124,7 +124,7 @@ def _evaluated(name: str, records: Records) -> Reader:
 def _column(
     label: str, kind: Kind | None, values: Sequence[float | None]
 ) -> tuple[Column, list[Cell]] | None:
-    """A column of figures, unless nothing is known of it."""
+    """A column of figures; ``None`` if no frame has the figure."""
     if all(value is None for value in values):
         return None
     unit = unit_for(kind, values)
@@ -144,7 +144,7 @@ def _shown(
 
 
 def frames_csv(rows: Sequence[FrameRow], records: Records, failures: Sequence[Failure]) -> bytes:
-    """All frames with everything that is known of each: UTF-8, with a line of column names.
+    """All frames with everything known about each: UTF-8, with a line of column names.
 
     The manifest's columns, then ``failure`` (stage and reason), then those of an evaluation by
     :data:`PREFIX`. Text that a spreadsheet would take for a formula gets an apostrophe in front.

@@ -28,10 +28,10 @@ def render(
     """A page of one of the package's templates.
 
     Args:
-        template: Its name.
-        values: For the template; all text in them is escaped.
-        scripts: Of the package's assets, run in this order at the end of the page.
-        charts: Whether Plotly is needed.
+        template: Name of the template.
+        values: Values for the template; all text in them is escaped.
+        scripts: Names of scripts among the assets, run in this order at the end of the page.
+        charts: Whether the page needs Plotly.
 
     Returns:
         UTF-8.

@@ -1,4 +1,4 @@
-"""The report's page: what the document and the frames become for people."""
+"""The HTML page of a report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SCRIPTS = ("tables.js", "plots.js", "charts.js", "cloud.js", "start.js")
 
 MAX_FAILURES = 2_000
 MAX_REASON = 300
-"""Characters of a reason; report.json and frames.csv have all of it."""
+"""Most characters of a reason on the page; report.json and frames.csv have all."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _contents(values: dict[str, Any]) -> list[tuple[str, str]]:
     entries = [
         ("summary", "Summary", True),
         ("drive", "Along the drive", values["charts"].charts),
-        ("frames-shown", "Pictures", values["frames"]),
+        ("frames-shown", "Images", values["frames"]),
         ("space", "3D view", values["frames"]),
         ("downstream", "Tasks", values["tables"]),
         ("failures", "Failures", True),
@@ -134,10 +134,10 @@ def _settings(report: Report) -> list[tuple[str, list[tuple[str, str]]]]:
         ("MCAP SHA-256", archive.mcap_sha256),
         ("Profiles", ", ".join(report.summary.profiles)),
         (
-            "MaxError",
+            "Max error",
             "" if report.summary.max_error_m is None else plain_length(report.summary.max_error_m),
         ),
-        ("EntropyModels", ", ".join(settings.entropy_models)),
+        ("Entropy models", ", ".join(settings.entropy_models)),
         ("Projection", projection),
         ("Made by", report.command or ""),
     ]
