@@ -32,9 +32,9 @@ from pipeline.benchmark.summary import (
     savings,
     savings_document,
 )
-from pipeline.facts.units import format_value
 from pipeline.datasets.sources import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
+from pipeline.facts.units import format_value
 from quinr_lidar.errors import DatasetError
 
 MAX_ERRORS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
