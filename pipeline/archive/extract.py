@@ -1,20 +1,22 @@
-"""Frames out of an archive, as .quinr files or as clouds."""
+"""Frames out of an archive, as .quinr files or decoded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.datasets.clouds import cloud_bytes
+from pipeline.datasets import cloud_files
 from pipeline.sequence.records import SUFFIX
 from pipeline.storage.locations import locate
-from quinr_lidar import RangeImage
 from quinr_lidar.errors import ArchiveError, QuinrError, StorageError
+
+KINDS = (SUFFIX[1:], *cloud_files.KINDS)
+"""What a frame can be extracted as: as it is in the archive, or decoded."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,9 @@ def extract_frames(
         target = folder / f"{row.frame_id}.{kind}"
         try:
             data = archive.read(row.frame_id)
-            if kind in _CLOUDS:
-                data = _CLOUDS[kind](archive.decode_bytes(row.frame_id, data))
+            if kind in cloud_files.KINDS:
+                write = cloud_files.image_writer(Path(f"{row.frame_id}.{kind}"))
+                data = write(archive.decode_bytes(row.frame_id, data))
             if not target.exists():
                 target.write(data)
             elif target.read() != data:
@@ -145,24 +148,3 @@ def _is_number(text: str) -> bool:
 def _span(archive: Rows) -> str:
     ids = archive.frame_ids
     return f"{ids[0]} to {ids[-1]}" if ids else "none"
-
-
-def _pcd(image: RangeImage) -> bytes:
-    """Binary PCD 0.7 with float32 coordinates, as PCL and CloudCompare read it."""
-    points = image.projection.back_project(image).astype("<f4")[:, :3]
-    head = (
-        "# .PCD v0.7 - Point Cloud Data file format\nVERSION 0.7\n"
-        "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\n"
-        f"WIDTH {len(points)}\nHEIGHT 1\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS {len(points)}\n"
-        "DATA binary\n"
-    )
-    return head.encode() + points.tobytes()
-
-
-_CLOUDS: dict[str, Callable[[RangeImage], bytes]] = {
-    "bin": cloud_bytes(Path("a.bin")),
-    "pcd": _pcd,
-    "ply": cloud_bytes(Path("a.ply")),
-}
-KINDS = (SUFFIX[1:], *_CLOUDS)
-"""What a frame can be extracted as: as it is in the archive, or as a cloud."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.console import EXIT_SALVAGED
-from pipeline.datasets.clouds import cloud_bytes
+from pipeline.datasets.cloud_files import image_writer
 from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
@@ -35,7 +35,9 @@ def decode(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Cloud .bin or .ply, range image .npy; of a picture, .png or so."
+            "--out",
+            "-o",
+            help="Cloud (.bin, .ply, .pcd) or range image (.npy); of a picture, .png or another.",
         ),
     ] = None,
     layers: Annotated[
@@ -99,7 +101,7 @@ def decode(
             _salvage_scan(data, file, out or file.with_suffix(".bin"), entropy_models)
         else:
             out = out or file.with_suffix(".bin")
-            encoder = cloud_bytes(out)
+            encoder = image_writer(out)
             at_hand = (*entropy_models, *models_for(file, data))
             _write_scan(codec.decode(data, wanted, entropy_models=at_hand, **options), out, encoder)
     except BitstreamError as error:
@@ -122,7 +124,7 @@ def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
 def _salvage_scan(
     data: bytes, file: Path, out: Path, entropy_models: tuple[EntropyModel, ...]
 ) -> None:
-    encoder = cloud_bytes(out)
+    encoder = image_writer(out)
     salvaged = codec.salvage(data, (*entropy_models, *models_for(file, data)))
     _write_scan(salvaged.image, out, encoder)
     if salvaged.damage is None:

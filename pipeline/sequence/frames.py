@@ -9,7 +9,7 @@ from pathlib import Path
 import quinr_lidar
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Frame, FrameSource
-from pipeline.datasets.velodyne import encode_velodyne
+from pipeline.datasets.cloud_files import image_writer
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
 from pipeline.models.files import models_for, models_in
@@ -118,11 +118,11 @@ def archive_frame(
 
 
 def restore_frame(job: RestoreJob) -> FrameRecord:
-    """Decode a file and write its points as a KITTI velodyne scan; never raises a QuinrError."""
+    """Decode a file and write it in the format of the target; never raises a QuinrError."""
     try:
         data = read_bytes(job.source)
         image = decode_file(data, job.source)
-        write_atomically(job.target, encode_velodyne(image.projection.back_project(image)))
+        write_atomically(job.target, image_writer(job.target)(image))
     except QuinrError as error:
         return job.failed(str(error))
     return FrameRecord(job.frame_id, "ok", source=str(job.source), file_sha256=sha256_of(data))

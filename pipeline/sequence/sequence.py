@@ -12,6 +12,7 @@ from typing import Any
 import quinr_lidar
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
+from pipeline.datasets.cloud_files import KINDS, VELODYNE
 from pipeline.datasets.kitti_odometry import scan_path
 from pipeline.facts import columns_of, facts_of
 from pipeline.fidelity import FrameFidelity, summarise
@@ -19,7 +20,7 @@ from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
 from pipeline.sequence.frames import ArchiveJob, RestoreJob
 from pipeline.sequence.records import FRAMES_FOLDER, SUFFIX, FrameRecord
 from pipeline.storage.files import write_atomically, write_json_atomically
-from quinr_lidar.errors import DatasetError
+from quinr_lidar.errors import DatasetError, StorageError
 
 FIGURES = tuple(fact.name for fact in facts_of(FrameFidelity))
 
@@ -56,21 +57,32 @@ def archive_jobs(
     ]
 
 
-def restore_jobs(archive: Path, out: Path) -> dict[str, list[RestoreJob]]:
+def restore_jobs(archive: Path, out: Path, kind: str = VELODYNE) -> dict[str, list[RestoreJob]]:
     """Jobs by sequence for an archived sequence, or for a folder of them.
 
-    Scans go to ``out/sequences/<sequence>/velodyne``, where KITTI's readers look for them.
+    Velodyne scans go to ``out/sequences/<sequence>/velodyne``, where KITTI's readers look for them;
+    files of another kind to ``out/<sequence>``.
+
+    Args:
+        archive: An archived sequence, or a folder of them.
+        out: Root of what is restored.
+        kind: What frames become, one of :data:`pipeline.datasets.cloud_files.KINDS`.
 
     Raises:
         DatasetError: no archived frame in there.
+        StorageError: no such kind.
     """
+    if kind not in KINDS:
+        raise StorageError(f"{kind!r}: expected one of {', '.join(KINDS)}")
+
+    def target(sequence: str, frame_id: str) -> Path:
+        if kind == VELODYNE:
+            return scan_path(out, sequence, frame_id)
+        return out / sequence / f"{frame_id}.{kind}"
+
     return {
         folder.resolve().name: [
-            RestoreJob(
-                frame_id=path.stem,
-                source=path,
-                target=scan_path(out, folder.resolve().name, path.stem),
-            )
+            RestoreJob(path.stem, path, target(folder.resolve().name, path.stem))
             for path in archived_frames(folder)
         ]
         for folder in archived_sequences(archive)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from pipeline.datasets.cloud_files import encode_ply
 from pipeline.storage.files import write_atomically
 from pipeline.viewing.colours import Cloud, Scale, joined
 from pipeline.viewing.screenshot import screenshot_png
 from quinr_lidar.errors import StorageError
 
 KINDS = (".png", ".ply")
-
-_VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
 
 
 def check_targets(targets: Sequence[Path]) -> None:
@@ -58,11 +55,11 @@ def save_clouds(
         if target.suffix.lower() == ".png":
             files = {target: screenshot_png(clouds, scale, title, overlay=overlay)}
         elif overlay:
-            files = {target: coloured_ply(joined(clouds), scale.text)}
+            files = {target: _ply(joined(clouds), scale.text)}
         else:
             names = [target.with_name(f"{target.stem}-{c.title}{target.suffix}") for c in clouds]
             files = {
-                name: coloured_ply(cloud, scale.text)
+                name: _ply(cloud, scale.text)
                 for name, cloud in zip([*names[:-1], target], clouds, strict=True)
             }
         for path, data in files.items():
@@ -71,19 +68,5 @@ def save_clouds(
     return written
 
 
-def coloured_ply(cloud: Cloud, comment: str) -> bytes:
-    """Binary PLY with float32 coordinates and a colour a point.
-
-    Args:
-        cloud: Points and colours.
-        comment: A line for its head.
-    """
-    vertices = np.zeros(len(cloud.points), _VERTEX)
-    vertices["xyz"], vertices["rgb"] = cloud.points, cloud.colours
-    head = (
-        f"ply\nformat binary_little_endian 1.0\ncomment {comment}\n"
-        f"element vertex {len(vertices)}\n"
-        "property float x\nproperty float y\nproperty float z\n"
-        "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n"
-    )
-    return head.encode("ascii", "replace") + vertices.tobytes()
+def _ply(cloud: Cloud, comment: str) -> bytes:
+    return encode_ply(cloud.points, cloud.colours, comment)

@@ -138,7 +138,7 @@ def test_a_file_that_breaks_its_bound_is_found(quinr, folder, drive, tmp_path):
     assert "do not delete the original" in out
 
 
-@pytest.mark.parametrize("kind", ["quinr", "bin", "ply", "pcd"])
+@pytest.mark.parametrize("kind", ["quinr", "bin", "ply", "pcd", "npy"])
 def test_extract_writes_what_others_open(quinr, packed, tmp_path, kind):
     out = tmp_path / "clouds"
     arguments = ("archive", "extract", packed, "1-2", "000004", "--as", kind, "--out", out)
@@ -152,6 +152,8 @@ def test_extract_writes_what_others_open(quinr, packed, tmp_path, kind):
         assert (out / names[1]).read_bytes() == archive.read("000002")
     elif kind == "bin":
         assert np.array_equal(read_scan(out / names[1]).points, expected)
+    elif kind == "npy":
+        assert np.count_nonzero(np.isfinite(np.load(out / names[1]))) == len(expected)
     else:
         open3d = import_open3d()
         cloud = open3d.io.read_point_cloud(str(out / names[1]))
@@ -178,7 +180,7 @@ def test_extract_does_not_write_over_another_file(quinr, packed, tmp_path):
     [
         (["90-99"], "no frame in 90-99; there are 000000 to 000005"),
         (["x"], "no frame 'x'"),
-        (["--as", "png"], "expected one of quinr, bin, pcd, ply"),
+        (["--as", "png"], "expected one of quinr, bin, ply, npy, pcd"),
     ],
 )
 def test_extract_refuses_what_is_not_there(quinr, packed, tmp_path, arguments, reason):

@@ -140,6 +140,17 @@ def test_restored_scans_open_as_a_data_set(tmp_path):
     assert not scan.channels["reflectance"].any()
 
 
+@pytest.mark.parametrize("kind", ["ply", "pcd", "npy"])
+def test_restored_frames_of_other_kinds(tmp_path, kind):
+    archive_frame(job(tmp_path))
+    (work,) = restore_jobs(tmp_path / "archive", tmp_path / "restored", kind)["00"]
+    assert restore_frame(work).status == "ok"
+    assert work.target == tmp_path / "restored" / "00" / f"000000.{kind}"
+    assert work.target.stat().st_size > 0
+    with pytest.raises(StorageError, match="'las': expected one of bin, ply, npy, pcd"):
+        restore_jobs(tmp_path / "archive", tmp_path / "restored", "las")
+
+
 def test_a_damaged_file_fails_alone(tmp_path):
     for name in ("000000", "000001"):
         archive_frame(job(tmp_path, name))

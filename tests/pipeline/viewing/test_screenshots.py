@@ -13,7 +13,7 @@ from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing.colours import EXTRA, Cloud, Scale, clouds_of, scale_of
 from pipeline.viewing.frame import open_original, view_frame, with_scan
 from pipeline.viewing.rendering import BACKGROUND, Camera, camera_for, render
-from pipeline.viewing.saving import coloured_ply, save_clouds
+from pipeline.viewing.saving import save_clouds
 from pipeline.viewing.screenshot import screenshot_png
 from pipeline.viewing.sources import open_frames
 from quinr_lidar.errors import DatasetError, StorageError
@@ -170,12 +170,6 @@ def test_an_overlay_is_one_file(tmp_path):
     read = import_open3d().io.read_point_cloud(str(path))
     assert np.asarray(read.points).tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert np.asarray(read.colors).tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0]]
-
-
-def test_a_head_of_ascii():
-    head, _, _ = coloured_ply(cloud(np.zeros((0, 3))), "höher").partition(b"end_header\n")
-    assert b"comment h?her\n" in head
-    assert b"element vertex 0\n" in head
 
 
 def test_files_that_cannot_be_saved(tmp_path):
