@@ -52,7 +52,7 @@ def provenance() -> Provenance:
     about = json.loads((folder / f"{ENTROPY_MODEL}.json").read_text())
     known = {field.name for field in fields(ModelSettings)}
     settings = {name: value for name, value in about["settings"].items() if name in known}
-    learnt = {scan["sha256"]: scan["file"] for scan in about["learnt"]}
+    learnt = {scan["sha256"]: scan["file"] for scan in about["training_set"]}
     return Provenance(learnt, ModelSettings(**settings), about["settings"]["copies"])
 
 

@@ -35,7 +35,7 @@ COMMANDS = (
     ),
     LazyCommand(
         "train-model",
-        "pipeline.cli.train_model:train_prior_command",
+        "pipeline.cli.train_model:train_model_command",
         "Train the entropy model that masks and bounded ranges are coded with, in about a minute.",
     ),
     LazyCommand(

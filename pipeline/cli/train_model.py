@@ -1,4 +1,4 @@
-"""``quinr train-model``: an entropy model of one's own sensor."""
+"""``quinr train-model``: train an entropy model on scans of a sensor."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from tqdm import tqdm
 
 import quinr_lidar
 from pipeline.cli.console import Json, print_json, print_table
 from pipeline.datasets import FrameSource
-from pipeline.jobs.workers import available_cores
 from pipeline.models.scans import ScanChoice, choose_scans, read_variants
 from pipeline.models.training import ModelCost, ModelSettings, measure_model, train_model
 from pipeline.storage.files import write_atomically
@@ -23,28 +21,25 @@ from quinr_lidar.entropy.models import SUFFIX, EntropyModel, built_in_models
 from quinr_lidar.errors import EntropyModelError
 from quinr_lidar.training import FitProgress
 
-MOST_THREADS = 2
-"""More wait for each other: the steps are small."""
 
-
-def train_prior_command(
+def train_model_command(
     sources: Annotated[list[Path], typer.Argument(help="Data sets, or single scans (.bin).")],
     out: Annotated[Path, typer.Option("--out", "-o", help=f"Entropy model to write ({SUFFIX}).")],
     sequence: Annotated[
         str | None, typer.Option(help="Sequence of a data set that has several.")
     ] = None,
-    frames: Annotated[int, typer.Option(min=1, help="Scans at most, of each source.")] = 24,
+    frames: Annotated[int, typer.Option(min=1, help="Scans at most of each source.")] = 24,
     held_out: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the scans to measure on.")
     ] = 0.2,
     measure: Annotated[
         list[Path],
-        typer.Option(help="Data set or scan to measure on instead; repeatable."),
+        typer.Option(help="Data set or scan to measure on instead of held-out ones; repeatable."),
     ] = [],  # noqa: B006 (typer copies it)
-    copies: Annotated[int, typer.Option(min=1, help="Turned and mirrored images a scan.")] = 4,
-    mask_steps: Annotated[int, typer.Option(min=1, help="Of the mask's training.")] = 1500,
-    range_steps: Annotated[int, typer.Option(min=1, help="Of the ranges' training.")] = 3500,
-    bits: Annotated[int, typer.Option(min=4, max=16, help="Of a parameter.")] = 10,
+    copies: Annotated[int, typer.Option(min=1, help="Turned and mirrored images of a scan.")] = 4,
+    mask_steps: Annotated[int, typer.Option(min=1, help="Training steps of the mask.")] = 1500,
+    range_steps: Annotated[int, typer.Option(min=1, help="Training steps of the ranges.")] = 3500,
+    bits: Annotated[int, typer.Option(min=4, max=16, help="Bits of a parameter.")] = 10,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
     height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
     width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
@@ -52,9 +47,9 @@ def train_prior_command(
     fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
     json: Json = False,
 ) -> None:
-    """Train the entropy model that masks and bounded ranges are coded with, in about a minute.
+    """Train an entropy model for masks and bounded ranges, in about a minute.
 
-    Beside the entropy model goes a .json that says what it was made from. Example:
+    A .json file beside it says what it was trained on. Example:
     `quinr train-model my-drive -o my.qmodel`, then
     `quinr encode 000000.bin --max-error 0.02 --entropy-model my.qmodel`
     """
@@ -63,12 +58,11 @@ def train_prior_command(
     projection = SphericalProjection(height, width, fov_up, fov_down)
     choice = choose_scans(sources, sequence, frames, 0 if measure else held_out)
     if measure:
-        choice = replace(choice, held_out=choose_scans(measure, sequence, frames, 0).learnt)
+        choice = replace(choice, held_out=choose_scans(measure, sequence, frames, 0).training_set)
     settings = ModelSettings(mask_steps, range_steps, bits=bits, seed=seed)
-    torch.set_num_threads(min(MOST_THREADS, available_cores()))
-    learnt = read_variants(choice.learnt, projection, copies, seed)
-    if not learnt:
-        raise EntropyModelError("no scan has a point with a range above 0 m, nothing to learn from")
+    images = read_variants(choice.training_set, projection, copies, seed)
+    if not images:
+        raise EntropyModelError("no scan has a point with a range above 0 m, nothing to train on")
     with tqdm(total=mask_steps + range_steps, unit="step", disable=json) as bar:
 
         def advance(name: str, step: FitProgress) -> None:
@@ -76,7 +70,7 @@ def train_prior_command(
             bar.set_postfix(bits=f"{step.loss:.3f}", refresh=False)
             bar.update()
 
-        entropy_model = train_model(learnt, settings, advance)
+        entropy_model = train_model(images, settings, advance)
     costs = _costs(entropy_model, choice, projection)
     about = _about(entropy_model, choice, settings, projection, copies) | {"held_out_cost": costs}
     write_atomically(out, entropy_model.data)
@@ -124,7 +118,7 @@ def _about(
         "software": quinr_lidar.__version__,
         "settings": vars(settings) | {"copies": copies},
         "projection": vars(projection),
-        "learnt": [_scan(scan) for scan in choice.learnt],
+        "training_set": [_scan(scan) for scan in choice.training_set],
         "held_out": [_scan(scan) for scan in choice.held_out],
     }
 

@@ -1,1 +1,1 @@
-"""Training entropy models on scans, and what can be said of them."""
+"""Entropy models of drives: training them, choosing one, keeping it with an archive."""

@@ -1,7 +1,7 @@
 """Entropy models in files, and those that an archive carries.
 
-An archived sequence keeps what its files were coded with as ``<name>.qmodel`` beside ``frames``;
-the package's own entropy models need not travel.
+An archived sequence keeps the entropy model of its files as ``<name>.qmodel`` beside ``frames``.
+Built-in entropy models are not copied.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from quinr_lidar.layers.mask import model_name
 
 
 def read_model(path: Path) -> EntropyModel:
-    """An entropy model from a file.
+    """Read an entropy model.
 
     Raises:
-        BitstreamError: it holds none, or a damaged one; names the file.
-        StorageError: it cannot be read.
+        BitstreamError: the file holds none, or a damaged one; the message names the file.
+        StorageError: the file cannot be read.
     """
     try:
         return unpack_model(read_bytes(path))
@@ -30,7 +30,7 @@ def read_model(path: Path) -> EntropyModel:
 
 
 def keep_model(folder: Path, entropy_model: EntropyModel) -> None:
-    """Let a sequence's folder carry an entropy model.
+    """Write an entropy model into the folder of a sequence.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -41,11 +41,11 @@ def keep_model(folder: Path, entropy_model: EntropyModel) -> None:
 
 
 def models_in(folder: Path, wanted: str = "") -> tuple[EntropyModel, ...]:
-    """The entropy models that a folder carries.
+    """The entropy models of a folder.
 
     Args:
-        folder: Need not exist.
-        wanted: Name of the one that matters: others may be damaged.
+        folder: Folder; it need not exist.
+        wanted: Name of the model that is needed; others may be damaged.
 
     Raises:
         BitstreamError: the wanted one is damaged.
@@ -62,11 +62,12 @@ def models_in(folder: Path, wanted: str = "") -> tuple[EntropyModel, ...]:
 
 
 def models_for(file: Path, data: bytes) -> tuple[EntropyModel, ...]:
-    """Models that lie beside a compressed file; none where a built-in one decodes it.
+    """Entropy models beside a compressed file; empty where a built-in model decodes it.
 
     Args:
-        file: Its path; of one in a sequence's ``frames``, the sequence's folder is searched too.
-        data: Its bytes.
+        file: Path of the file. For a file in ``frames`` of a sequence, the sequence's folder is
+            searched, too.
+        data: Content of the file.
 
     Raises:
         BitstreamError, StorageError: as :func:`models_in`.
@@ -79,14 +80,14 @@ def models_for(file: Path, data: bytes) -> tuple[EntropyModel, ...]:
 
 
 def built_in_name(entropy_model: str) -> str | None:
-    """What the package calls an entropy model of this name (hexadecimal digits), if it has it."""
+    """Short name of the built-in entropy model whose digest this is; ``None`` if there is none."""
     return next(
         (name for name, one in built_in_models().items() if one.name == entropy_model), None
     )
 
 
 def _model_of(data: bytes) -> str | None:
-    """Name of a file's entropy model; ``None`` without one, or where damage hides it."""
+    """Name of the entropy model of a file; ``None`` if it has none or cannot be read."""
     try:
         mask = unpack(data, ("mask",)).section("mask")
         return None if mask is None else model_name(mask.payload, mask.start)

@@ -1,7 +1,7 @@
-"""Which entropy model a drive is archived with: ``--entropy-model auto`` decides once.
+"""The entropy model that ``--entropy-model auto`` has resolved to, for each drive.
 
-The decision is a note in the drive's folder, ``entropy_model.json``. Where the folder is gone but
-its packed archive is there, the archive's own entropy model goes on.
+It is decided once and noted in the drive's folder, ``entropy_model.json``. Where the folder is gone
+but its packed archive exists, the archive's entropy model is used again.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class ModelChoice:
 
     Attributes:
         entropy_model: Name of the entropy model.
-        origin: Where it is from, for people.
-        frame_bytes: What mask and ranges of a frame cost with each candidate, by origin: the mean
-            over frames that none of them has learnt from here.
-        measured: Ids of those frames.
-        learnt: Ids of the frames that a new entropy model learnt from, if one was trained.
-        software: quinr-lidar's version.
+        origin: Description of where it is from.
+        frame_bytes: Mean size of a frame's layers without the preview with each candidate, by
+            origin, over the frames that were held out.
+        held_out: Ids of the frames on which candidates were measured.
+        training_set: Ids of the frames that a new entropy model was trained on, if one was.
+        software: Version of quinr-lidar.
     """
 
     entropy_model: str
     origin: str
     frame_bytes: dict[str, float] = field(default_factory=dict)
-    measured: list[str] = field(default_factory=list)
-    learnt: list[str] = field(default_factory=list)
+    held_out: list[str] = field(default_factory=list)
+    training_set: list[str] = field(default_factory=list)
     software: str = ""
 
 
 def write_choice(folder: Path, choice: ModelChoice) -> None:
-    """Settle it.
+    """Write down which entropy model a drive has.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -53,17 +53,17 @@ def write_choice(folder: Path, choice: ModelChoice) -> None:
 
 
 def resolved_model(folder: Path, archive: Location | None = None) -> EntropyModel | None:
-    """The entropy model that a drive's frames are coded with; ``None`` before that is settled.
+    """The entropy model that a drive's frames are coded with; ``None`` before it is chosen.
 
     Args:
-        folder: Of the drive's frames; need not exist.
-        archive: Where its packed archive is, if there is one.
+        folder: Folder of the drive's frames; it need not exist.
+        archive: Packed archive of the drive; it need not exist.
 
     Raises:
         ArchiveError: the archive cannot be read, or its frames are coded with several entropy
             models.
         BitstreamError: the entropy model is damaged.
-        PriorError: the note names an entropy model that is neither in the folder nor built in.
+        EntropyModelError: the noted entropy model is neither in the folder nor built in.
         StorageError: a file cannot be read.
     """
     choice = read_dataclass(folder / NOTE, ModelChoice)

@@ -1,4 +1,4 @@
-"""Which scans an entropy model learns from, and the range images that one scan gives."""
+"""The training set of an entropy model: which scans, and range images made of them."""
 
 from __future__ import annotations
 
@@ -20,28 +20,33 @@ COLUMN_SHIFTS = 8
 
 @dataclass(frozen=True)
 class ScanChoice:
-    """Scans to learn from, and others to measure on."""
+    """Scans of a training.
 
-    learnt: tuple[FrameSource, ...]
+    Attributes:
+        training_set: Scans that are learned from.
+        held_out: Other scans, on which the model is measured.
+    """
+
+    training_set: tuple[FrameSource, ...]
     held_out: tuple[FrameSource, ...]
 
 
 def choose_scans(
     sources: Sequence[Path], sequence: str | None, frames: int, share_held_out: float
 ) -> ScanChoice:
-    """Scans spread evenly over data sets; the last ones are held out.
+    """Choose scans spread evenly over data sets; the last ones are held out.
 
-    Neighbouring scans are alike: taking the held-out ones from the end keeps them apart.
+    Neighbouring scans are alike, so the held-out ones come from the end.
 
     Args:
         sources: Data sets or single scans.
-        sequence: Of those data sets that have several.
-        frames: Scans at most, of each source.
-        share_held_out: Of all scans, 0..1.
+        sequence: Sequence of data sets that have several.
+        frames: Number of scans at most of each source.
+        share_held_out: Share of all scans that is held out, 0..1.
 
     Raises:
         DatasetError: a source is no data set.
-        PriorError: nothing is left to learn from.
+        EntropyModelError: nothing is left to learn from.
     """
     scans = [
         scan
@@ -51,7 +56,7 @@ def choose_scans(
     held_out = math.ceil(share_held_out * len(scans))
     if held_out >= len(scans):
         raise EntropyModelError(
-            f"{len(scans)} scans, of which {held_out} are held out: nothing to learn from; "
+            f"{len(scans)} scans, of which {held_out} are held out: nothing to train on; "
             "give more scans, or --held-out 0"
         )
     return ScanChoice(tuple(scans[: len(scans) - held_out]), tuple(scans[len(scans) - held_out :]))
@@ -68,16 +73,16 @@ def variants(
     count: int,
     generator: np.random.Generator,
 ) -> list[RangeImage]:
-    """Range images of one scan, turned by fractions of columns and every second one mirrored.
+    """Range images of one scan: as it is, and turned a little, every second one mirrored.
 
-    Two returns or so fall on a pixel and the nearest one counts: a scan that is turned a little
-    gives other pixels of the same scene.
+    About two returns fall on a pixel and the nearest one counts, so that a scan that is turned
+    by less than a column gives other pixels of the same scene.
 
     Args:
-        points: [N, >=3], metres.
-        projection: Makes the images.
-        count: Of images; the first is the scan as it is.
-        generator: Of random numbers.
+        points: Points in metres, [N, >=3].
+        projection: Projection of the images.
+        count: Number of images.
+        generator: Source of random numbers.
     """
     images = [projection.project(points)]
     cloud = points[:, :3].astype(np.float64)
@@ -93,7 +98,7 @@ def variants(
 def read_variants(
     scans: Sequence[FrameSource], projection: SphericalProjection, count: int, seed: int
 ) -> list[RangeImage]:
-    """All variants of all scans that have a valid pixel.
+    """Read scans; all their variants that have a valid pixel.
 
     Raises:
         ScanError, StorageError: a scan cannot be read.

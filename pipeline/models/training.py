@@ -1,13 +1,15 @@
-"""Training an entropy model: its mask field, its ranges field, and their cost on other scans."""
+"""Training of entropy models, and their cost on other scans."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from pipeline.jobs.workers import available_cores
 from quinr_lidar import RangeImage
 from quinr_lidar.entropy.models import EntropyModel, pack_model
 from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
@@ -26,10 +28,13 @@ from quinr_lidar.training.code_length import (
     train_by_code_length,
 )
 
-BOUNDS = (5e-4, 0.5)
-"""Metres; each sample is seen at a bound between them. Wider ones are hardly different."""
-MEASURED_BOUNDS = (0.01, 0.02, 0.05, 0.1)
-"""Metres, of the figures on held-out scans."""
+TRAINING_ERRORS = (5e-4, 0.5)
+"""Smallest and largest max_error of the training samples, metres. Larger ones hardly differ."""
+MEASURED_ERRORS = (0.01, 0.02, 0.05, 0.1)
+"""Values of max_error, metres, at which a model is measured."""
+
+MOST_THREADS = 2
+"""The steps are small: more threads would wait for each other."""
 
 MASK_FIELD = mask_layer.MODEL.field((16,), qubits=4, blocks=2)
 RANGES_FIELD = ranges_layer.MODEL.field((64, 32), qubits=4, blocks=2)
@@ -41,13 +46,13 @@ class ModelSettings:
     """How an entropy model is trained.
 
     Attributes:
-        mask_steps: Of the mask field.
-        range_steps: Of the ranges field.
-        mask_rate: Learning rate at its peak.
-        range_rate: Likewise.
-        batch_size: Pixels a step.
-        bits: Of a quantised parameter.
-        seed: Of first parameters and batches.
+        mask_steps: Training steps of the mask's field.
+        range_steps: Training steps of the ranges' field.
+        mask_rate: Peak learning rate of the mask's field.
+        range_rate: Peak learning rate of the ranges' field.
+        batch_size: Pixels of a step.
+        bits: Bits of a rounded parameter.
+        seed: Seed of the initial parameters and of the batches.
     """
 
     mask_steps: int = 2000
@@ -64,17 +69,26 @@ def train_model(
     settings: ModelSettings,
     progress: Callable[[str, FitProgress], None] | None = None,
 ) -> EntropyModel:
-    """Train both fields and quantise them.
+    """Train the fields of both layers and round them.
 
     Args:
-        images: To learn from; at least one pixel is measured.
-        settings: Of both trainings.
+        images: The training set; at least one pixel is valid.
+        settings: Settings of the training.
         progress: Called with "mask" or "ranges" after every step.
 
     Raises:
-        GeometryError: nothing to learn from.
+        GeometryError: no image, or no valid pixel.
         TrainingError: training diverged.
     """
+    with _few_threads():
+        return _train(images, settings, progress)
+
+
+def _train(
+    images: Sequence[RangeImage],
+    settings: ModelSettings,
+    progress: Callable[[str, FitProgress], None] | None,
+) -> EntropyModel:
     generator = torch.Generator().manual_seed(settings.seed)
     mask = _train_mask(images, settings, generator, _named(progress, "mask"))
     ranges = train_range_field(
@@ -91,21 +105,21 @@ def train_range_field(
     images: Sequence[RangeImage],
     settings: ModelSettings,
     generator: torch.Generator,
-    max_errors: tuple[float, float] = BOUNDS,
+    max_errors: tuple[float, float] = TRAINING_ERRORS,
     progress: Callable[[FitProgress], None] | None = None,
 ) -> Parameters:
-    """Train a field on valid pixels; ``linear`` is among its parameters.
+    """Train a field that codes ranges; ``linear`` is among its parameters.
 
     Args:
-        field: An entropy model's, or what it is held against.
-        images: To learn from; at least one pixel is measured.
-        settings: Of the ranges' training.
-        generator: Of the first ``linear`` and of batches.
-        max_errors: Each sample is seen at a bound between them, metres.
+        field: Field of an entropy model, or one that it is compared with.
+        images: The training set; at least one pixel is valid.
+        settings: Settings of the training.
+        generator: Source of random numbers for the initial ``linear`` and for batches.
+        max_errors: Each sample has a max_error between these two, metres.
         progress: Called after every step.
 
     Raises:
-        GeometryError: nothing to learn from.
+        GeometryError: no image, or no valid pixel.
         TrainingError: training diverged.
     """
     samples = RangeSamples(images)
@@ -125,7 +139,7 @@ def _train_mask(
     generator: torch.Generator,
     progress: Callable[[FitProgress], None] | None,
 ) -> Parameters:
-    """A function of its own: the masks' samples, which are large, end with it."""
+    """A function of its own, so that the samples, which are large, are freed when it returns."""
     samples = MaskSamples([image.valid for image in images])
     return train_by_code_length(
         MASK_FIELD,
@@ -136,6 +150,16 @@ def _train_mask(
     )
 
 
+@contextmanager
+def _few_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(MOST_THREADS, available_cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _named(
     progress: Callable[[str, FitProgress], None] | None, name: str
 ) -> Callable[[FitProgress], None] | None:
@@ -144,11 +168,11 @@ def _named(
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What an entropy model costs on some scans, from the bytes of its layers.
+    """Mean size of the layers of some scans with an entropy model.
 
     Attributes:
-        mask_bytes: Of a scan, mean.
-        bits_per_point: Of the ranges layer by its bound in metres, mean over scans.
+        mask_bytes: Size of the mask layer.
+        bits_per_point: Bits of the ranges layer for each point, by max_error in metres.
     """
 
     mask_bytes: float
@@ -158,14 +182,14 @@ class ModelCost:
 def measure_model(
     entropy_model: EntropyModel,
     images: Sequence[RangeImage],
-    max_errors: Sequence[float] = MEASURED_BOUNDS,
+    max_errors: Sequence[float] = MEASURED_ERRORS,
 ) -> ModelCost:
-    """Code the layers of scans that the entropy model has not seen.
+    """Encode scans with an entropy model and count the bytes.
 
     Args:
-        entropy_model: To measure.
-        images: At least one; each has valid pixels.
-        max_errors: Metres.
+        entropy_model: The model to measure.
+        images: Held-out scans, at least one; each has valid pixels.
+        max_errors: Values of max_error, metres.
     """
     masks = [len(MASK.pack(Source(image, entropy_model))) for image in images]
     bits = {

@@ -1,1 +1,1 @@
-"""Architecture search: which field gives the best picture in so many bytes."""
+"""Architecture search: which field gives the best image in a given number of bytes."""

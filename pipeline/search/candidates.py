@@ -1,4 +1,4 @@
-"""Fields that may be worth a try at a size: sizes drawn at random, parameters that fit."""
+"""Random fields that about fill a file of a given size."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from quinr_lidar.errors import ProfileError
 from quinr_lidar.fields.field import parameter_count
 
 OVERHEAD_BYTES = 34
-"""Of a file that are no quantised parameters."""
+"""Bytes of a file that are no rounded parameters."""
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What is drawn, each at random from its choices.
+    """Settings to draw from; each is drawn at random from its choices.
 
     Attributes:
-        target_bytes: Of a file.
-        channels: Of the image.
-        qubits: n.
-        sine_layers: Of the embedding.
-        blocks: Uploads.
-        entangling_layers: A block.
-        learning_rates: Of AdamW.
-        frequencies: Initial half-ranges.
-        bits: Smallest and largest mean width of a parameter that are tried.
+        target_bytes: Size of the file.
+        channels: Number of channels of the image.
+        qubits: Numbers of qubits.
+        sine_layers: Numbers of sine layers.
+        blocks: Numbers of uploads of the features.
+        entangling_layers: Numbers of entangling layers of a block.
+        learning_rates: Learning rates of AdamW.
+        frequencies: Initial half-ranges of the first weights, radians.
+        bits: Smallest and largest mean number of bits of a parameter.
     """
 
     target_bytes: int
@@ -43,12 +43,12 @@ class SearchSpace:
 
 
 def draw_candidates(space: SearchSpace, count: int, seed: int) -> list[dict[str, Any]]:
-    """Settings of different fields that about fill the size.
+    """Draw settings of different fields that about fill the size.
 
     Args:
-        space: What to draw from.
-        count: How many at most; fewer where there are no more.
-        seed: Of the draw.
+        space: The settings to draw from.
+        count: Number of candidates; there are fewer where the space has no more.
+        seed: Seed of the draw.
     """
     generator = random.Random(seed)  # noqa: S311 (no secret)
     found: dict[str, dict[str, Any]] = {}
@@ -85,7 +85,10 @@ def _draw(space: SearchSpace, generator: random.Random) -> dict[str, Any] | None
 
 
 def _features_for(settings: dict[str, Any], channels: int, wanted: float) -> int | None:
-    """M whose field has about so many parameters, or ``None`` if none comes within a tenth."""
+    """The number of features at which the field has about so many parameters.
+
+    ``None`` if no number comes within a tenth of it.
+    """
 
     def count(features: int) -> int:
         profile = Profile().with_overrides(**settings, features=features)

@@ -1,7 +1,7 @@
-"""Successive halving (Jamieson and Talwalkar 2016): short trainings for many, long ones for few.
+"""Successive halving (Jamieson and Talwalkar 2016): short trainings of many, long ones of few.
 
-Every outcome is a line of a journal as soon as it is known, so that a search that was stopped
-goes on where it was.
+Every outcome is written to a journal at once, so that a search that was stopped continues where
+it was.
 """
 
 from __future__ import annotations
@@ -18,12 +18,18 @@ from pipeline.search.trials import Outcome, Trial, run_trial
 from pipeline.storage.journal import Journal
 
 FACTOR = 3
-"""A rung keeps one in so many, and trains them so many times as long."""
+"""A rung keeps one in three candidates, and the next one trains them three times as long."""
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A candidate and its mean PSNR at the last rung it reached, dB."""
+    """A candidate and its result at the last rung that it reached.
+
+    Attributes:
+        settings: The candidate.
+        psnr_db: Mean PSNR, dB.
+        steps: Steps of these trainings.
+    """
 
     settings: dict[str, Any]
     psnr_db: float
@@ -44,11 +50,11 @@ def halve(
 
     Args:
         candidates: Settings of profiles.
-        sources: What they encode; means count.
-        journal: Of outcomes.
-        steps: Of the last rung's trainings, and of the preset.
-        seeds: Of the last rung; earlier ones have one.
-        workers: Processes.
+        sources: Scans and images to encode; the mean over all of them counts.
+        journal: Journal of outcomes.
+        steps: Steps of the last rung's trainings, and of the preset.
+        seeds: Number of trainings in the last rung; earlier rungs have one.
+        workers: Number of processes.
         progress: Called with a line for each trial and rung.
 
     Returns:
@@ -111,7 +117,7 @@ def _run(
 
 
 def _mean(outcomes: list[Outcome]) -> float:
-    """A candidate that failed once is no use."""
+    """Mean PSNR; a candidate that failed once is useless."""
     values = [outcome.psnr_db for outcome in outcomes]
     return fmean(value if value is not None else float("-inf") for value in values)
 

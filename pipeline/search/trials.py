@@ -1,4 +1,4 @@
-"""One trial: settings of a profile, a source and a seed; what its file comes to."""
+"""One trial of a search: encode one source with one candidate's settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Trial:
     """What to encode, and how.
 
     Attributes:
-        source: A scan or a picture.
-        settings: Of a profile, without seed and steps.
-        steps: Of the training.
-        seed: Of the training.
+        source: A scan or an image.
+        settings: Settings of a profile, without seed and steps.
+        steps: Steps of the training.
+        seed: Seed of the training.
     """
 
     source: Path
@@ -40,14 +40,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """Result of a trial.
 
     Attributes:
-        key: Of the trial.
-        psnr_db: Of the decoded file; ``None`` where there is none.
-        float_psnr_db: Before quantisation.
-        bytes: Of the file.
-        seconds: Of the training.
+        key: Key of the trial.
+        psnr_db: PSNR of the decoded file; ``None`` where there is no file.
+        float_psnr_db: PSNR before rounding.
+        bytes: Size of the file.
+        seconds: Duration of the training.
         error: Why there is no file.
     """
 

@@ -20,7 +20,7 @@ from pipeline.benchmark import training_sets
 from pipeline.benchmark.baseline import Baseline, Encoded, Request
 from pipeline.benchmark.baselines.bounded import library_version, model_for
 from pipeline.benchmark.training_sets import ENTROPY_MODEL, TrainingSet
-from pipeline.models.training import BOUNDS, train_range_field
+from pipeline.models.training import TRAINING_ERRORS, train_range_field
 from quinr_lidar import RangeImage
 from quinr_lidar.arrays import to_tensors
 from quinr_lidar.entropy.models import EntropyModel, choose_model, pack_model
@@ -104,7 +104,7 @@ def trained(
     field: RangeField,
     training_set: TrainingSet,
     learning_rate: float,
-    max_errors: tuple[float, float] = BOUNDS,
+    max_errors: tuple[float, float] = TRAINING_ERRORS,
 ) -> Parameters:
     """A ranges field trained as the entropy models' are, or its parameters as they were kept.
 
@@ -212,10 +212,10 @@ def _baseline(name: str, title: str, encode: Callable[..., Encoded]) -> Baseline
 
 
 def _rounded(title: str, bits: int | None, max_errors: tuple[float, float]) -> Baseline:
-    name = f"model-{'all' if max_errors == BOUNDS else '2cm'}-{bits or 'float'}"
+    name = f"model-{'all' if max_errors == TRAINING_ERRORS else '2cm'}-{bits or 'float'}"
     title = f"{title}, {f'{bits} bits' if bits else 'float'}"
     one = _baseline(name, title, partial(_encode_rounded, bits, max_errors))
-    shown = SHOWN_MAX_ERRORS if max_errors == BOUNDS else ONE_MAX_ERROR[:1]
+    shown = SHOWN_MAX_ERRORS if max_errors == TRAINING_ERRORS else ONE_MAX_ERROR[:1]
     return replace(one, settings=shown, unseen_only=True)
 
 
@@ -224,7 +224,7 @@ CODE_LENGTHS = (
     _baseline("mlp", "MLP instead of quINR's field, code length", _encode_mlp),
 )
 ENTROPY_MODELS = (
-    *(_rounded("all bounds", bits, BOUNDS) for bits in (None, *MODEL_BITS)),
+    *(_rounded("all bounds", bits, TRAINING_ERRORS) for bits in (None, *MODEL_BITS)),
     *(_rounded("2 cm alone", bits, ONE_MAX_ERROR) for bits in (None, MODEL_BITS[1])),
 )
 """What one entropy model for all largest errors loses, and what rounding its parameters costs."""

@@ -1,10 +1,11 @@
-"""`--entropy-model auto`: what is at hand, or what the drive itself teaches, decided once."""
+"""`--entropy-model auto`: the best model at hand or one trained on the drive, decided once."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -31,7 +32,9 @@ from tests.support.tiny import tiny
 
 FEW = ModelSettings(mask_steps=60, range_steps=150, batch_size=512)
 TINY = tiny()
+GRID = SphericalProjection(32, 256)
 BOUNDED = scan_profile("bounded", {})
+SETTINGS = EncoderSettings(BOUNDED, GRID)
 
 
 def strange_drive(folder: Path, count: int) -> Dataset:
@@ -48,8 +51,12 @@ def strange_drive(folder: Path, count: int) -> Dataset:
     return open_dataset(folder)
 
 
+def no_training(*_) -> NoReturn:
+    pytest.fail("a model was trained")
+
+
 @pytest.fixture(scope="module")
-def taught(tmp_path_factory) -> tuple[Dataset, Path, ModelChoice]:
+def trained(tmp_path_factory) -> tuple[Dataset, Path, ModelChoice]:
     """A drive, its folder in an archive, and the choice made for it."""
     root = tmp_path_factory.mktemp("auto")
     dataset = strange_drive(root / "scans" / "long", 40)
@@ -57,18 +64,18 @@ def taught(tmp_path_factory) -> tuple[Dataset, Path, ModelChoice]:
     return (
         dataset,
         folder,
-        choose_automatically(dataset, folder, EncoderSettings(BOUNDED), settings=FEW),
+        choose_automatically(dataset, folder, SETTINGS, settings=FEW),
     )
 
 
-def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
-    dataset, folder, choice = taught
+def test_a_drive_gets_its_own_model_when_that_pays(trained):
+    dataset, folder, choice = trained
     entropy_model = resolved_model(folder)
     assert entropy_model is not None
     assert entropy_model.name == choice.entropy_model
     assert entropy_model.data == (folder / f"{entropy_model.name}{SUFFIX}").read_bytes()
     built_in = built_in_models()["hdl64"]
-    images = [SphericalProjection().project(dataset.read(one).points) for one in choice.measured]
+    images = [GRID.project(dataset.read(one).points) for one in choice.held_out]
     sizes = {
         name: np.mean([frame_bytes(one, image, BOUNDED) for image in images])
         for name, one in {
@@ -79,18 +86,17 @@ def test_a_drive_teaches_its_own_prior_when_that_pays(taught):
     assert choice.frame_bytes == pytest.approx(sizes, abs=0.1)
     saved = sizes["built in: hdl64"] - sizes["trained on this drive"]
     assert 40 * saved > len(entropy_model.data)
-    assert not set(choice.learnt) & set(choice.measured)
-    assert len(choice.learnt) == automatic.LEARNT
+    assert not set(choice.training_set) & set(choice.held_out)
+    assert len(choice.training_set) == automatic.TRAINING_FRAMES
     written = json.loads((folder / NOTE).read_text())
     assert written["entropy_model"] == entropy_model.name
 
 
-def test_another_drive_of_the_sensor_takes_it_over(taught, tmp_path, monkeypatch):
-    _, folder, choice = taught
-    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained again"))
+def test_another_drive_of_the_sensor_takes_it_over(trained, tmp_path):
+    _, folder, choice = trained
     again = strange_drive(tmp_path / "scans" / "next", 41)
     beside = folder.parent / "next"
-    taken = choose_automatically(again, beside, EncoderSettings(BOUNDED), settings=FEW)
+    taken = choose_automatically(again, beside, SETTINGS, train=no_training)
     assert taken.entropy_model == choice.entropy_model
     assert taken.origin.startswith("drive long")
     resolved = resolved_model(beside)
@@ -101,20 +107,18 @@ def test_another_drive_of_the_sensor_takes_it_over(taught, tmp_path, monkeypatch
     )
 
 
-def test_what_does_not_pay_for_itself_is_not_taken(taught, tmp_path, monkeypatch, own_model):
-    dataset, _, _ = taught
-    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: own_model)
-    choice = choose_automatically(dataset, tmp_path / "00", EncoderSettings(BOUNDED), settings=FEW)
+def test_what_does_not_pay_for_itself_is_not_taken(trained, tmp_path, own_model):
+    dataset, _, _ = trained
+    choice = choose_automatically(dataset, tmp_path / "00", SETTINGS, train=lambda *_: own_model)
     assert choice.origin == "built in: hdl64"
     assert "trained on this drive" in choice.frame_bytes
     assert [path.name for path in (tmp_path / "00").iterdir()] == [NOTE]
 
 
-def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(automatic, "train_model", lambda *_, **__: pytest.fail("trained"))
+def test_a_short_drive_is_not_trained_on(tmp_path):
     dataset = strange_drive(tmp_path / "scans", 3)
-    choice = choose_automatically(dataset, tmp_path / "archive" / "00", EncoderSettings(BOUNDED))
-    assert (choice.origin, choice.learnt) == ("built in: hdl64", [])
+    choice = choose_automatically(dataset, tmp_path / "archive" / "00", SETTINGS, train=no_training)
+    assert (choice.origin, choice.training_set) == ("built in: hdl64", [])
     resolved = resolved_model(tmp_path / "archive" / "00")
     assert resolved is built_in_models()["hdl64"]
 
@@ -122,34 +126,36 @@ def test_a_short_drive_is_not_trained_on(tmp_path, monkeypatch):
 def test_bad_scans_are_passed_over_unless_all_are_bad(tmp_path):
     dataset = strange_drive(tmp_path / "scans", 4)
     dataset.frame("000001").path.write_bytes(b"\x00" * 17)
-    choice = choose_automatically(dataset, tmp_path / "a" / "00", EncoderSettings(BOUNDED))
+    choice = choose_automatically(dataset, tmp_path / "a" / "00", SETTINGS)
     assert choice.origin == "built in: hdl64"
     for frame in dataset.frame_ids:
         dataset.frame(frame).path.write_bytes(np.full((5, 4), np.nan, np.float32).tobytes())
     with pytest.raises(EntropyModelError, match="expected scans to choose it by"):
-        choose_automatically(dataset, tmp_path / "b" / "00", EncoderSettings(BOUNDED))
+        choose_automatically(dataset, tmp_path / "b" / "00", SETTINGS)
     assert not (tmp_path / "b" / "00" / NOTE).exists()
 
 
 def test_without_ranges_masks_alone_decide(tmp_path):
     masks = scan_profile("bounded", {"layers": "preview,mask"})
     dataset = strange_drive(tmp_path / "scans", 1)
-    choice = choose_automatically(dataset, tmp_path / "archive" / "00", EncoderSettings(masks))
-    image = SphericalProjection().project(dataset.read("000000").points)
+    choice = choose_automatically(
+        dataset, tmp_path / "archive" / "00", EncoderSettings(masks, GRID)
+    )
+    image = GRID.project(dataset.read("000000").points)
     built_in = built_in_models()["hdl64"]
     assert list(choice.frame_bytes.values()) == [frame_bytes(built_in, image, masks)]
     assert frame_bytes(built_in, image, masks) < frame_bytes(built_in, image, BOUNDED)
 
 
-def test_a_settled_prior_makes_the_profile(taught):
-    _, folder, choice = taught
+def test_a_resolved_model_makes_the_profile(trained):
+    _, folder, choice = trained
     chosen, carried = encoder_settings(folder, ArchiveConfig(overrides=TINY, entropy_model="auto"))
     assert chosen.profile.entropy_model == choice.entropy_model
     assert carried is not None
     assert carried.name == choice.entropy_model
 
 
-def test_an_archive_whose_folder_is_gone_says_which_prior_goes_on(tmp_path, own_model):
+def test_an_archive_whose_folder_is_gone_says_which_model_is_used(tmp_path, own_model):
     strange_drive(tmp_path / "scans" / "00", 2)
     folder = tmp_path / "archive" / "00"
     keep_model(folder, own_model)
@@ -181,7 +187,7 @@ def _first_frame(packed: Path) -> list[bytes]:
     return [PackedSequence.open(packed).read("000000")]
 
 
-def test_a_lost_prior_is_named(tmp_path):
+def test_a_lost_model_is_named(tmp_path):
     write_choice(tmp_path, ModelChoice("0123456789abcdef", "trained on this drive"))
     with pytest.raises(
         EntropyModelError, match=r"entropy_model\.json: unknown entropy model '0123456789abcdef'"

@@ -30,7 +30,7 @@ def image():
     return SphericalProjection(8, 32).project(points)
 
 
-def test_a_kept_prior_is_found_and_read(tmp_path, own_model):
+def test_a_kept_model_is_found_and_read(tmp_path, own_model):
     keep_model(tmp_path / "00", own_model)
     path = tmp_path / "00" / f"{own_model.name}.qmodel"
     assert path.read_bytes() == own_model.data
@@ -42,7 +42,7 @@ def test_a_kept_prior_is_found_and_read(tmp_path, own_model):
     assert path.read_bytes() == own_model.data, "a damaged copy is replaced"
 
 
-def test_what_is_no_prior_is_named(tmp_path, own_model):
+def test_what_is_no_model_is_named(tmp_path, own_model):
     path = tmp_path / "a.qmodel"
     with pytest.raises(StorageError, match=r"a\.qmodel: cannot be read"):
         read_model(path)
@@ -52,7 +52,7 @@ def test_what_is_no_prior_is_named(tmp_path, own_model):
             read_model(path)
 
 
-def test_only_the_wanted_priors_damage_counts(tmp_path, own_model):
+def test_only_damage_of_the_wanted_model_counts(tmp_path, own_model):
     keep_model(tmp_path, own_model)
     damaged = tmp_path / "ffffffffffffffff.qmodel"
     damaged.write_bytes(own_model.data[:-1])
@@ -63,7 +63,7 @@ def test_only_the_wanted_priors_damage_counts(tmp_path, own_model):
         models_in(tmp_path, "f" * 16)
 
 
-def test_a_file_finds_the_prior_beside_it_or_in_its_archive(tmp_path, own_model, image):
+def test_a_file_finds_the_model_beside_it_or_in_its_archive(tmp_path, own_model, image):
     data = codec.encode_frame(
         image, scan_profile("bounded", TINY, entropy_model=own_model), entropy_models=(own_model,)
     ).data
@@ -82,7 +82,7 @@ def test_a_file_finds_the_prior_beside_it_or_in_its_archive(tmp_path, own_model,
         decode_file(data, beside / "other" / "a.quinr")
 
 
-def test_files_of_built_in_priors_look_nowhere(tmp_path, own_model, image):
+def test_files_of_built_in_models_look_nowhere(tmp_path, own_model, image):
     data = codec.encode(image, "bounded", **TINY)
     keep_model(tmp_path, own_model)
     assert models_for(tmp_path / "a.quinr", data) == ()
@@ -112,7 +112,7 @@ def test_a_bound_asks_for_all_layers():
     assert scan_profile("bounded", {"max_error": 0.5}, max_error=1).max_error == 0.5
 
 
-def test_a_profile_names_its_prior_by_its_digest(own_model):
+def test_a_profile_names_its_model_by_its_digest(own_model):
     assert scan_profile("bounded", {}).entropy_model == built_in_models()["hdl64"].name
     assert scan_profile("preview", {}, entropy_model=own_model).entropy_model == own_model.name
     named = {"entropy_model": own_model.name}

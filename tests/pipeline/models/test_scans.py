@@ -1,4 +1,4 @@
-"""Which scans an entropy model learns from, and the images that one scan gives."""
+"""The training set of an entropy model: which scans, and range images made of them."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def names(scans) -> list[str]:
 
 def test_scans_are_spread_and_the_last_held_out(folder):
     choice = choose_scans([folder], None, 4, 0.25)
-    assert names(choice.learnt) == ["0", "3", "6"]
+    assert names(choice.training_set) == ["0", "3", "6"]
     assert names(choice.held_out) == ["9"]
     everything = choose_scans([folder], None, 99, 0)
-    assert names(everything.learnt) == list("0123456789")
+    assert names(everything.training_set) == list("0123456789")
     assert everything.held_out == ()
 
 
 def test_single_scans_are_sources_too(folder):
     scans = [folder / "000004.bin", folder / "000002.bin"]
-    assert names(choose_scans(scans, None, 5, 0.5).learnt) == ["4"]
+    assert names(choose_scans(scans, None, 5, 0.5).training_set) == ["4"]
 
 
 def test_nothing_to_learn_from_is_refused(folder, tmp_path):
     with pytest.raises(EntropyModelError, match="1 scans, of which 1 are held out"):
         choose_scans([folder / "000000.bin"], None, 5, 0.5)
-    with pytest.raises(EntropyModelError, match="nothing to learn from"):
+    with pytest.raises(EntropyModelError, match="nothing to train on"):
         choose_scans([], None, 5, 0)
     with pytest.raises(DatasetError):
         choose_scans([tmp_path / "nowhere"], None, 5, 0)

@@ -81,7 +81,7 @@ def test_nothing_to_learn_from_is_refused():
         train_model([], FEW)
 
 
-def test_the_command_writes_a_prior_and_what_it_was_made_from(quinr, tmp_path):
+def test_the_command_writes_a_model_and_what_it_was_trained_on(quinr, tmp_path):
     random = np.random.default_rng(0)
     folder = tmp_path / "drive"
     folder.mkdir()
@@ -97,7 +97,7 @@ def test_the_command_writes_a_prior_and_what_it_was_made_from(quinr, tmp_path):
     about = json.loads(out.with_suffix(".json").read_text())
     assert about["entropy_model"] == entropy_model.name
     assert about["bytes"] == len(entropy_model.data)
-    assert (len(about["learnt"]), len(about["held_out"])) == (3, 1)
+    assert (len(about["training_set"]), len(about["held_out"])) == (3, 1)
     rows = [row["entropy_model"] for row in about["held_out_cost"]]
     assert rows == ["new", *(f"built in: {name}" for name in built_in_models())]
     assert json.loads(printed)["file"] == str(out)
