@@ -12,7 +12,7 @@ from pipeline.archive.manifest import FrameRow, unpack_manifest
 from pipeline.archive.mcap.chunks import messages_of, salvage_chunk
 from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import read_record
-from pipeline.archive.scan import Damage, Notes, Placed, scan
+from pipeline.archive.mcap.scan import Damage, Notes, Placed, scan
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location
 from quinr_lidar import codec, metrics

@@ -15,8 +15,8 @@ from typing import Any
 from pipeline.archive.deep import Originals
 from pipeline.archive.layout import MCAP
 from pipeline.archive.manifest import FrameRow
+from pipeline.archive.mcap.scan import Damage, Notes, Placed, scan
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.scan import Damage, Notes, Placed, scan
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location
 from quinr_lidar import codec

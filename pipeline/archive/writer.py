@@ -7,45 +7,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
-from mcap.opcode import Opcode
-from mcap.writer import CompressionType, Writer
-
-import quinr_lidar
-from pipeline.archive.frame_notes import pack_notes
-from pipeline.archive.layout import (
-    CHUNK_BYTES,
-    CHUNK_FRAMES,
-    DESCRIPTION,
-    ENCODING,
-    HOW_TO_DECODE,
-    MANIFEST,
-    MCAP,
-    MESSAGE_SCHEMA,
-    MODEL_MEDIA_TYPE,
-    NOTES,
-    TOPIC,
-    Description,
-)
+from pipeline.archive.layout import CHUNK_BYTES, CHUNK_FRAMES, MANIFEST, MCAP, Description
 from pipeline.archive.manifest import FrameRow, Manifest, pack_manifest
-from pipeline.archive.mcap.chunks import messages_of, open_chunk
-from pipeline.archive.mcap.index import read_index
-from pipeline.archive.mcap.records import records_of
+from pipeline.archive.mcap.frame_writer import FrameWriter, written_messages
 from pipeline.archive.plan import plan_sequence
 from pipeline.archive.replacement import check_replacement, is_same_file
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.sequence.records import FrameRecord
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location, locate
-from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError
 
 Frames = Iterable[tuple[FrameRow, bytes | None]]
 """Rows in the order of their numbers, each with its file unless it failed."""
 
-_UNLIMITED = 1 << 62
 _BLOCK = 1 << 22
 
 
@@ -154,43 +131,22 @@ def _write_both(
     """The same MCAP without and with compression, from one pass over the frames."""
     rows: list[FrameRow] = []
     with ExitStack() as stack:
-        files = [stack.enter_context(path.open("wb")) for path in staged]
-        kinds = (CompressionType.NONE, CompressionType.ZSTD)
         writers = [
-            _start(*pair, description, entropy_models) for pair in zip(files, kinds, strict=True)
+            FrameWriter(
+                stack.enter_context(path.open("wb")),
+                description,
+                entropy_models,
+                compressed=compressed,
+            )
+            for path, compressed in zip(staged, (False, True), strict=True)
         ]
         for group in _groups(frames):
             rows += [row for row, _ in group]
             for writer in writers:
-                _add_group(writer, group)
+                writer.add_chunk(group)
         for writer in writers:
             writer.finish()
     return rows
-
-
-def _start(
-    file: BinaryIO,
-    compression: CompressionType,
-    description: Description,
-    entropy_models: tuple[EntropyModel, ...],
-) -> Writer:
-    """A writer behind what goes before the frames."""
-    writer = Writer(
-        file,
-        chunk_size=_UNLIMITED,
-        compression=compression,
-        enable_crcs=True,
-        enable_data_crcs=True,
-    )
-    writer.start(library=f"quinr-lidar {quinr_lidar.__version__}")
-    writer.add_metadata(DESCRIPTION, description.as_metadata())
-    for entropy_model in entropy_models:
-        writer.add_attachment(
-            0, 0, f"{entropy_model.name}{MODEL_SUFFIX}", MODEL_MEDIA_TYPE, entropy_model.data
-        )
-    schema = writer.register_schema(MESSAGE_SCHEMA, ENCODING, HOW_TO_DECODE.encode())
-    writer.register_channel(TOPIC, ENCODING, schema)
-    return writer
 
 
 def _groups(frames: Frames) -> Iterator[list[tuple[FrameRow, bytes | None]]]:
@@ -207,34 +163,16 @@ def _groups(frames: Frames) -> Iterator[list[tuple[FrameRow, bytes | None]]]:
         yield group
 
 
-def _add_group(writer: Writer, group: list[tuple[FrameRow, bytes | None]]) -> None:
-    """A chunk behind its notes: what was cut off can be named then."""
-    writer.add_metadata(NOTES, pack_notes([row for row, _ in group]))
-    for row, data in group:
-        if data is not None:
-            writer.add_message(
-                channel_id=1,
-                log_time=row.time_ns,
-                publish_time=row.time_ns,
-                sequence=row.number,
-                data=data,
-            )
-    writer.flush()
-
-
 def _placed(rows: list[FrameRow], path: Path) -> list[FrameRow]:
     """Rows with their frames' places, from the file as it was written.
 
     Raises:
         ArchiveError: a frame reads back as something else.
     """
-    data = Bytes(locate(path), _BLOCK)
     places: dict[int, tuple[int, int]] = {}
-    for record in records_of(data, read_index(data).data_end):
-        if record.opcode == Opcode.CHUNK:
-            for offset, message in messages_of(open_chunk(record, data.name), data.name):
-                if sha256_of(message.data) == rows[message.sequence].file_sha256:
-                    places[message.sequence] = (record.offset, offset)
+    for chunk_offset, message_offset, message in written_messages(Bytes(locate(path), _BLOCK)):
+        if sha256_of(message.data) == rows[message.sequence].file_sha256:
+            places[message.sequence] = (chunk_offset, message_offset)
     missing = [row.frame_id for row in rows if row.ok and row.number not in places]
     if missing:
         raise ArchiveError(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from pipeline.archive.layout import MANIFEST, MCAP, MismatchError
 from pipeline.archive.manifest import FrameRow
+from pipeline.archive.mcap.scan import Notes, scan
 from pipeline.archive.reader import PackedSequence
-from pipeline.archive.scan import Notes, scan
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
 from pipeline.sequence.identity import has_archived_size

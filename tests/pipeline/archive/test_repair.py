@@ -14,7 +14,7 @@ from mcap.writer import Writer
 
 from pipeline.archive.layout import CHUNK_FRAMES, MANIFEST, MCAP
 from pipeline.archive.mcap.chunks import MAX_CHUNK, salvage_chunk
-from pipeline.archive.mcap.records import Record
+from pipeline.archive.mcap.records import McapRecord
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import verify_archive
@@ -175,7 +175,7 @@ def test_a_chunk_that_unpacks_to_gigabytes_is_cut_short(packed, tmp_path):
     begin = next(b for b, _ in places if whole[b] == 0x06)
     bomb = zstandard.compress(bytes(1 << 29))
     body = struct.pack("<QQQII4sQ", 0, 1, 1 << 62, 0, 4, b"zstd", len(bomb)) + bomb
-    record = Record(begin, 0x06, body, len(body))
+    record = McapRecord(begin, 0x06, body, len(body))
     assert len(salvage_chunk(record, "x")) <= MAX_CHUNK + 1
     data = whole[:begin] + b"\x06" + struct.pack("<Q", len(body)) + body
     (packed / MCAP).write_bytes(data)
