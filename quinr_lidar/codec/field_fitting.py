@@ -16,7 +16,7 @@ from quinr_lidar.codec.profiles import Profile
 from quinr_lidar.errors import ProfileError, TrainingError
 from quinr_lidar.fields import Field, ParameterArrays, Parameters, pixel_coordinates
 from quinr_lidar.fields.grid_values import evaluate_grid, excess_work
-from quinr_lidar.layers.preview import (
+from quinr_lidar.layers.field_section import (
     Preview,
     pack_preview,
     pack_rounded_preview,

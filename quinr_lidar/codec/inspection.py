@@ -10,10 +10,10 @@ import numpy as np
 from quinr_lidar.container import VERSION, Container, Header, unpack
 from quinr_lidar.fields import ParameterArrays
 from quinr_lidar.fields.field import parameter_count
+from quinr_lidar.layers.field_section import Preview
 from quinr_lidar.layers.field_sizes import kind_of
 from quinr_lidar.layers.layer import Draft
-from quinr_lidar.layers.preview import Preview
-from quinr_lidar.layers.preview_layer import PREVIEW, read_preview
+from quinr_lidar.layers.preview import PREVIEW, read_preview
 from quinr_lidar.layers.registry import LAYERS, REQUIRED
 
 _NOT_STORED = ("inputs", "frequencies")

@@ -1,1 +1,1 @@
-"""Layers of a file, decodable one after another."""
+"""Layers of a file: one protocol (``layer.py``), one module a layer, one ``registry.py``."""

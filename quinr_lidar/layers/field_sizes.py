@@ -21,7 +21,7 @@ _UNUSED = 2
 _DEFAULT_W0 = 30.0
 
 MAX_PARAMETERS = 1 << 22
-"""Far more than makes sense; a hostile file must not ask for all memory."""
+"""Far more than makes sense: a hostile file must not be able to ask for all memory."""
 
 KINDS = ("quinr", "siren", "fourier-relu", "fourier-tanh", "qiren")
 """Names of the kinds; their numbers are part of the format."""
@@ -55,10 +55,10 @@ def pack_field(field: Field, coding: int, bits: int) -> bytes:
     """The head of a section.
 
     Args:
-        field: Of two inputs.
+        field: A field of two inputs.
         coding: How parameters follow: :data:`ZSTD`, :data:`GRIDS`, the latter with
             :data:`MODELLED`, or 0.
-        bits: Of a symbol, 1..16.
+        bits: Width of a symbol, 1..16.
 
     Raises:
         TrainingError: a file cannot hold such a field.

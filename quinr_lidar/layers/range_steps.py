@@ -1,4 +1,4 @@
-"""Ranges as whole numbers of steps, such that the error of every pixel stays within a bound."""
+"""Ranges as whole numbers of steps, so that the error of every pixel stays within a limit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RangeSteps:
         warped = steps.astype(np.float64) * self.step
         warped[steps == 0] = self.step / 4
         if self.knee is not None:
-            with np.errstate(over="ignore"):  # of a hostile file
+            with np.errstate(over="ignore"):  # in a hostile file
                 far = self.knee * np.exp(warped / self.knee - 1)
             warped = np.where(warped > self.knee, far, warped)
         return np.minimum(warped, float(np.finfo(np.float32).max)).astype(np.float32)
@@ -57,17 +57,17 @@ def allowed_error(
 
 
 def choose_steps(max_error: float, relative_error: float, largest: float) -> RangeSteps:
-    """The widest steps that keep the bound.
+    """The widest steps that keep errors within their limit.
 
     Args:
         max_error: Largest error, metres.
-        relative_error: The bound of a range r is ``max(max_error, relative_error * r)``; 0 for the
+        relative_error: A range r may err by ``max(max_error, relative_error * r)``; with 0 by the
             same everywhere.
-        largest: Of all ranges, metres.
+        largest: The largest range, metres.
 
     Raises:
-        GeometryError: the bound is below what float32 resolves at the largest range, or asks for
-            more steps than there can be.
+        GeometryError: the largest error is below what float32 resolves at the largest range, or
+            asks for more steps than there can be.
     """
     knee = (
         float(np.float32(max_error / relative_error))

@@ -1,4 +1,4 @@
-"""Layer 3, bounded ranges: the range of every valid pixel within a stated error.
+"""Layer 3, bounded ranges: the range of every valid pixel, within a stated error.
 
 The step, the knee where there is one, and the range coder's bytes. See docs/format.md.
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from quinr_lidar.layers.layer import Layer
 from quinr_lidar.layers.mask import MASK
-from quinr_lidar.layers.preview_layer import PREVIEW
+from quinr_lidar.layers.preview import PREVIEW
 from quinr_lidar.layers.ranges import RANGES
 
 LAYERS: dict[str, Layer] = {

@@ -1,18 +1,22 @@
-"""The mask of a preview: a pixel is measured where the field's value lies below a threshold."""
+"""Which pixels a preview without a mask layer takes for valid: those below a threshold."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quinr_lidar.layers.preview import THRESHOLD_STEPS
+from quinr_lidar.layers.field_section import THRESHOLD_STEPS
 
 
 def best_threshold(values: NDArray[np.float64], valid: NDArray[np.bool_]) -> float:
-    """The threshold that misjudges fewest pixels: a multiple of 1 / 65535 in [0, 1].
+    """The threshold that misjudges the fewest pixels: a multiple of 1 / 65535 in [0, 1].
 
-    A pixel is taken for measured when its value lies below the threshold. Among equally good
-    thresholds the middle one is taken, where rounding elsewhere does least harm.
+    A pixel is taken for valid when its value lies below the threshold. Among equally good
+    thresholds the middle one is taken, where rounding elsewhere does the least harm.
+
+    Args:
+        values: What a decoder will see, float64 [H, W] in [0, 1].
+        valid: Which pixels were measured, bool [H, W].
     """
     # A value v lies below threshold k / S exactly when k > v * S, that is k >= floor(v * S) + 1.
     bins = np.floor(values * THRESHOLD_STEPS).astype(np.int64)

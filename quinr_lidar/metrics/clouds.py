@@ -53,14 +53,15 @@ class Cloud:
 
     @cached_property
     def tree(self) -> NeighbourTree:
-        """For nearest neighbours."""
+        """The tree that finds nearest neighbours among the points."""
         return NeighbourTree(self.points)
 
     @cached_property
     def normals(self) -> FloatArray:
-        """Of planes through every point's :data:`PLANE_NEIGHBOURS` nearest: float64 [N, 3].
+        """Normals of planes through the :data:`PLANE_NEIGHBOURS` points nearest to each point.
 
-        They look towards the sensor at the origin, so that means of them make sense.
+        float64 [N, 3]. They look towards the sensor at the origin, so that means of them make
+        sense.
 
         Raises:
             GeometryError: there are fewer than 5 points.
@@ -73,12 +74,12 @@ class Matches:
     """Nearest neighbours of two clouds in both directions.
 
     Attributes:
-        a: The original.
-        b: What it is compared with.
-        a_distances: float64 [N], metres, of every point of A to its nearest of B.
-        a_nearest: int64 [N]: which of B that is.
-        b_distances: float64 [M], likewise from B to A.
-        b_nearest: int64 [M].
+        a: The original cloud.
+        b: The cloud it is compared with.
+        a_distances: Distance of each point of A to the nearest point of B, float64 [N], metres.
+        a_nearest: Index of that point in B, int64 [N].
+        b_distances: Distance of each point of B to the nearest point of A, float64 [M], metres.
+        b_nearest: Index of that point in A, int64 [M].
     """
 
     a: Cloud
@@ -234,8 +235,8 @@ def f_score(matches: Matches, threshold: float) -> float:
     Knapitsch et al., *Tanks and Temples*, 2017, equation 5.
 
     Args:
-        matches: Of both clouds.
-        threshold: Metres.
+        matches: Nearest neighbours of both clouds.
+        threshold: Largest distance of a point that counts as near, metres.
 
     Returns:
         In [0, 1]; 0 where no point is near.

@@ -168,7 +168,7 @@ def bits_per_pixel(encoded_bytes: int, height: int, width: int) -> float:
     Args:
         encoded_bytes: Size of the compressed file, bytes.
         height: Rows of the range image.
-        width: Its columns.
+        width: Columns of the image.
 
     Returns:
         Bits per pixel (bpp).

@@ -195,7 +195,7 @@ def test_info_tells_of_all_layers(bounded):
     )
 
 
-def test_another_prior(small_model):
+def test_another_entropy_model(small_model):
     image = street()
     encoded = codec.encode_frame(
         image, "bounded", entropy_models=[small_model], entropy_model=small_model.name, **TINY

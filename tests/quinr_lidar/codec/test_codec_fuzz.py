@@ -14,8 +14,8 @@ import quinr_lidar
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.container import Header, Section, pack, unpack
 from quinr_lidar.errors import BitstreamError
+from quinr_lidar.layers.field_section import unpack_preview
 from quinr_lidar.layers.field_sizes import GRIDS, pack_field
-from quinr_lidar.layers.preview import unpack_preview
 
 
 @pytest.fixture(scope="module")

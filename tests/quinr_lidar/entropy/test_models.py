@@ -163,7 +163,7 @@ def test_a_parameter_tensor_of_zeros_stays_zero():
 
 
 @given(st.binary(max_size=200))
-def test_random_bytes_are_no_prior(data):
+def test_random_bytes_are_no_entropy_model(data):
     with pytest.raises(BitstreamError):
         unpack_model(data)
     with pytest.raises(BitstreamError):
@@ -314,7 +314,7 @@ def test_a_layer_that_occurs_twice_is_refused(small_model):
         unpack_model(sealed(body[:6] + bytes((4,)) + layers + layers))
 
 
-def test_priors_are_found_by_name_and_digest(small_model):
+def test_models_are_found_by_name_and_digest(small_model):
     built_in = built_in_models()["hdl64"]
     assert choose_model("hdl64") is built_in
     assert choose_model(built_in.name) is built_in
@@ -328,7 +328,7 @@ def test_priors_are_found_by_name_and_digest(small_model):
         choose_model("hdl65", [small_model])
 
 
-def test_the_built_in_prior_is_small_and_for_every_bound():
+def test_the_built_in_model_is_small_and_for_every_bound():
     entropy_model = built_in_models()["hdl64"]
     assert len(entropy_model.data) < 20_000
     assert len(entropy_model.name) == 16

@@ -12,8 +12,8 @@ from quinr_lidar.arrays import to_tensors
 from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.fields import FourierField, QirenField, QuinrField, SirenField, pixel_coordinates
 from quinr_lidar.fields.field import flatten, unflatten
+from quinr_lidar.layers.field_section import pack_preview, pack_rounded_preview, unpack_preview
 from quinr_lidar.layers.field_sizes import GRIDS, kind_of, pack_field, unpack_field
-from quinr_lidar.layers.preview import pack_preview, pack_rounded_preview, unpack_preview
 from quinr_lidar.quantization.rate_control import Rounder
 from quinr_lidar.training.gauss_newton import image_matrix
 

@@ -92,7 +92,7 @@ def test_every_instruction_set_writes_and_reads_the_same(small_model, kind, monk
         np.testing.assert_array_equal(unpack_mask(written[isa], mask.shape, small_model), mask)
 
 
-def test_the_section_names_its_prior(small_model):
+def test_the_section_names_its_entropy_model(small_model):
     payload = pack_mask(mask_of("noise", 8, 8), small_model)
     assert payload[:8] == small_model.digest
     assert model_name(payload) == small_model.name

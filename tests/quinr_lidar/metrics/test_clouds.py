@@ -60,7 +60,7 @@ def test_d1_is_the_worse_mean_of_squares():
 
 
 def test_psnr_is_that_which_pc_error_printed():
-    """Of a published log of mpeg-pcc-dmetric: peak 1023, mse 0.739141, 66.2814 dB."""
+    """A published log of mpeg-pcc-dmetric: peak 1023, mse 0.739141, 66.2814 dB."""
     assert Distortion(0.739141, 0.655312).psnr(1023) == pytest.approx(66.2814, abs=1e-4)
 
 

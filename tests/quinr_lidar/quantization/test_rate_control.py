@@ -12,7 +12,7 @@ from quinr_lidar.byte_io import ByteReader, pack_digits, unpack_digits
 from quinr_lidar.errors import BitstreamError, TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import flatten
-from quinr_lidar.layers.preview import pack_rounded_preview, unpack_preview
+from quinr_lidar.layers.field_section import pack_rounded_preview, unpack_preview
 from quinr_lidar.quantization.rate_control import RoundedField, Rounder
 from quinr_lidar.training.gauss_newton import image_matrix
 

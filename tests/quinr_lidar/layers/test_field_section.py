@@ -11,7 +11,7 @@ from quinr_lidar.arrays import to_tensors
 from quinr_lidar.errors import BitstreamError, TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
-from quinr_lidar.layers.preview import pack_preview, unpack_preview
+from quinr_lidar.layers.field_section import pack_preview, unpack_preview
 
 fields = st.builds(
     QuinrField,
