@@ -29,7 +29,7 @@ from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
 
 ASSUMED_STEP_NS = 100_000_000
-"""Between frames of a data set without times: KITTI's scanner turns ten times a second."""
+"""Time between frames of a data set that has no times: most scanners turn ten times a second."""
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,6 @@ class Dataset:
     sensor_height: ClassVar[float | None] = None
     """Height of the sensor above the ground, metres; ``None`` where the data set does not say."""
 
-    frame_seconds: ClassVar[float | None] = None
-    """Seconds from one scan to the next; ``None`` where the data set does not say."""
-
     def __init__(self, name: str, layout: str, frames: Iterable[FrameSource]) -> None:
         self.name = name
         self.layout = layout

@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.datasets import folder as plain_folder
 from pipeline.datasets.dataset import Dataset, Pose
 from pipeline.datasets.frame import ScanFile
-from pipeline.datasets.kitti_odometry import FRAME_SECONDS, SENSOR_HEIGHT
+from pipeline.datasets.kitti_odometry import SENSOR_HEIGHT
 from pipeline.datasets.layout import Layout, has_scans, scan_files
 from pipeline.datasets.velodyne import SUFFIX, parse_velodyne
 from quinr_lidar.errors import DatasetError
@@ -38,7 +38,6 @@ class KittiRaw(Dataset):
     """
 
     sensor_height = SENSOR_HEIGHT
-    frame_seconds = FRAME_SECONDS
 
     def __init__(self, drive: Path, frames: Iterable[ScanFile]) -> None:
         super().__init__(drive.name, "kitti-raw", frames)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.kitti_odometry import FRAME_SECONDS, scan_path
 from pipeline.datasets.synthetic.calibration import calibration_text, camera_pose, pose_line
 from pipeline.datasets.synthetic.hdl64e import scan
 from pipeline.datasets.synthetic.mesh import merge
@@ -17,7 +18,6 @@ from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.storage.files import write_atomically
 from quinr_lidar.errors import DatasetError
 
-SECONDS_PER_FRAME = 0.1
 MAX_FRAMES = 1_000_000
 """Frame ids have six digits."""
 
@@ -60,12 +60,12 @@ def write_drive(
     road = make_road(frames, seed)
     for frame in range(frames):
         points = scan_frame(road, frame)
-        write_atomically(place / "velodyne" / f"{frame:06d}.bin", encode_velodyne(points))
+        write_atomically(scan_path(root, sequence, f"{frame:06d}"), encode_velodyne(points))
         if progress is not None:
             progress(frame + 1)
     first = road.sensor_pose(0)
     poses = [pose_line(camera_pose(first, road.sensor_pose(frame))) for frame in range(frames)]
-    times = [f"{frame * SECONDS_PER_FRAME:.6e}" for frame in range(frames)]
+    times = [f"{frame * FRAME_SECONDS:.6e}" for frame in range(frames)]
     write_atomically(place / "calib.txt", calibration_text().encode())
     write_atomically(root / "poses" / f"{sequence}.txt", _lines(poses))
     # Last: a sequence that has its times is complete.

@@ -8,10 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from pipeline.datasets.kitti_odometry import SENSOR_HEIGHT
 
-SENSOR_HEIGHT = 1.73
-"""Height of KITTI's velodyne above the road, metres (Geiger et al. 2013, figure 1)."""
+FloatArray = NDArray[np.float64]
 
 METRES_PER_FRAME = 1.0
 EGO_LANE = -2.1

@@ -77,7 +77,10 @@ class ArchivedDrive:
         """Every frame of the archive, also failed ones, in the order of the drive."""
         return [
             DriveFrame(
-                row.frame_id, partial(self.clouds, row.frame_id), self.poses.get(row.frame_id)
+                row.frame_id,
+                partial(self.clouds, row.frame_id),
+                self.poses.get(row.frame_id),
+                self.dataset.sensor_height,
             )
             for row in self.archive.rows
         ]

@@ -132,7 +132,7 @@ def _planned(
     drive: ArchivedDrive, facts: list[list[Any]], settings: TaskSettings
 ) -> list[PlannedFrame]:
     asked = {name: getattr(settings, name) for name in ("registration", "peak", "seed")}
-    common = [_versions(_FIGURES_BY), asked]
+    common = [_versions(_FIGURES_BY), asked, drive.dataset.sensor_height]
     sampled = settings.sampled(len(facts))
     planned, before, last_pose = [], None, None
     for row, own, wanted in zip(drive.archive.rows, facts, sampled, strict=True):

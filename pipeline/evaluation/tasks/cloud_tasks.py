@@ -76,15 +76,23 @@ class TaskResult:
     """
 
     def __init__(
-        self, cloud: Cloud | None, pose: FloatArray | None, step: Step | None, seed: int
+        self,
+        cloud: Cloud | None = None,
+        pose: FloatArray | None = None,
+        step: Step | None = None,
+        *,
+        seed: int = 0,
+        sensor_height: float | None = None,
     ) -> None:
         self.cloud, self.pose, self.step = cloud, pose, step
-        self._seed = seed
+        self._seed, self._sensor_height = seed, sensor_height
 
     @cached_property
     def ground(self) -> Ground | None:
         """Its ground plane; ``None`` where there is none."""
-        return None if self.cloud is None else fit_ground(self.cloud.points, self._seed)
+        if self.cloud is None:
+            return None
+        return fit_ground(self.cloud.points, self._seed, self._sensor_height)
 
 
 class CloudTasks:
@@ -99,12 +107,19 @@ class CloudTasks:
         self._odometry = Odometry() if settings.odometry else None
         self._previous: RegistrationCloud | None = None
 
-    def add(self, points: NDArray[np.floating], *, measure: bool = True) -> TaskResult:
+    def add(
+        self,
+        points: NDArray[np.floating],
+        *,
+        measure: bool = True,
+        sensor_height: float | None = None,
+    ) -> TaskResult:
         """Run the tasks on the next cloud.
 
         Args:
             points: [N, 3 or more], metres, in the sensor's frame, all finite.
             measure: Whether to register it with the cloud before; odometry runs anyway.
+            sensor_height: Height of the sensor above the ground, metres; ``None`` if unknown.
 
         Raises:
             GeometryError: coordinates are not finite.
@@ -112,7 +127,7 @@ class CloudTasks:
         """
         if len(points) < FEWEST_POINTS:
             self.skip()
-            return TaskResult(None, None, None, self._settings.seed)
+            return TaskResult()
         cloud = Cloud(points)
         pose = self._odometry.add(cloud.points) if self._odometry else None
         step = None
@@ -121,7 +136,7 @@ class CloudTasks:
             if measure and self._previous is not None:
                 step = register(self._previous, current)
             self._previous = current
-        return TaskResult(cloud, pose, step, self._settings.seed)
+        return TaskResult(cloud, pose, step, seed=self._settings.seed, sensor_height=sensor_height)
 
     def skip(self) -> None:
         """Leave out a frame: the one after it has none to be registered with."""

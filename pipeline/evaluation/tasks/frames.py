@@ -47,11 +47,13 @@ class DriveFrame:
         name: Its id.
         load: Reads its clouds. A :class:`~quinr_lidar.errors.QuinrError` fails this frame only.
         pose: The sensor's pose float64 [4, 4] in a fixed frame, or ``None``.
+        sensor_height: Height of the sensor above the ground, metres, or ``None``.
     """
 
     name: str
     load: Callable[[], FrameClouds]
     pose: FloatArray | None = None
+    sensor_height: float | None = None
 
 
 def evaluate_frames(
@@ -98,7 +100,8 @@ def _evaluate(
     try:
         clouds = frame.load()
         found = {
-            name: one.add(getattr(clouds, name), measure=sampled) for name, one in tasks.items()
+            name: one.add(getattr(clouds, name), measure=sampled, sensor_height=frame.sensor_height)
+            for name, one in tasks.items()
         }
         figures: dict[str, float] = {}
         if sampled:

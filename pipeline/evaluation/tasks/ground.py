@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.kitti_odometry import SENSOR_HEIGHT
 from pipeline.libraries.open3d import import_open3d
 
 FloatArray = NDArray[np.float64]
@@ -15,8 +16,11 @@ FloatArray = NDArray[np.float64]
 NEAR = 30.0
 """Points farther from the sensor do not count: distant roads are not flat. Metres, horizontal."""
 
-BELOW = -0.8
-"""Ground lies below this height. The sensor, at height 0, stands on a car. Metres."""
+ASSUMED_SENSOR_HEIGHT = SENSOR_HEIGHT
+"""Height of the sensor above the ground where a data set does not say: KITTI's, metres."""
+
+HIGHEST = 0.93
+"""Ground is at most this far above where the sensor's height puts it, metres."""
 
 THICKNESS = 0.2
 """Points up to this far from the plane are ground, metres."""
@@ -50,12 +54,16 @@ class Ground:
         return near & (np.abs(self.heights(points)) < THICKNESS)
 
 
-def fit_ground(points: FloatArray, seed: int = 0) -> Ground | None:
+def fit_ground(
+    points: FloatArray, seed: int = 0, sensor_height: float | None = None
+) -> Ground | None:
     """The plane with most of the low, near points.
 
     Args:
-        points: float64 [N, 3], metres, in the frame of a sensor on a car, z up.
+        points: float64 [N, 3], metres, in the sensor's frame, z up.
         seed: Seed of the random sampling.
+        sensor_height: Height of the sensor above the ground, metres; ``None`` if unknown, see
+            :data:`ASSUMED_SENSOR_HEIGHT`.
 
     Returns:
         ``None`` where there are too few such points.
@@ -63,7 +71,8 @@ def fit_ground(points: FloatArray, seed: int = 0) -> Ground | None:
     Raises:
         BackendError: Open3D cannot be imported.
     """
-    low = points[(points[:, 2] < BELOW) & (np.hypot(points[:, 0], points[:, 1]) < NEAR)]
+    highest = HIGHEST - (ASSUMED_SENSOR_HEIGHT if sensor_height is None else sensor_height)
+    low = points[(points[:, 2] < highest) & (np.hypot(points[:, 0], points[:, 1]) < NEAR)]
     if len(low) < FEWEST_POINTS:
         return None
     o3d = import_open3d()

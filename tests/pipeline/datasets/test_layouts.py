@@ -37,7 +37,17 @@ def test_complete_odometry_has_times_by_frame_id(tmp_path):
     assert dataset.frame_ids == ("000000", "000002")
     # Frame 000001 is missing: 000002 keeps the time of its own line.
     assert dataset.frame("000002").timestamp == pytest.approx(0.25)
+    assert dataset.sensor_height == 1.73
+    assert dataset.poses() == {}
     assert dataset.read("000000").points.shape == (4, 3)
+
+
+@pytest.mark.parametrize("path", ["sequences/00", "sequences/00/velodyne"])
+def test_a_sequence_is_the_same_by_its_folder_and_by_that_of_its_scans(tmp_path, path):
+    write_odometry(tmp_path)
+    dataset = open_dataset(tmp_path / path)
+    assert (dataset.name, dataset.layout) == ("00", "kitti-odometry")
+    assert dataset.frame("000002").timestamp == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("path", ["", "sequences/00", "sequences/00/velodyne"])
@@ -47,6 +57,8 @@ def test_scans_alone_are_enough(tmp_path, path):
     assert (dataset.name, dataset.layout) == ("00", "folder")
     assert dataset.frame_ids == ("000000", "000002")
     assert dataset.frame("000000").timestamp is None
+    assert dataset.sensor_height is None
+    assert dataset.poses() == {}
 
 
 def test_several_sequences_need_a_choice(tmp_path):
@@ -82,8 +94,9 @@ def test_raw_drive_with_gaps_keeps_ids_and_times(tmp_path):
     assert later - first == pytest.approx(4.0)
 
 
-def test_complete_raw_drive_goes_through_pykitti(tmp_path):
-    date = tmp_path / "2011_09_26"
+def write_raw(root: Path) -> Path:
+    """A complete drive of two frames."""
+    date = root / "2011_09_26"
     drive = date / "2011_09_26_drive_0001_sync"
     write_scans(drive / "velodyne_points" / "data", "0000000000", "0000000001")
     stamps = "2011-09-26 14:00:00.123456789\n2011-09-26 14:00:01.123456789\n"
@@ -97,10 +110,33 @@ def test_complete_raw_drive_goes_through_pykitti(tmp_path):
         (date / f"calib_{name}.txt").write_text(rigid)
     cameras = "".join(f"P_rect_0{i}: {MATRIX}\nR_rect_0{i}: 1 0 0 0 1 0 0 0 1\n" for i in range(4))
     (date / "calib_cam_to_cam.txt").write_text(cameras)
+    return drive
+
+
+def test_complete_raw_drive_goes_through_pykitti(tmp_path):
+    drive = write_raw(tmp_path)
     dataset = open_dataset(drive)
     assert dataset.layout == "kitti-raw"
     assert dataset.frame_ids == ("0000000000", "0000000001")
     assert dataset.read("0000000001").points.shape == (4, 3)
+
+
+def test_poses_of_a_raw_drive_are_those_of_its_velodyne(tmp_path):
+    """The car drives 2 m to the north between two frames; the velodyne sits 1 m before its IMU."""
+    drive = write_raw(tmp_path)
+    north = 2 / 6378137 * 180 / np.pi
+    for name, latitude in (("0000000000", 0.0), ("0000000001", north)):
+        numbers = [latitude, 0.0, 0.0, 0.0, 0.0, np.pi / 2, *[0.0] * 24]
+        text = " ".join(f"{number:.15f}" for number in numbers[:25]) + " 1 1 1 1 1\n"
+        (drive / "oxts" / "data" / f"{name}.txt").write_text(text)
+    calibration = "R: 1 0 0 0 1 0 0 0 1\nT: -1 0 0\n"
+    (drive.parent / "calib_imu_to_velo.txt").write_text(calibration)
+    poses = open_dataset(drive).poses()
+    assert list(poses) == ["0000000000", "0000000001"]
+    np.testing.assert_allclose(poses["0000000000"], np.eye(4), atol=1e-9)
+    expected = np.eye(4)
+    expected[0, 3] = 2
+    np.testing.assert_allclose(poses["0000000001"], expected, atol=1e-6)
 
 
 def test_folder_in_natural_order_without_foreign_files(tmp_path):

@@ -109,6 +109,16 @@ def test_ground_needs_low_points():
     assert fit_ground(np.full((10, 3), -1.7)) is None
 
 
+def test_ground_lies_where_the_sensor_height_puts_it():
+    """A sensor half a metre above the ground: nothing lies 0.8 m below it."""
+    points, _ = plane_and_walls(0)
+    raised = points + np.array([0, 0, 1.23])
+    assert fit_ground(raised) is None
+    ground = fit_ground(raised, sensor_height=0.5)
+    assert ground is not None
+    assert ground.heights(np.array([[0, 0, -0.5]])) == pytest.approx(0, abs=0.02)
+
+
 def test_heights_by_hand():
     ground = Ground(np.array([0.0, 0.0, 1.0]), 1.7)
     assert ground.heights(np.array([[5.0, 0, -1.7], [0, 1, 0]])) == pytest.approx([0, 1.7])
