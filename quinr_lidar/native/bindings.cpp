@@ -1,4 +1,4 @@
-// Python's view of the kernel: arrays in, arrays filled. Shapes are checked here, since a wrong
+// Python bindings of the kernel: arrays in, arrays filled. Shapes are checked here, since a wrong
 // one would write to foreign memory; everything else is checked by the Python callers.
 
 #include <nanobind/stl/string.h>

@@ -25,7 +25,7 @@ template <class T, int Q> struct Tile {
     V* cotangent;       // [states][2]
     V* phase_gradient;  // [states]
     V* amplitude;       // [rows][2]
-    V* rest;            // what the caller keeps beside them
+    V* rest;            // further memory of the caller
 
     static long vectors(const Circuit<T>& c) {
         const long states = c.states;

@@ -1,4 +1,4 @@
-// quINR: parameters in one flat array a frame, and what the kernel makes of them.
+// quINR: a frame's parameters in one flat array, and the constants that the kernel needs.
 #pragma once
 
 #include <utility>
@@ -8,8 +8,9 @@
 namespace quinr {
 
 // Where each tensor of a frame begins: weight [features][inputs], bias [features]; for each further
-// sine layer weight [features][features], bias [features]; embedding scale, rotations, controlled, output scale [channels] (or, where the field mixes the circuit's
-// outputs, [channels][outputs]), output offset [channels].
+// sine layer weight [features][features], bias [features]; embedding scale, rotations, controlled,
+// output scale [channels] (where the field mixes the circuit's outputs, [channels][outputs]), output
+// offset [channels].
 struct FieldSpec {
     CircuitSpec circuit;
     FieldSizes sizes;
@@ -116,7 +117,7 @@ void compute_values(const Kernels<T>& kernels, const FieldSpec& spec, const Valu
 template <class T> void field_gradient(const FieldSpec& spec, const double* sums, T* gradient) {
     const FieldSumLayout layout = spec.sums();
     const CircuitSpec& circuit = spec.circuit;
-    // The sine layers' sums are in the order of the parameters, but by w0 W.
+    // The sums of the sine layers are in the order of the parameters, but derivatives by w0 W.
     for (long i = 0; i < spec.embedding_scale(); ++i)
         gradient[i] = T(sums[layout.weight(0) + i]);
     for (int layer = 0; layer < spec.sizes.sine_layers; ++layer) {

@@ -1,4 +1,4 @@
-// What lies in front of the circuit of a tile, and behind it.
+// The layers before and behind the circuit of a tile.
 #pragma once
 
 #include "circuit.hpp"
@@ -18,7 +18,7 @@ template <class T, int Q> struct Embedding {
     V* sine;        // [sine layers][M] of the arguments
     V* cosine;      // [sine layers][M]
     V* gradient;    // [M] by a layer's sines
-    V* before;      // [M] by those of the layer before
+    V* before;      // [M] by the sines of the layer before
 
     Embedding(Tile<T, Q>& t, const Field<T>& f) : tile(t), field(f) {
         const int sines = f.sizes.sine_layers * features();

@@ -1,5 +1,5 @@
-// What a computation consists of, as plain data: the only thing that translation units compiled
-// for different instruction sets share.
+// A computation as plain data. Translation units compiled for different instruction sets share
+// nothing else.
 #pragma once
 
 namespace quinr {
@@ -71,7 +71,7 @@ struct ReadOut {
     int weights() const { return channels * count(); }
 };
 
-// What a field is beside its circuit.
+// Sizes of a field beside those of its circuit.
 struct FieldSizes {
     int inputs = 0, sine_layers = 1;
     ReadOut read_out{};

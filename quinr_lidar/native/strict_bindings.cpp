@@ -1,4 +1,4 @@
-// Python's view of the strict functions, for tests and for the tools that prepare entropy models. Shapes
+// Python bindings of the strict functions, for tests and for the training of entropy models. Shapes
 // are checked here, since a wrong one would write to foreign memory.
 
 #include <nanobind/stl/string.h>

@@ -65,7 +65,7 @@ class Trainer {
         return parameters_;
     }
 
-    // From now on moments and steps belong to new axes. basis [frames][S][S]: a row for each axis,
+    // From now on moments and steps are along new axes. basis [frames][S][S]: a row for each axis,
     // what a step of size 1 adds; turn [frames][S][S]: from the old axes to the new.
     void rotate(const float* basis, const float* turn) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -174,7 +174,7 @@ class Trainer {
         gradient_.swap(rotated_);
     }
 
-    // And back.
+    // A step along the axes, in parameters.
     void from_axes(long frame) {
         if (basis_.empty()) return;
         const std::size_t size = gradient_.size();

@@ -1,4 +1,4 @@
-// Aligned memory, one piece a thread.
+// Aligned memory, one piece for each thread.
 #pragma once
 
 #include <cstddef>

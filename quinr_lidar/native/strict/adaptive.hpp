@@ -1,6 +1,6 @@
-// What a file teaches about itself: corrects the field's probabilities by what was seen before, in
-// integers. The field's probability and its corrections in several contexts are mixed in the
-// logistic domain, as in PAQ (Mahoney, 2005).
+// Corrects the field's probabilities by what was seen before in the same file, in integers. The
+// field's probability and its corrections in several contexts are mixed in the logistic domain, as
+// in PAQ (Mahoney, 2005).
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@ namespace quinr::strict {
 // Logits in 1/256, of probabilities in 1/65536.
 constexpr int logit_one = 256, logit_limit = 12 * logit_one - 1;
 
-// Made once by the strict functions of the baseline.
+// Computed once, with the strict functions of the baseline.
 struct LogisticTables {
     std::array<std::uint16_t, 2 * logit_limit + 1> squash;  // by logit + logit_limit
     std::array<std::int16_t, 4096> stretch;                 // by probability / 16
@@ -22,7 +22,7 @@ const LogisticTables& logistic_tables();
 
 inline int clamp_logit(int x) { return x < -logit_limit ? -logit_limit : x > logit_limit ? logit_limit : x; }
 
-// A probability for each context and logit of the field, which begin as the field has them.
+// A probability for each context and each logit of the field. At first it is the field's own.
 class Correction {
    public:
     Correction(int contexts, const LogisticTables& tables)

@@ -1,13 +1,13 @@
-// One model codes and decodes: what differs is who knows the bit.
+// The same model encodes and decodes; only where a bit comes from differs.
 #pragma once
 
 #include "range_coder.hpp"
 
 namespace quinr::strict {
 
-// Zeros behind the end of the bytes. Decisions that come out as 1 one after the other are zeros, so
-// that there may be any number: an encoder leaves out so many of them, a decoder takes 8 more, its
-// look-ahead, and knows beyond that that the bytes are not sound.
+// Zero bytes behind the end. Many decisions in a row that come out as 1 may be coded as zero bytes.
+// An encoder leaves out at most so many of them. A decoder reads up to 8 more, its look-ahead; if
+// it needs more than that, the bytes are damaged.
 constexpr std::size_t most_left_out = 56, look_ahead = 8;
 
 class BitWriter {
@@ -30,7 +30,7 @@ class BitReader {
     // The bytes must outlive it.
     BitReader(const std::uint8_t* bytes, std::size_t size) : coder_(bytes, size) {}
     bool code(bool, std::uint32_t probability_of_one) { return coder_.decode(probability_of_one); }
-    // Whether more was read than an encoder leaves out.
+    // Whether more zeros were needed than an encoder leaves out.
     bool exhausted() const { return coder_.overrun() > most_left_out + look_ahead; }
 
    private:

@@ -1,4 +1,4 @@
-// Compiled like lanes.cpp, for the baseline only: what it computes goes into every result.
+// Compiled with the flags of lanes.cpp, for the baseline only: every result depends on it.
 #include "conditional_field.hpp"
 
 #include <algorithm>
@@ -53,7 +53,8 @@ void ConditionalField::check() const {
             "blocks and layers: too many for a strict field");
     require(inputs_ >= 1 && inputs_ <= max_inputs, "inputs: out of range");
     require(outputs_ >= 1 && outputs_ <= max_outputs, "outputs: out of range");
-    // Twice as many as a layer can have, so that sums of angles stay within strict_sincos' limit.
+    // Twice as many pairs as a layer can have; with more, sums of angles could leave the range
+    // of strict_sincos.
     require(c.pair_count() <= 2 * max_qubits * max_qubits, "pairs: too many for a strict field");
     const std::vector<int>& widths = parameters_.widths;
     require(!widths.empty() && widths.size() <= max_sine_layers, "widths: too few or too many");

@@ -15,8 +15,8 @@ namespace quinr::strict {
 // embedding_scale * h of the last one, o = readout [2^n p - 1; h1; h2; ...] + offset.
 struct Parameters {
     std::vector<int> widths;        // of the sine layers; the last one is the circuit's features
-    std::vector<float> weight;      // of one layer behind the other: [width][inputs of the layer]
-    std::vector<float> bias;        // likewise
+    std::vector<float> weight;      // one layer behind the other: [width][inputs of the layer]
+    std::vector<float> bias;        // one layer behind the other: [width]
     float embedding_scale;
     std::vector<float> rotations;   // [gate layers][4][qubits]: RZ, RX, diagonal's RZ, RX
     std::vector<float> controlled;  // [gate layers][pairs]
@@ -24,7 +24,7 @@ struct Parameters {
     std::vector<float> offset;      // [outputs]
 };
 
-// Sine and cosine of up to +-10^6, as they make the constants of a circuit.
+// Sine and cosine of arguments up to +-10^6, for the constants of a circuit.
 void precise_sincos(double x, double& sine, double& cosine);
 
 class Workspace;
@@ -41,8 +41,8 @@ class ConditionalField {
     Plan plan() const;
 
     // Batches of up to max_batch pixels. Memory up to the next multiple of batch_step is read and
-    // written as well, so `stride` is at least that; what it holds does not matter. An input's
-    // magnitude is cut at 2^20 and NaN is such a number; W x + b beyond 8192 counts as 8192.
+    // written as well, so `stride` must be at least that; its content does not matter. Inputs are
+    // clamped to +-2^20, which also replaces NaN; W x + b is clamped to +-8192.
     void evaluate(const Environment&, const Lanes& lanes, const Batch& batch,
                   Workspace& workspace) const;
 

@@ -10,7 +10,7 @@ namespace {
 
 using namespace quinr::strict;
 
-// Inputs beyond it are taken for it: whatever they are, no sum overflows.
+// Inputs are clamped to it, so that no sum overflows.
 constexpr float largest_input = 1048576.0f;
 
 // bias + weight . in, in `W` vectors of pixels and `R` rows at a time: independent sums, which hide

@@ -1,4 +1,4 @@
-// Which pixels a measured pixel is predicted from, and the order that makes them known in time.
+// Which pixels a valid pixel is predicted from, and an order in which they are decoded before it.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,9 @@
 
 namespace quinr::strict {
 
-// A row runs `lag` columns behind the row above it: then all that a pixel looks at up to lag - 1
-// columns to its right in the rows above has been decoded, and the pixels of a step do not depend
-// on each other. Calls step(v of the first pixel, its column, number of pixels) for every step; the
+// A row runs `lag` columns behind the row above it. So all pixels of the rows above, up to lag - 1
+// columns to the right, are decoded before a pixel, and the pixels of a step do not depend on each
+// other. Calls step(v of the first pixel, its column, number of pixels) for every step; the
 // k-th pixel is that of row v + k, column u - k lag.
 template <class Step> void sweep(long height, long width, long lag, const Step& step) {
     const long last = width - 1 + lag * (height - 1);
@@ -21,7 +21,7 @@ template <class Step> void sweep(long height, long width, long lag, const Step& 
 
 // What is known of a pixel before its range: rows of an integer table, one column a pixel.
 namespace range_context {
-constexpr int left = 3;                            // nearest measured pixels to the left
+constexpr int left = 3;                            // nearest valid pixels to the left
 constexpr int above_reach = 3;                     // columns to either side in the row above
 constexpr int above = 2 * above_reach + 1;
 constexpr int second = 3, third = 1;               // pixels two and three rows up
@@ -29,13 +29,13 @@ constexpr int neighbours = left + above + second + third;
 constexpr int straight_up = left + above_reach;    // the pixel above, or the nearest further up
 constexpr int missing = -1;                        // in place of a neighbour
 constexpr int left_gap = neighbours, up_gap = left_gap + 1;  // distance in pixels, 0 for none
-constexpr int flags = up_gap + 1, flag_count = 4;  // measured: right, two to the right, below, above
+constexpr int flags = up_gap + 1, flag_count = 4;  // valid: right, two to the right, below, above
 constexpr int row = flags + flag_count;            // 2^16 (v + 1/2) / H
 constexpr int rows = row + 1;
 constexpr long lag = above_reach + 1;
 }  // namespace range_context
 
-// The measured pixels around each pixel of a mask. Memory: 8 bytes a pixel.
+// The valid pixels around each pixel of a mask. Memory: 8 bytes a pixel.
 class Neighbourhood {
    public:
     Neighbourhood(const std::uint8_t* mask, long height, long width)
@@ -79,7 +79,7 @@ class Neighbourhood {
     }
 
    private:
-    // The nearest measured pixel of a column at row v or above. Columns wrap round to the right
+    // The nearest valid pixel of a column at row v or above. Columns wrap round to the right
     // only: those to the left of the image are not decoded yet.
     std::int32_t above_pixel(long v, long u) const {
         if (v < 0 || u < 0) return range_context::missing;

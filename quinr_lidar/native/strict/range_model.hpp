@@ -39,7 +39,7 @@ struct RangeBatch {
 
 // Distributions of a pixel's distance from its base, in steps.
 struct MixtureBatch {
-    const float* differences;  // as of RangeBatch
+    const float* differences;  // see RangeBatch
     const float* outputs;      // [range_model::outputs][stride] of the field
     const float* linear;       // [components][neighbours]: how neighbours move the means
     const float* step;

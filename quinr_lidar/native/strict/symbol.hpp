@@ -1,5 +1,5 @@
-// One pixel's distance from its centre, as binary decisions whose probabilities the mixture gives
-// and the file corrects. Only in translation units with strict arithmetic.
+// One pixel's distance from its centre as binary decisions. The mixture gives their probabilities,
+// and what was seen before in the file corrects them. Only in translation units with strict arithmetic.
 #pragma once
 
 #include "adaptive.hpp"
