@@ -30,7 +30,8 @@ format: $(READY)
 
 setup: $(READY)
 
-# torch comes first: with the CPU build there, nothing asks for gigabytes of CUDA packages.
+# torch comes first: with the CPU build there, nothing asks for gigabytes of CUDA packages. The
+# extra `dev` is every other extra and what tests need.
 $(READY): pyproject.toml constraints.txt CMakeLists.txt $(wildcard quinr_lidar/native/* quinr_lidar/native/strict/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "quinr-lidar needs Python 3.11 or newer; choose one with: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,193 @@
+"""What works without any extra: every package that only an extra installs is blocked here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from pipeline.cli.commands import LazyCommand
+from pipeline.cli.extras import EXTRAS
+from pipeline.cli.main import COMMANDS
+from quinr_lidar import RangeImage, SphericalProjection, codec
+from quinr_lidar.fields import Field, FourierField, QirenField, SirenField
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests/quinr_lidar/codec/golden"
+BLOCKED = sorted({*EXTRAS, "pandas", "sklearn", "ray", "dask"} - {"pydantic"})
+"""Typer itself needs Pydantic in some versions."""
+
+RUN = """
+import json, sys
+before = set(sys.modules)
+sys.modules |= dict.fromkeys(sys.argv.pop(1).split(","))  # None: an import raises
+code = 0
+try:
+    {work}
+except SystemExit as ended:
+    code = ended.code or 0
+loaded = {{name.partition(".")[0] for name in sys.modules if sys.modules[name] is not None}}
+print(json.dumps(sorted(loaded - {{n.partition(".")[0] for n in before}})), file=sys.stderr)
+sys.exit(code)
+"""
+COMMAND = "from {module} import main; main()"
+
+
+def run(
+    work: str, arguments: Sequence[object] = (), blocked: Sequence[str] = BLOCKED
+) -> subprocess.CompletedProcess[str]:
+    """Python code in a process of its own, in which imports of some packages fail."""
+    command = [sys.executable, "-c", RUN.format(work=work), ",".join(blocked)]
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def quinr(*arguments: object, blocked: Sequence[str] = BLOCKED) -> subprocess.CompletedProcess[str]:
+    return run(COMMAND.format(module="pipeline.cli.main"), arguments, blocked)
+
+
+def loaded(finished: subprocess.CompletedProcess[str]) -> set[str]:
+    """The packages that a successful run has imported."""
+    assert finished.returncode == 0, finished.stderr
+    return set(json.loads(finished.stderr.splitlines()[-1]))
+
+
+def image() -> RangeImage:
+    points = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(5000, 3))
+    return SphericalProjection(height=8, width=32).project(points)
+
+
+BASELINES: dict[str, Field] = {
+    "siren": SirenField(4, 2),
+    "fourier-relu": FourierField(4, 5),
+    "fourier-tanh": FourierField(4, 5, activation="tanh"),
+    "qiren": QirenField(2, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, Path]:
+    """A file of every kind."""
+    folder = tmp_path_factory.mktemp("files")
+    paths = {
+        name: GOLDEN / f"v1-{name}.quinr"
+        for name in ("bounded", "mask", "grids", "sine-layers", "every-option")
+    }
+    for name, field in BASELINES.items():
+        paths[name] = folder / f"{name}.quinr"
+        encoded = codec.encode_frame(image(), field=field, steps=4, batch_size=64)
+        paths[name].write_bytes(encoded.data)
+    return paths
+
+
+KINDS = ["bounded", "mask", "grids", "sine-layers", "every-option", *BASELINES]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["decode", "--help"]])
+def test_help_imports_neither_numpy_nor_extras(arguments):
+    packages = loaded(quinr(*arguments))
+    assert not packages & set(BLOCKED)
+    if "decode" not in arguments:
+        assert "numpy" not in packages
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_info(files, kind):
+    finished = quinr("info", files[kind], "--json")
+    assert not loaded(finished) & set(BLOCKED)
+    expected = codec.inspect(files[kind].read_bytes())
+    assert json.loads(finished.stdout)["kind"] == expected.kind
+    if kind in BASELINES:
+        assert expected.kind == kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_decode(files, kind, tmp_path):
+    out = tmp_path / "x.npy"
+    assert not loaded(quinr("decode", files[kind], "-o", out)) & set(BLOCKED)
+    decoded = codec.decode(files[kind].read_bytes())
+    expected = np.where(decoded.valid, decoded.ranges, np.load(out))
+    np.testing.assert_array_equal(np.load(out), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_python(files, kind, tmp_path):
+    out = tmp_path / "x.npy"
+    work = (
+        "import quinr_lidar, numpy, pathlib; "
+        "image = quinr_lidar.decode(pathlib.Path(sys.argv[1]).read_bytes()); "
+        "numpy.save(sys.argv[2], image.ranges)"
+    )
+    assert not loaded(run(work, [files[kind], out])) & set(BLOCKED)
+    np.testing.assert_array_equal(np.load(out), codec.decode(files[kind].read_bytes()).ranges)
+
+
+def test_help_of_flows_needs_no_prefect():
+    finished = run(COMMAND.format(module="flows.cli.main"), ["--help"])
+    assert not loaded(finished) & set(BLOCKED)
+    assert "nightly" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package", "extra"),
+    [
+        (["encode", "scan.bin"], "torch", "train"),
+        (["train-model", "--help"], "torch", "train"),
+        (["synth", "drive"], "open3d", "viewer"),
+        (["archive", "list", "."], "mcap", "archive"),
+        (["decode", str(GOLDEN / "v1-picture.quinr"), "-o", "x.png"], "PIL", "viewer"),
+        (
+            ["decode", str(GOLDEN / "v1-grids.quinr"), "--device", "default.qubit"],
+            "pennylane",
+            "bench",
+        ),
+    ],
+)
+def test_a_missing_package_is_named_with_its_extra(arguments, package, extra):
+    finished = quinr(*arguments, blocked=[package])
+    assert finished.returncode == 2
+    assert finished.stderr.splitlines()[0] == (
+        f"quinr {arguments[0]} needs {package}: pip install 'quinr-lidar[{extra}]'"
+    )
+
+
+def test_a_broken_package_is_not_taken_for_a_missing_one():
+    finished = quinr("info", GOLDEN / "v1-grids.quinr", blocked=["zstandard"])
+    assert finished.returncode == 1
+    assert "ModuleNotFoundError" in finished.stderr
+
+
+def test_extras_are_those_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(EXTRAS.values()) <= set(extras)
+    assert [name for name in extras if name not in ("dev", "all")] == sorted(
+        extras["all"][0].partition("[")[2].rstrip("]").split(","),
+        key=list(extras).index,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_list_of_commands_shows_their_help(command: LazyCommand):
+    module, _, attribute = command.target.partition(":")
+    found = getattr(import_module(module), attribute)
+    summary = (
+        getattr(found, "__doc__", None)
+        if callable(found) and not hasattr(found, "info")
+        else get_command(found).help
+    ) or ""
+    assert summary.strip().splitlines()[0] == command.help
