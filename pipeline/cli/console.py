@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.extras import missing_extra
 from pipeline.facts.units import format_value
+from pipeline.libraries.extras import missing_extra
 from quinr_lidar.errors import ProfileError, QuinrError
 
 if TYPE_CHECKING:

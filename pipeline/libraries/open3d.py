@@ -10,8 +10,7 @@ import ctypes
 import importlib
 from types import ModuleType
 
-import libusb_package
-
+from pipeline.libraries.extras import install_hint
 from quinr_lidar.errors import BackendError
 
 DEBIAN_PACKAGES = {
@@ -51,11 +50,13 @@ def explain(error: Exception) -> str:
                 f"apt-get install {package}"
             )
     if isinstance(error, ModuleNotFoundError) and error.name == "open3d":
-        return "Open3D is not installed; install it with: pip install open3d"
+        return f"Open3D is not installed: {install_hint('open3d')}"
     return f"Open3D cannot be imported: {reason}"
 
 
 def _preload_libusb() -> None:
+    import libusb_package
+
     path = libusb_package.get_library_path()
     # None: the package was built without the library, and the system's has to do.
     if path is not None:

@@ -29,4 +29,4 @@ def test_missing_library_is_explained(
 
 def test_missing_open3d_is_explained() -> None:
     error = ModuleNotFoundError("No module named 'open3d'", name="open3d")
-    assert "pip install open3d" in explain(error)
+    assert explain(error) == "Open3D is not installed: pip install 'quinr-lidar[viewer]'"

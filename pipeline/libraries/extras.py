@@ -42,9 +42,14 @@ EXTRAS = {
 """From the name of an imported package to the extra that installs it."""
 
 
+def install_hint(package: str) -> str:
+    """The command that installs a package, by the name under which it is imported."""
+    return f"pip install 'quinr-lidar[{EXTRAS[package]}]'"
+
+
 def missing_extra(error: ModuleNotFoundError) -> str | None:
     """What to install after a failed import; ``None`` if the package belongs to no extra."""
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS:
         return None
-    return f"needs {package}: pip install 'quinr-lidar[{EXTRAS[package]}]'"
+    return f"needs {package}: {install_hint(package)}"
