@@ -20,14 +20,7 @@ from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import BitstreamError, QuinrError
 from quinr_lidar.fields.grid_values import Window
 from quinr_lidar.fields.quinr import Simulator
-from quinr_lidar.layers.registry import NAMES
-
-_WORTH = {
-    ("mask", "ranges"): "nothing of the scan is lost",
-    ("preview", "mask"): "ranges are the preview's, without a bound",
-    ("preview",): "the preview alone, without mask and bound",
-}
-"""What layers of a damaged file are worth."""
+from quinr_lidar.layers.registry import LAYERS, NAMES, to_decode
 
 
 def decode(
@@ -130,7 +123,7 @@ def _salvage_scan(
     if salvaged.damage is None:
         return
     used = " and ".join(salvaged.layers)
-    worth = _WORTH[salvaged.layers]
+    worth = " ".join(LAYERS[name].promise for name in to_decode(salvaged.layers))
     print(f"quinr: {file}: {salvaged.damage}; salvaged from {used}: {worth}", file=sys.stderr)
     raise typer.Exit(EXIT_SALVAGED)
 

@@ -38,7 +38,7 @@ class MaskLayer:
     gives = ("valid",)
     any_grid = True
     settings = ("entropy_model",)
-    promise = "Exactly the pixels that were measured are valid."
+    promise = "The valid pixels are exactly those that were measured."
 
     def pack(self, source: Source) -> bytes:
         """Write the section.

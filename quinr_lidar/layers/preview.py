@@ -26,7 +26,7 @@ class PreviewLayer:
     gives = ("ranges", "valid")
     any_grid = True
     settings = ()
-    promise = "A rough value of every pixel, without a bound on its error."
+    promise = "Ranges are the preview's: there is no limit on their errors."
 
     def pack(self, source: Source) -> bytes:
         """Write the section of the trained field.

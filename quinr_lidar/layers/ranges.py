@@ -47,7 +47,7 @@ class RangesLayer:
     gives = ("ranges",)
     any_grid = False
     settings = ("max_error", "relative_error")
-    promise = "Each range r of a valid pixel errs by at most max(max_error, relative_error * r)."
+    promise = "Every range is within the largest error that the file states."
 
     def pack(self, source: Source) -> bytes:
         """Write the section; ``max_error`` is in metres, ``relative_error`` is 0 by default.

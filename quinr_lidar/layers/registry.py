@@ -28,7 +28,9 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """
     wanted = set(names)
     if unknown := wanted.difference(NAMES):
-        raise ValueError(f"layers: expected {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
+        raise ValueError(
+            f"no such layer: {', '.join(sorted(unknown))}; there is {', '.join(NAMES)}"
+        )
     return tuple(name for name in NAMES if name in wanted)
 
 
@@ -62,9 +64,9 @@ def layers_of_file(names: Iterable[str]) -> tuple[str, ...]:
     """
     layers = in_order(names)
     if REQUIRED not in layers:
-        raise ValueError(f"layers: every file has a {REQUIRED}, got {', '.join(layers) or 'none'}")
+        raise ValueError(f"every file has a {REQUIRED}")
     if (missing := missing_needs(layers)) is not None:
-        raise ValueError(f"layers: {missing}")
+        raise ValueError(missing)
     return layers
 
 

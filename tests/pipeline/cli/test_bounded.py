@@ -108,6 +108,7 @@ def test_a_picture_has_no_bound(quinr, tmp_path, own_model, monkeypatch, options
             ["--max-error", "0.1", "--set", "layers=preview,mask"],
             "max_error has no effect without the layer ranges",
         ),
+        (["--set", "layers=preview,ranges"], "ranges without a mask layer"),
         (
             ["--profile", "paper", "--set", "max_error=0.1"],
             "max_error has no effect without the layer ranges",

@@ -14,9 +14,9 @@ from tests.support.tiny import SMALL_GRID, set_options, tiny
 TINY = set_options(tiny(steps=2))
 SMALL = SMALL_GRID
 WORTH = {
-    ("mask", "ranges"): "nothing of the scan is lost",
-    ("preview", "mask"): "without a bound",
-    ("preview",): "the preview alone",
+    ("mask", "ranges"): "Every range is within the largest error",
+    ("preview", "mask"): "The valid pixels are exactly those",
+    ("preview",): "there is no limit on their errors",
 }
 
 

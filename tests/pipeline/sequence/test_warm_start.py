@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pipeline.sequence.warm_start import find_start
 from pipeline.storage.files import sha256_of
 from quinr_lidar import Profile, RangeImage, SphericalProjection, codec
 from quinr_lidar.errors import ProfileError
+from quinr_lidar.layers.registry import LAYERS
 
 PROJECTION = SphericalProjection(8, 64)
 PROFILE = Profile(
@@ -109,6 +111,38 @@ def test_a_scene_change_starts_cold_again(tmp_path, layers):
     alone = replace(jobs[1], predecessor=None, folder=tmp_path / "alone")
     archive_frame(alone)
     assert files([alone]) == files(jobs[1:2])
+
+
+def test_nothing_is_done_twice_for_a_restart(tmp_path, monkeypatch):
+    """Layers that do not depend on the start are coded once, and the written file is read once."""
+    jobs = drive(tmp_path, 2)
+    layers = "preview,mask,ranges"
+    archive_frame(jobs_of(tmp_path, layers=layers)[0])
+    write_scan(tmp_path / "scans" / "000001.bin", other_scene=True)
+    jobs = jobs_of(tmp_path, layers=layers)
+    calls: Counter[str] = Counter()
+
+    def count(owner, method: str, name: str) -> None:
+        real = getattr(owner, method)
+
+        def counted(*arguments):
+            calls[name] += 1
+            return real(*arguments)
+
+        monkeypatch.setattr(owner, method, counted)
+
+    for name, layer in LAYERS.items():
+        count(layer, "pack", f"write {name}")
+        count(layer, "unpack", f"read {name}")
+    record = archive_frame(jobs[1])
+    assert (record.status, record.start) == ("ok", "restart")
+    assert calls == {
+        "write preview": 2,
+        "write mask": 1,
+        "write ranges": 1,
+        "read mask": 1,
+        "read ranges": 1,
+    }
 
 
 def test_after_a_restart_the_better_start_is_kept(tmp_path):
