@@ -36,7 +36,7 @@ COMMANDS = (
     LazyCommand(
         "train-model",
         "pipeline.cli.train_model:train_model_command",
-        "Train the entropy model that masks and bounded ranges are coded with, in about a minute.",
+        "Train an entropy model for masks and bounded ranges, in about a minute.",
     ),
     LazyCommand(
         "info",

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.facts import Fact
 from pipeline.jobs.job import read_dataclass, read_finished
 from pipeline.storage.files import write_json_atomically
+
+if TYPE_CHECKING:
+    from pipeline.config.encoder_settings import EncoderSettings
 
 SUFFIX = ".quinr"
 FRAMES_FOLDER = "frames"

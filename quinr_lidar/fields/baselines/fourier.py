@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -78,6 +77,8 @@ class FourierField(FieldDefaults):
     @cached_property
     def directions(self) -> NDArray[np.float64]:
         """B [features, inputs], cycles per unit, from deviations as files keep them: float16."""
+        from statistics import NormalDist  # takes a while to import
+
         uniforms = split_mix_uniforms(self.seed, self.features * self.inputs)
         quantile = NormalDist().inv_cdf
         normal = np.array([quantile(uniform) for uniform in uniforms.tolist()])
