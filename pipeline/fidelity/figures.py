@@ -65,7 +65,7 @@ class FrameFidelity:
             "projection's Chamfer distance",
             "length",
             "Between the scan and its range image's points, mean of both directions: the "
-            "price of the grid, whatever the codec.",
+            "price of the grid, independent of the codec.",
             tables=("sequence",),
             better="lower",
         ),
@@ -276,7 +276,7 @@ class FrameFidelity:
             "largest error",
             "length",
             "Maximum of |decoded - original| over all pixels valid in the original, "
-            "whatever the decoded mask.",
+            "independent of the decoded mask.",
             tables=("sequence", "archive", "report"),
             better="lower",
             in_notes=True,

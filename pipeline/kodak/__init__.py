@@ -1,1 +1,1 @@
-"""Kodak images through the preview layer."""
+"""Kodak images use the preview layer only: each picture of a folder becomes a file."""

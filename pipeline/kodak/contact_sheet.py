@@ -1,4 +1,4 @@
-"""Many pictures on one page: original, decoded and error side by side."""
+"""Many pictures on one sheet: original, decoded and error side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PANEL = 192
 """Longest side of a panel, pixels; larger pictures are scaled down, smaller ones stay."""
 
 MAX_ROWS = 96
-"""Rows of a sheet at most: more are no overview, and many megabytes."""
+"""Most rows of a sheet: with more it is no overview, and has many megabytes."""
 
 ERROR_GAIN = 4
 

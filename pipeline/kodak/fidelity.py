@@ -1,4 +1,4 @@
-"""Fidelity of one picture: what its file costs and how much of it is left."""
+"""Fidelity of one picture: the size of its file, and how close the decoded picture is."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PictureFidelity:
         Fact(
             "bits a pixel",
             "bpp",
-            "8 * size / (H * W), whatever the number of channels.",
+            "8 * size / (H * W), for any number of channels.",
             better="lower",
         ),
     ]
@@ -118,8 +118,8 @@ def measure_picture(
         decoded: The same shape.
         raw_bytes: Size of the source file.
         encoded_bytes: Size of the compressed file.
-        float_psnr_db: Known from encoding; kept as it is.
-        quantisation_loss_db: Likewise.
+        float_psnr_db: PSNR before rounding, known from encoding.
+        quantisation_loss_db: PSNR that quantising cost, known from encoding.
 
     Raises:
         GeometryError: not two pictures of 8 bits and of the same shape.
@@ -145,7 +145,7 @@ def measure_picture(
 
 
 def summarise_pictures(pictures: Iterable[dict[str, float | int | None]]) -> dict[str, Statistics]:
-    """Statistics of every figure over pictures; each picture counts alike, whatever its size.
+    """Statistics of every figure over pictures; each picture counts once, large or small.
 
     Args:
         pictures: Figures as :meth:`PictureFidelity.as_dict` gives them.

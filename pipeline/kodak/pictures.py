@@ -1,4 +1,4 @@
-"""One picture of a folder: encode, verify by decoding, measure, record.
+"""One picture of a folder: encode it, verify it by decoding, measure it, keep a record.
 
 Layout of an encoded folder::
 
@@ -39,20 +39,20 @@ from quinr_lidar.errors import BitstreamError, DatasetError, QuinrError
 
 @dataclass(frozen=True)
 class PictureRecord:
-    """What became of a picture.
+    """The outcome of a picture.
 
     Attributes:
-        stem: Of the source's file name.
+        stem: Stem of the source's file name.
         status: "ok", or "failed" (then ``error`` says why).
         source: The picture's path.
         error: One line that names the file and the reason.
-        source_sha256: Of the source's bytes.
-        file_sha256: Of the compressed file.
-        decoded_sha256: Of the decoded PNG.
+        source_sha256: SHA-256 of the source's bytes.
+        file_sha256: SHA-256 of the compressed file.
+        decoded_sha256: SHA-256 of the decoded PNG.
         profile: Digest of all settings.
         software: quinr-lidar's version.
         seconds: Encoding time.
-        steps: Training steps.
+        steps: Number of training steps.
         stop_reason: Why training ended.
         fidelity: :class:`~pipeline.kodak.fidelity.PictureFidelity` as a dictionary.
     """
@@ -82,10 +82,10 @@ class PictureJob(Job[PictureRecord]):
     """A picture to encode.
 
     Attributes:
-        source: Any picture that Pillow reads.
-        folder: Where everything goes.
+        source: A picture in any format that Pillow reads.
+        folder: Folder of all results.
         profile: Settings of the encoder.
-        resume: Skip the picture if it is finished.
+        resume: Whether to skip the picture if it is finished.
     """
 
     source: Path
@@ -95,7 +95,7 @@ class PictureJob(Job[PictureRecord]):
 
     @property
     def stem(self) -> str:
-        """What its files are named after."""
+        """Stem of the names of its files."""
         return self.source.stem
 
     @property
@@ -110,7 +110,7 @@ class PictureJob(Job[PictureRecord]):
 
     @property
     def decoded(self) -> Path:
-        """What it decodes to, as PNG."""
+        """The decoded picture, a PNG."""
         return self.folder / "decoded" / f"{self.stem}.png"
 
     @property
@@ -136,7 +136,7 @@ class PictureJob(Job[PictureRecord]):
 def picture_jobs(
     folder: Path, out: Path, profile: Profile, *, resume: bool = True
 ) -> list[PictureJob]:
-    """One job for every picture of a folder, in the order of their names; hidden files are left.
+    """One job for every picture of a folder, in the order of their names, without hidden files.
 
     Raises:
         DatasetError: no folder, no picture in it, two of the same stem, or an output folder

@@ -1,4 +1,4 @@
-"""What a folder of encoded pictures amounts to: results, tables and the contact sheet."""
+"""Results of a folder of encoded pictures: results.json, tables and the contact sheet."""
 
 from __future__ import annotations
 
@@ -80,9 +80,9 @@ def write_contact_sheet(
     how many. A picture whose files changed meanwhile is left out with a warning.
 
     Args:
-        out: The folder of results.
-        jobs: All of them.
-        records: One a job, in their order.
+        out: Folder of results.
+        jobs: All jobs.
+        records: One record per job, in the order of the jobs.
 
     Returns:
         Its path; ``None`` without any picture, and an old sheet is then deleted.

@@ -1,1 +1,1 @@
-"""Looking at archived scans: in a window, as pictures and clouds, on Rerun's time line."""
+"""Looking at archived scans: in a window, as screenshots and clouds, on Rerun's time line."""

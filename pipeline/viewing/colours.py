@@ -15,9 +15,9 @@ from pipeline.viewing.frame import ViewedFrame
 Colouring = Literal["height", "range", "error"]
 
 _DARKEST, _LIGHTEST = 80, 215
-"""Greys of an original beside or under what is coloured."""
+"""Range of greys in which an original is drawn beside or below coloured points."""
 EXTRA = (0, 230, 255)
-"""Of decoded points where the original has none: a colour that no error has."""
+"""Colour of decoded points where the original has none: no error has this colour."""
 
 _MAPS = {"height": "turbo", "range": "viridis", "error": "plasma"}
 _LABELS = {"height": "height above the sensor", "range": "range", "error": "range error"}
@@ -35,7 +35,7 @@ class Scale:
     Attributes:
         kind: What is shown.
         low: Value of the first colour, metres; lower values have it too.
-        high: Value of the last colour, likewise.
+        high: Value of the last colour, metres; higher values have it too.
         beyond: Whether values lie below and above.
     """
 

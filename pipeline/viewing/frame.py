@@ -1,4 +1,4 @@
-"""One frame to look at: what was decoded, the scan it was made from, and what is known of both."""
+"""One frame to look at: what was decoded, the scan it was made from, and figures of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Scan:
     """A frame's original.
 
     Attributes:
-        path: Of its file.
+        path: Path of its file.
         points: float32 [N, 3], metres: the scan's usable points.
         image: Its range image, in the projection of the decoded one.
         same: Whether it is the scan that was archived; ``None`` where nothing says so.
@@ -43,11 +43,11 @@ class ViewedFrame:
     """A decoded frame.
 
     Attributes:
-        source: The file's or the archive's name.
-        row: What is known of the frame; figures only if they are of this very file.
+        source: Name of the file or the archive.
+        row: What is known about the frame; it has figures only if they belong to this very file.
         data_bytes: Size of its file.
-        decoded: Its range image.
-        promise: Of its file.
+        decoded: The decoded range image.
+        promise: What its file promises.
         scan: The original, if it is at hand.
     """
 
@@ -80,7 +80,7 @@ class ViewedFrame:
 
     @property
     def largest_error(self) -> float | None:
-        """Metres, measured now where there is an original; else what was measured then."""
+        """Largest range error, metres: measured now with an original, else as archived."""
         if self.scan is not None:
             return largest_error(self.scan.image, self.decoded)
         value = self.row.figures.get("largest_error_m")
@@ -88,7 +88,7 @@ class ViewedFrame:
 
     @property
     def psnr(self) -> float | None:
-        """The paper's, dB, of whole images; measured now or then, as :attr:`largest_error`."""
+        """PSNR of whole images as in the paper, dB; measured as :attr:`largest_error` is."""
         if self.scan is not None:
             image = self.scan.image
             return float(
@@ -99,7 +99,7 @@ class ViewedFrame:
 
     @property
     def headline(self) -> str:
-        """File, bytes, bound and largest error, for titles."""
+        """File, bytes, max error and largest error, for titles."""
         name = self.source
         if not name.endswith(SUFFIX):
             name = f"{name} frame {self.row.frame_id}"
@@ -116,7 +116,7 @@ class ViewedFrame:
 
     @property
     def doubt(self) -> str | None:
-        """Why errors say nothing of the archive: the scan is another one than was archived."""
+        """Why errors say nothing about the archive: the scan is not the archived one."""
         if self.scan is None or self.scan.same is not False:
             return None
         return (
@@ -125,7 +125,7 @@ class ViewedFrame:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """What a person wants to know, ready for JSON."""
+        """The most important facts, ready for JSON."""
         scan = self.scan
         return {
             "source": self.source,
@@ -145,8 +145,8 @@ def view_frame(frames: Frames, row: FrameRow) -> ViewedFrame:
     """Decode a frame.
 
     Args:
-        frames: Hold it.
-        row: Of the frame.
+        frames: The frames that it is one of.
+        row: Row of the frame.
 
     Raises:
         ArchiveError, StorageError: the file cannot be read.
@@ -204,9 +204,9 @@ def open_original(path: Path, frames: Frames, sequence: str | None = None) -> Da
     """The data set that frames were made from.
 
     Args:
-        path: Of a data set, or of a single scan.
-        frames: Say which sequence it is, unless that is given.
-        sequence: Of a data set that has several.
+        path: Path of a data set, or of a single scan.
+        frames: The frames; they name the sequence if it is not given.
+        sequence: Sequence of a data set that has several.
 
     Raises:
         DatasetError: it cannot be opened.

@@ -1,4 +1,4 @@
-"""One frame as a picture: range images and the two clouds from above."""
+"""One frame as a figure: range images and the two clouds from above."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _range_panel(
 ) -> None:
     """Values where the mask holds, neutral grey elsewhere, with a colour bar in metres."""
     limit = max(limit, 1e-6)  # An image without any error still needs a scale.
-    picture = axes.imshow(
+    shown = axes.imshow(
         np.where(mask, values, np.nan),
         cmap=_colours("magma" if label.startswith("error") else "viridis"),
         vmin=0,
@@ -96,7 +96,7 @@ def _range_panel(
     axes.tick_params(labelsize=8)
     # The arrow at the end of the bar says that larger values are cut off.
     extend = "max" if (values[mask] > limit).any() else "neither"
-    axes.figure.colorbar(picture, ax=axes, label=label, pad=0.01, fraction=0.03, extend=extend)
+    axes.figure.colorbar(shown, ax=axes, label=label, pad=0.01, fraction=0.03, extend=extend)
 
 
 def _bird_eye(axes: Axes, title: str, cloud: NDArray[np.float32]) -> PathCollection:

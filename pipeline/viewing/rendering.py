@@ -1,4 +1,7 @@
-"""Clouds to pixels without any graphics hardware: perspective, depth buffer, shading by depth.
+"""Clouds to pixels without graphics hardware: perspective, depth buffer, shading by depth.
+
+Open3D's OffscreenRenderer needs Vulkan, which a machine without a display usually lacks
+("Failed to load vulkan library!"), so this room draws by itself.
 
 Points become squares whose size falls with the distance. Edges are darkened where a pixel lies
 behind its neighbours (eye-dome lighting, Boucheny 2009), which makes shapes readable that have no
@@ -17,7 +20,7 @@ BACKGROUND = (17, 20, 24)
 _SUPERSAMPLING = 2
 """Pixels are drawn twice as fine and averaged: smooth edges."""
 _NEAR = 0.5
-"""Metres before the eye; what is nearer is not drawn."""
+"""Distance from the eye, in units of the camera's scale; nearer points are not drawn."""
 _POINT = 0.07
 """Side of a point, in units of the camera's scale."""
 _LARGEST = 4
@@ -45,7 +48,7 @@ class Camera:
 
     @property
     def target(self) -> NDArray[np.float64]:
-        """What is in the middle of the picture, likewise."""
+        """The place in the middle of the image, float64 [3], metres."""
         return self.scale * np.array([10.0, 0.0, -0.5])
 
     @property
@@ -59,7 +62,7 @@ class Camera:
 
 
 def camera_for(points: NDArray[np.floating]) -> Camera:
-    """One that shows the surroundings of a sensor: streets for a car, rooms for a robot."""
+    """A camera that shows the sensor's surroundings: a street for a car, a room for a robot."""
     if not len(points):
         return Camera()
     reach = float(np.percentile(np.linalg.norm(points, axis=1), 75))
@@ -73,7 +76,7 @@ def render(
     width: int,
     height: int,
 ) -> NDArray[np.uint8]:
-    """A picture of a cloud.
+    """An image of a cloud.
 
     Args:
         points: [N, 3], finite, metres.
@@ -99,7 +102,7 @@ def _splat(
     camera: Camera,
     shape: tuple[int, int],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Depths (infinite where nothing is) and colours of all pixels."""
+    """Depth (infinite where nothing is) and colour of every pixel."""
     height, width = shape
     depth = np.full(height * width, np.inf, np.float32)
     painted = np.zeros((height * width, 3), np.float32)
@@ -128,7 +131,7 @@ def _splat(
 
 
 def _eye_dome(depth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Light of every pixel, 0 to 1: less where neighbours are much nearer."""
+    """Brightness of every pixel, 0 to 1: darker where neighbours are much nearer."""
     known = np.isfinite(depth)
     far = np.log2(np.where(known, depth, np.float32(1)))
     height, width = depth.shape

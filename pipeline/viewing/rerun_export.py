@@ -33,13 +33,13 @@ _FIGURES = {"bytes": "bytes", "psnr_db": "PSNR [dB]", "largest_error_m": "larges
 
 @dataclass(frozen=True)
 class Exported:
-    """What became of an export.
+    """The outcome of an export.
 
     Attributes:
-        file: The recording.
+        file: Path of the recording.
         bytes: Its size.
-        frames: In it.
-        complaints: Of frames that are not in it or lack their scan, by their ids.
+        frames: Number of frames in it.
+        complaints: By frame id, why a frame is not in it or lacks its scan.
         doubts: Scans that are not those that were archived.
     """
 
@@ -88,13 +88,13 @@ def export_rerun(
     number. One that cannot be decoded is left out, with its reason in the recording's log.
 
     Args:
-        frames: Hold them.
-        rows: Which of them.
+        frames: The frames of a file, folder or archive.
+        rows: Rows of the frames to export.
         out: The recording; a file that is there is replaced.
-        colouring: Of the clouds, on one scale for all, the first frame's; frames without their
-            scan have no clouds in colours of errors.
+        colouring: What colours the clouds. All frames share the scale of the first one; with errors
+            as colours, frames without their scan have no clouds.
         original: Their scans, found by their ids.
-        overlay: Show both clouds in one view.
+        overlay: Whether to show both clouds in one view.
         progress: Called after every frame.
 
     Raises:
@@ -128,7 +128,7 @@ def export_rerun(
 
 
 class _Log:
-    """Frames into a recording, and what is wrong with some of them."""
+    """Writes frames into a recording, and collects what is wrong with some of them."""
 
     def __init__(
         self, rerun: ModuleType, recording: Any, colouring: Colouring, overlay: bool, dated: bool

@@ -1,4 +1,4 @@
-"""A frame's clouds as files: pictures, and coloured PLY that other viewers open."""
+"""A frame's clouds as files: screenshots, and coloured PLY that other viewers open."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = (".png", ".ply")
 
 
 def check_targets(targets: Sequence[Path]) -> None:
-    """Whether files of these names can be saved.
+    """Check that files of these names can be saved.
 
     Raises:
         StorageError: one has another suffix than :data:`KINDS`.
@@ -33,14 +33,14 @@ def save_clouds(
     *,
     overlay: bool = False,
 ) -> list[Path]:
-    """Write what can be seen.
+    """Write clouds to files.
 
     Args:
         targets: A ``.png`` has all clouds; a ``.ply`` has the last one, or all in an overlay. The
             other clouds of ``cloud.ply`` go to ``cloud-original.ply``, by their titles.
         clouds: One or two.
-        scale: Of their colours.
-        title: Of the picture.
+        scale: Scale of their colours.
+        title: Title of the screenshot.
         overlay: One cloud over the other.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A frame's clouds as a picture, with a legend."""
+"""A frame's clouds as an image with a legend, drawn without a display."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def screenshot_png(
 
     Args:
         clouds: One or two.
-        scale: Of their colours, for the legend.
+        scale: Scale of their colours, for the legend.
         title: Shown on top.
-        overlay: All in one panel.
+        overlay: Whether to draw all clouds in one panel.
     """
     camera = camera_for(clouds[0].points)
     panels = [joined(clouds)] if overlay and len(clouds) > 1 else list(clouds)

@@ -23,16 +23,16 @@ from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 
 _ABSENT = (ArchiveError, DatasetError)
-"""Raised where nothing of a kind is in a folder."""
+"""Raised where a folder has nothing of a kind."""
 
 
 class Frames(ABC):
-    """Frames by their ids, wherever they lie.
+    """Frames by their ids, in a file, a folder or an archive.
 
     Args:
         name: Where they are, for people.
-        sequence: Name of their sequence, as far as that is known.
-        rows: What is known of every frame, failed ones included, in the order of recording.
+        sequence: Name of their sequence, or ``None`` if it is not known.
+        rows: What is known about every frame, also failed ones, in the order of recording.
     """
 
     def __init__(self, name: str, sequence: str | None, rows: Iterable[FrameRow]) -> None:
@@ -43,7 +43,7 @@ class Frames(ABC):
 
     @property
     def frame_ids(self) -> tuple[str, ...]:
-        """Of the frames that can be viewed."""
+        """Ids of the frames that can be viewed."""
         return tuple(row.frame_id for row in self.rows if row.ok)
 
     def row(self, frame_id: str) -> FrameRow:
@@ -80,13 +80,13 @@ class Frames(ABC):
 
 
 class Files(Frames):
-    """``.quinr`` files, with what their records say of them.
+    """``.quinr`` files, with the facts in their records.
 
     Args:
         name: Where they are, for people.
         sequence: Name of the archived sequence whose folder they are in.
         frames: A row and a path each.
-        entropy_models: Further ones than lie beside them.
+        entropy_models: More entropy models than those beside the files.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Files(Frames):
 
     @classmethod
     def of_sequence(cls, folder: Path, entropy_models: tuple[EntropyModel, ...] = ()) -> Files:
-        """All of an archived sequence's folder."""
+        """All frames of an archived sequence's folder."""
         frames = []
         for number, record in enumerate(records_in(folder)):
             path = frame_path(folder, record.frame_id)
@@ -160,7 +160,7 @@ def open_frames(
         where: Path, or URL of an archive. A folder of one of these will do; of several,
             ``sequence`` says which.
         sequence: Name of a folder in it.
-        entropy_models: For files and folders, further ones than lie beside them.
+        entropy_models: For files and folders, more entropy models than those beside them.
 
     Raises:
         ArchiveError: a packed archive that is damaged or of a newer version.
@@ -203,7 +203,7 @@ def choose_frame(frames: Frames, wanted: str | None = None) -> FrameRow:
 
 
 def _row(record: FrameRecord, number: int, path: Path) -> FrameRow:
-    """A frame whose file is there can be viewed, whatever its record says."""
+    """A row; a frame whose file exists can be viewed, even if its record says that it failed."""
     row = row_of(record, number)
     if path.is_file():
         return replace(row, status="ok", error=None)

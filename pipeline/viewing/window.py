@@ -23,7 +23,7 @@ _PAUSE = 1 / 60
 _POINT_SIZE = 2.0
 _ZOOM = 0.2
 _GAP = 1.1
-"""Clouds side by side are so many of their own widths apart."""
+"""Distance of clouds side by side, in widths of a cloud."""
 
 
 def missing_display() -> str | None:
@@ -51,8 +51,8 @@ def show_clouds(clouds: Sequence[Cloud], title: str, *, overlay: bool = False) -
 
     Args:
         clouds: Beside each other in this order, from left to right, or in one place.
-        title: Of the window.
-        overlay: In one place.
+        title: Title of the window.
+        overlay: Whether to show all clouds in one place.
 
     Returns:
         Whether a window could be opened.

@@ -74,11 +74,11 @@ class Browsers:
         """Open a page from its file.
 
         Args:
-            path: Of the page.
-            flags: Of the browser.
+            path: Path of the page.
+            flags: Command line flags of the browser.
             script: Run before the page's own.
             drawn: Whether to wait until the charts are drawn, or cannot be.
-            context: Of the browser's context: viewport, color_scheme ...
+            context: Options of the browser's context: viewport, color_scheme ...
         """
         seen = Seen()
         with self._browser(flags).new_context(**context) as made:

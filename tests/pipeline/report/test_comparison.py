@@ -19,7 +19,7 @@ from tests.support.reports import FRAMES, Page, evaluation_of
 
 @pytest.fixture
 def reports(packed, previews, tmp_path) -> list[Report]:
-    """Of the bounded archive and of the previews, both evaluated."""
+    """Reports of the bounded archive and of the previews, both evaluated."""
 
     def better(index: int) -> dict:
         return {"codec_d1_psnr_db": 90.0, "codec_occupancy_iou": 0.99}

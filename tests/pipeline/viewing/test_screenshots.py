@@ -133,7 +133,7 @@ def test_rooms_are_seen_from_nearer_than_streets():
 @pytest.mark.parametrize(
     ("count", "overlay", "width"), [(1, False, 960), (2, False, 1920), (2, True, 960)]
 )
-def test_pictures(frame, count, overlay, width):
+def test_screenshots(frame, count, overlay, width):
     scale = scale_of(frame, "height")
     clouds = clouds_of(frame, scale, overlay=overlay)[-count:]
     data = screenshot_png(clouds, scale, frame.headline, overlay=overlay)
@@ -148,7 +148,7 @@ def test_pictures(frame, count, overlay, width):
     assert screenshot_png(clouds, scale, frame.headline, overlay=overlay) == data
 
 
-def test_an_empty_cloud_has_a_picture():
+def test_an_empty_cloud_has_a_screenshot():
     assert screenshot_png([cloud(np.zeros((0, 3)))], SCALE, "nothing").startswith(b"\x89PNG")
 
 

@@ -52,7 +52,7 @@ class Place:
         return plan_evaluation(str(self.packed), self.scans, self.out, wanted)
 
     def evaluate(self, **settings) -> ArchiveEvaluation:
-        """Do whatever is left."""
+        """Do the jobs that are left."""
         plan = self.plan(**settings)
         for job in evaluation_jobs(plan):
             run_evaluation_job(job)
@@ -69,7 +69,7 @@ class Place:
         archive_scans(self.scans, frames, self.packed.parent, profile, **settings)
 
     def archive(self) -> None:
-        """Likewise, within 2 cm."""
+        """Archive the drive within 2 cm."""
         self.archive_as("bounded")
 
 
