@@ -270,3 +270,11 @@ def test_a_sheet_leaves_out_what_changed_meanwhile(tmp_path, caplog):
     failed = [item.failed("why") for item in jobs]
     assert write_contact_sheet(tmp_path / "out", jobs, failed) is None
     assert not sheet.exists(), "no sheet of pictures that failed since"
+
+
+def test_a_picture_whose_worker_was_killed_has_a_failed_record(tmp_path):
+    work = job(tmp_path, "b.png")
+    record = work.lost("its worker process was killed")
+    assert record.status == "failed"
+    assert "b.png: its worker process was killed" in (record.error or "")
+    assert read_picture_record(work) == record
