@@ -88,6 +88,9 @@ def test_an_image_without_any_point_is_still_drawn():
     assert figure_png(frame_figure(nothing, nothing), dpi=30).startswith(b"\x89PNG")
 
 
-def test_it_leaves_pyplot_alone():
-    code = "import sys, pipeline.viewing.frame_figure; sys.exit('matplotlib.pyplot' in sys.modules)"
+def test_drawing_leaves_pyplot_alone():
+    code = (
+        "import sys, pipeline.viewing.frame_figure, pipeline.viewing.screenshot, "
+        "pipeline.kodak.contact_sheet; sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
