@@ -16,7 +16,6 @@ from flows.cli.options import (
     MaxFailedDrives,
     PackedArchive,
     Resume,
-    SequenceName,
     Settle,
     check_executor,
     finish,
@@ -26,6 +25,7 @@ from pipeline.archive.overview import find_archives
 from pipeline.cli.config_options import options_from
 from pipeline.cli.console import (
     EXIT_BAD_INPUT,
+    SequenceName,
 )
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.discovery import drives_in

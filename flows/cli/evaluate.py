@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.options import PackedArchive, SequenceName, check_executor, finish
+from flows.cli.options import PackedArchive, check_executor, finish
 from flows.parameters import RUN_EVALUATION
 from pipeline.cli.config_options import options_from
-from pipeline.cli.console import Json, print_json, print_table
+from pipeline.cli.console import Json, SequenceName, print_json, print_table
 from pipeline.config.archive_config import RunConfig
 from quinr_lidar.errors import QuinrError
 

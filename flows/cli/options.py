@@ -35,9 +35,6 @@ Resume = Annotated[
         "--resume/--overwrite", help="Skip what is done, or do all again and replace archives."
     ),
 ]
-SequenceName = Annotated[
-    str | None, typer.Option(help="Which sequence of a data set that has several.")
-]
 Settle = Annotated[
     float,
     typer.Option(min=0, metavar="MINUTES", help="Leave drives that changed less than so long ago."),

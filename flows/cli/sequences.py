@@ -11,13 +11,12 @@ from flows.cli.options import (
     Archives,
     NScans,
     Resume,
-    SequenceName,
     check_executor,
     finish,
 )
 from flows.parameters import RUN_FRAMES
 from pipeline.cli.config_options import options_from
-from pipeline.cli.console import Json, print_json, print_table
+from pipeline.cli.console import Json, SequenceName, print_json, print_table
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets import open_dataset
 from pipeline.nightly.inbox import check_settings
@@ -29,7 +28,10 @@ from pipeline.storage.lock import check_unlocked
 
 @options_from(ArchiveConfig(), file=True)
 def archive(
-    source: Annotated[Path, typer.Argument(help="A data set, sequence, drive or folder of scans.")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE", help="A data set, sequence, drive or folder of scans."),
+    ],
     archive: Archives,
     config: ArchiveConfig,
     sequence: SequenceName = None,

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import Verification, verify_archive
-from pipeline.cli.console import EXIT_PARTIAL, Json, bar_to, print_json
+from pipeline.cli.console import EXIT_PARTIAL, Json, SequenceName, bar_to, print_json
 from quinr_lidar.errors import ArchiveError
 
 _SHOWN = 20
@@ -22,21 +22,19 @@ Archive = Annotated[str, typer.Argument(help="A packed sequence: folder or URL."
 
 def verify(
     archive: Archive,
-    deep: Annotated[
+    originals: Annotated[
         Path | None,
-        typer.Option(metavar="ORIGINALS", help="Data set to measure every frame against."),
+        typer.Option(metavar="SOURCE", help="Data set to measure every frame against."),
     ] = None,
-    sequence: Annotated[
-        str | None, typer.Option(help="Sequence of originals that have several.")
-    ] = None,
+    sequence: SequenceName = None,
     json: Json = False,
 ) -> None:
     """Check every byte of an archive, and that every frame decodes; changes nothing.
 
-    With `--deep`, every frame is compared with its original: the mask must be exact and no range
-    may err by more than the bound. Exit code 0: all is well, and with `--deep` the originals
+    With `--originals`, every frame is compared with its original: the mask must be exact and no
+    range may err by more than the bound. Exit code 0: all is well, and with `--originals` these
     may go; 1: something is wrong.
-    Example: `quinr archive verify archive/00 --deep kitti/odometry`
+    Example: `quinr archive verify archive/00 --originals kitti/odometry`
     """
     with tqdm(unit="frame", disable=json) as bar:
 
@@ -44,7 +42,7 @@ def verify(
             bar.total = total
             bar_to(bar, done)
 
-        found = verify_archive(archive, deep, sequence, advance)
+        found = verify_archive(archive, originals, sequence, advance)
     if json:
         print_json(found.as_dict())
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,18 +23,8 @@ Settings = Annotated[
 ProfileName = Annotated[
     str, typer.Option(help="Named settings of the encoder, or a preset file (.json).")
 ]
-MaxError = Annotated[
-    float | None,
-    typer.Option(
-        metavar="METRES", help="Largest error of a range; adds the layers that guarantee it."
-    ),
-]
-RelativeError = Annotated[
-    float | None,
-    typer.Option(metavar="SHARE", help="A range r may err by max(bound, SHARE x r)."),
-]
-ModelFile = Annotated[
-    Path | None, typer.Option(help="An entropy model (.qmodel) to code masks and ranges with.")
+SequenceName = Annotated[
+    str | None, typer.Option(help="Which sequence of a data set that has several.")
 ]
 
 _PIPE = 1000

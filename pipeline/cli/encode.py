@@ -10,25 +10,15 @@ import torch
 import typer
 from tqdm import tqdm
 
-from pipeline.cli.console import (
-    Json,
-    MaxError,
-    ModelFile,
-    RelativeError,
-    Settings,
-    bar_to,
-    parse_settings,
-    print_json,
-    print_table,
-    value_rows,
-)
+from pipeline.cli.config_options import options_from
+from pipeline.cli.console import Json, bar_to, print_json, print_table, value_rows
+from pipeline.config.archive_config import AUTO, ENCODER, ArchiveConfig
 from pipeline.config.profile_files import find_profile, scan_profile
 from pipeline.datasets.sources import Source, read_source
 from pipeline.fidelity import check_promise, largest_error, promise_of_profile
 from pipeline.models.files import read_model
 from pipeline.storage.files import write_atomically
-from quinr_lidar import Profile, RangeImage, SphericalProjection, codec, metrics
-from quinr_lidar.codec.encoding import DEFAULT_PROFILE
+from quinr_lidar import Profile, RangeImage, codec, metrics
 from quinr_lidar.codec.images import EncodedImage, encode_image
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ProfileError
@@ -37,22 +27,14 @@ from quinr_lidar.training import FitProgress
 PICTURE_PROFILE = "kodak-400"
 
 
+@options_from(ArchiveConfig(), only=ENCODER, file=True)
 def encode(
     source: Annotated[Path, typer.Argument(help="A KITTI velodyne scan (.bin) or a picture.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Compressed file; SOURCE.quinr by default.")
     ] = None,
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            help="Named settings, or a preset file (.json); by default bounded for scans (every "
-            "range within 2 cm) and kodak-400 for pictures."
-        ),
-    ] = None,
-    settings: Settings = [],  # noqa: B006 (typer copies it)
-    max_error: MaxError = None,
-    relative_error: RelativeError = None,
-    entropy_model: ModelFile = None,
+    *,
+    config: ArchiveConfig,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
     restarts: Annotated[
         int | None, typer.Option(min=1, help="Trainings from different seeds; the best one counts.")
@@ -64,38 +46,38 @@ def encode(
             "target_bytes."
         ),
     ] = None,
-    height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
-    width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
-    fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
-    fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
     json: Json = False,
 ) -> None:
     """Compress a scan or a picture.
 
-    A file with a bound is written only if it decodes to within it.
+    Files of scans keep every range to within 2 cm unless options say otherwise; a file that would
+    break its bound is not written. Pictures take the profile kodak-400 unless another is named.
     Example: `quinr encode 000000.bin -o 000000.quinr --profile paper-350`, or
     `quinr encode 000000.bin --max-error 0.02`
     """
     out = out or source.with_suffix(".quinr")
-    read = read_source(source, SphericalProjection(height, width, fov_up, fov_down))
+    read = read_source(source, config.projection.spherical())
     overrides: dict[str, Any] = {"seed": seed} | ({"restarts": restarts} if restarts else {})
     if bpp is not None:
         overrides["target_bytes"] = int(bpp * read.pixels / 8)
-    overrides |= parse_settings(settings)
-    given = read_model(entropy_model) if entropy_model else None
-    bounded = max_error is not None or relative_error is not None
+    overrides |= config.overrides
+    given = _given_model(config)
     # As the workers that archive sequences do: the sums of matrix products depend on threads.
     torch.set_num_threads(1)
     if isinstance(read.content, RangeImage):
-        name = profile or DEFAULT_PROFILE
         chosen = scan_profile(
-            name, overrides, max_error=max_error, relative_error=relative_error, entropy_model=given
+            config.profile,
+            overrides,
+            max_error=config.max_error,
+            relative_error=config.relative_error,
+            entropy_model=given,
         )
         figures = _encode_scan(read, read.content, out, chosen, given, quiet=json)
     else:
-        if bounded or given:
+        if given or config.max_error is not None or config.relative_error is not None:
             raise ProfileError(f"{source}: a picture has neither bound nor entropy model")
-        chosen = find_profile(profile or PICTURE_PROFILE).with_overrides(**overrides)
+        name = config.profile if "profile" in config.model_fields_set else PICTURE_PROFILE
+        chosen = find_profile(name).with_overrides(**overrides)
         with _progress(source.name, chosen, quiet=json) as bar:
             encoded = encode_image(read.content, chosen, progress=_advance(bar))
         write_atomically(out, encoded.data)
@@ -105,6 +87,15 @@ def encode(
         print_json(figures)
     else:
         print_table(value_rows(figures), "encoded")
+
+
+def _given_model(config: ArchiveConfig) -> EntropyModel | None:
+    """The entropy model of a configuration's file."""
+    if config.entropy_model == AUTO:
+        raise ProfileError(
+            "--entropy-model auto: a model is chosen for a whole drive; expected a file"
+        )
+    return read_model(Path(config.entropy_model)) if config.entropy_model else None
 
 
 def _encode_scan(

@@ -7,35 +7,46 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.console import EXIT_PARTIAL, Json, print_json, print_table, value_rows
+from pipeline.cli.console import (
+    EXIT_PARTIAL,
+    Json,
+    SequenceName,
+    print_json,
+    print_table,
+    value_rows,
+)
 from pipeline.datasets.single_file import scan_file
 from pipeline.evaluation.files import measure_file, measure_sequence
 from pipeline.sequence.sequence import table_rows
 
+Originals = Annotated[
+    Path, typer.Option(metavar="SOURCE", help="The scan (.bin), or the data set of the scans.")
+]
+
 
 def evaluate(
-    original: Annotated[Path, typer.Argument(help="A scan (.bin), or a data set.")],
-    archived: Annotated[Path, typer.Argument(help="A .quinr file, or an archived sequence.")],
-    sequence: Annotated[
-        str | None, typer.Option(help="Sequence of a data set that has several.")
-    ] = None,
+    archive: Annotated[
+        Path, typer.Argument(metavar="ARCHIVE", help="A .quinr file, or an archived sequence.")
+    ],
+    originals: Originals,
+    sequence: SequenceName = None,
     json: Json = False,
 ) -> None:
     """Compare decoded scans with their originals: PSNR, Chamfer, sizes, mask, range errors.
 
-    Example: `quinr evaluate kitti/odometry archive/00 --sequence 00`
+    Example: `quinr evaluate archive/00 --originals kitti/odometry --sequence 00`
     """
-    if archived.is_file():
-        fidelity = measure_file(scan_file(original), archived).as_dict()
+    if archive.is_file():
+        fidelity = measure_file(scan_file(originals), archive).as_dict()
         if json:
             print_json(fidelity)
         else:
-            print_table(value_rows(fidelity), str(archived))
+            print_table(value_rows(fidelity), str(archive))
         return
-    results, records = measure_sequence(original, archived, sequence, show_progress=not json)
+    results, records = measure_sequence(originals, archive, sequence, show_progress=not json)
     if json:
         print_json(results)
     else:
-        print_table(table_rows(records), str(archived))
+        print_table(table_rows(records), str(archive))
     if any(record.status == "failed" for record in records):
         raise typer.Exit(EXIT_PARTIAL)

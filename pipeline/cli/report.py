@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from pipeline.archive.deep import Originals
 from pipeline.archive.reader import PackedSequence
-from pipeline.cli.console import EXIT_PARTIAL, Json, bar_to, print_json, print_table
+from pipeline.cli.console import EXIT_PARTIAL, Json, SequenceName, bar_to, print_json, print_table
 from pipeline.storage.locations import locate
 
 if TYPE_CHECKING:
@@ -35,11 +35,10 @@ FOLDER = "report"
 def make(
     archive: Annotated[str, typer.Argument(help="A packed sequence: folder or URL.")],
     originals: Annotated[
-        Path | None, typer.Option(help="Data set that it was made from, for pictures.")
+        Path | None,
+        typer.Option(metavar="SOURCE", help="Data set that it was made from, for pictures."),
     ] = None,
-    sequence: Annotated[
-        str | None, typer.Option(help="Sequence of originals that have several.")
-    ] = None,
+    sequence: SequenceName = None,
     out: Annotated[
         str | None,
         typer.Option("--out", "-o", help="Folder or URL; `report` in the archive by default."),

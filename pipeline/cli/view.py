@@ -26,29 +26,33 @@ _SHOWN = 20
 
 
 def view(
-    source: Annotated[
+    archive: Annotated[
         str,
         typer.Argument(
-            help="A .quinr file, an archived sequence's folder, or a packed archive (or its URL)."
+            metavar="ARCHIVE",
+            help="A .quinr file, an archived sequence's folder, or a packed archive (or its URL).",
         ),
     ],
     frame: Annotated[
         str | None,
-        typer.Option(metavar="ID|NUMBER", help="Of an archive; the first by default."),
+        typer.Option(metavar="ID|NUMBER", help="Frame of an archive; the first by default."),
     ] = None,
-    original: Annotated[
+    originals: Annotated[
         Path | None,
-        typer.Option(help="The scan (.bin), or the data set in which it is found by its id."),
+        typer.Option(
+            metavar="SOURCE",
+            help="The scan (.bin), or the data set in which it is found by its id.",
+        ),
     ] = None,
     sequence: Annotated[
-        str | None, typer.Option(help="Which one, where source or originals have several.")
+        str | None, typer.Option(help="Which sequence, where archive or originals have several.")
     ] = None,
     colour: Annotated[
         str,
         typer.Option(
             "--colour",
             "--color",
-            help=f"One of {', '.join(_COLOURINGS)}; error needs --original.",
+            help=f"One of {', '.join(_COLOURINGS)}; error needs --originals.",
         ),
     ] = "height",
     overlay: Annotated[
@@ -76,14 +80,14 @@ def view(
     Opens Open3D's viewer (Q closes it). Without a display a picture and coloured clouds are
     written into the current folder instead: view-FRAME.png, view-FRAME.ply and, with an original,
     view-FRAME-original.ply.
-    Example: `quinr view archive/00 --frame 000042 --original kitti/odometry --colour error`, or
+    Example: `quinr view archive/00 --frame 000042 --originals kitti/odometry --colour error`, or
     `quinr view s3://fleet/drives/00 --rerun drive.rrd --frames 0-100`
     """
     _check_options(colour, frame, save, rerun, frames)
-    opened = open_frames(source, sequence, tuple(read_model(path) for path in entropy_model))
-    scans = None if original is None else open_original(original, opened, sequence)
+    opened = open_frames(archive, sequence, tuple(read_model(path) for path in entropy_model))
+    scans = None if originals is None else open_original(originals, opened, sequence)
     if colour == "error" and scans is None:
-        raise typer.BadParameter("error needs the scan: --original", param_hint="--colour")
+        raise typer.BadParameter("error needs the scan: --originals", param_hint="--colour")
     colouring = cast("Colouring", colour)
     if rerun is not None:
         _export(opened, rerun, frames, scans, colouring, overlay=overlay, json=json)

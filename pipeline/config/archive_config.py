@@ -174,3 +174,7 @@ class ArchiveConfig(ConfigModel):
         if self.packed is not None and "://" not in self.packed:
             changes["packed"] = str(Path(self.packed).resolve())
         return self.model_copy(update=changes)
+
+
+ENCODER = ("profile", "overrides", "max_error", "relative_error", "entropy_model", "projection")
+"""Settings that decide which bytes a scan becomes."""

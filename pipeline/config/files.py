@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.config.archive_config import ConfigModel
@@ -17,11 +15,7 @@ from quinr_lidar.errors import ProfileError
 CONFIG = "config.yaml"
 """The file beside a sequence's results that says how it was archived."""
 
-_READERS: dict[str, Callable[[str], Any]] = {
-    ".yaml": yaml.safe_load,
-    ".yml": yaml.safe_load,
-    ".toml": tomllib.loads,
-}
+SUFFIXES = (".yaml", ".yml", ".toml")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -31,11 +25,14 @@ def read_config(path: Path) -> dict[str, Any]:
         ProfileError: it is neither YAML nor TOML, or holds no settings; names the file.
         StorageError: it cannot be read.
     """
-    reader = _READERS.get(path.suffix)
-    if reader is None:
-        raise ProfileError(f"{path}: expected a name that ends in {', '.join(_READERS)}")
+    # Most commands are given no file.
+    import yaml
+
+    if path.suffix not in SUFFIXES:
+        raise ProfileError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+    read = tomllib.loads if path.suffix == ".toml" else yaml.safe_load
     try:
-        values = reader(read_bytes(path).decode())
+        values: Any = read(read_bytes(path).decode())
     except (yaml.YAMLError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ProfileError(f"{path}: not {path.suffix[1:].upper()}: {reason}") from error
@@ -65,5 +62,7 @@ def write_config(path: Path, config: ConfigModel) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
+    import yaml
+
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_atomically(path, text.encode())

@@ -73,7 +73,7 @@ class ViewedFrame:
             DatasetError: there is no original.
         """
         if self.scan is None:
-            raise DatasetError(f"{self.source}: errors need the scan: give it with --original")
+            raise DatasetError(f"{self.source}: errors need the scan: give it with --originals")
         image, valid = self.scan.image, self.decoded.valid
         difference = np.abs(self.decoded.ranges.astype(np.float64) - image.ranges)
         return np.where(image.valid, difference, np.nan)[valid].astype(np.float32)

@@ -79,10 +79,10 @@ def test_decode_to_every_kind_of_file(compressed, tmp_path):
 
 
 def test_evaluate_file(scan, compressed):
-    fidelity = json.loads(run("evaluate", scan, compressed, "--json").stdout)
+    fidelity = json.loads(run("evaluate", compressed, "--originals", scan, "--json").stdout)
     assert fidelity["encoded_bytes"] == compressed.stat().st_size
     assert fidelity["psnr_db"] > 0
-    assert "chamfer_m" in run("evaluate", scan, compressed).stdout
+    assert "chamfer_m" in run("evaluate", compressed, "--originals", scan).stdout
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ def test_synth_then_evaluate_folder(tmp_path):
         source = drive / "sequences/00/velodyne" / f"{frame}.bin"
         target = tmp_path / "archive/00/frames" / f"{frame}.quinr"
         assert run("encode", source, "-o", target, *TINY).returncode == 0
-    result = run("evaluate", drive, tmp_path / "archive" / "00", "--json")
+    result = run("evaluate", tmp_path / "archive" / "00", "--originals", drive, "--json")
     assert result.returncode == 0, result.stderr
     results = json.loads(result.stdout)
     assert results["frame_ids"] == ["000000", "000001"]
     assert len(results["results"]["psnr_db"]) == 2
     (tmp_path / "archive/00/frames/000001.quinr").write_bytes(b"QINRbroken")
-    partial = run("evaluate", drive, tmp_path / "archive" / "00")
+    partial = run("evaluate", tmp_path / "archive" / "00", "--originals", drive)
     assert partial.returncode == 1
     assert "000001.quinr" in partial.stdout.replace("\n", "")
 

@@ -85,14 +85,14 @@ def test_verify_says_what_is_wrong(quinr, packed):
 
 def test_a_deep_verify_measures_every_frame(quinr, packed, drive):
     scans = drive / "scans" / "00"
-    code, found = parsed(quinr("archive", "verify", packed, "--deep", scans, "--json"))
+    code, found = parsed(quinr("archive", "verify", packed, "--originals", scans, "--json"))
     assert (code, found["ok"], found["deep"], found["problems"]) == (0, True, True, [])
     archive = PackedSequence.open(packed)
     for frame in found["frames"]:
         image = PROJECTION.project(read_scan(scans / f"{frame['frame_id']}.bin").points)
         decoded = archive.decode(frame["frame_id"])
         assert frame["largest_error_m"] == largest_error(image, decoded) <= 0.02
-    assert "within their bounds" in quinr("archive", "verify", packed, "--deep", scans)[1]
+    assert "within their bounds" in quinr("archive", "verify", packed, "--originals", scans)[1]
 
 
 def test_a_deep_verify_finds_what_would_be_lost_with_the_originals(
@@ -101,7 +101,7 @@ def test_a_deep_verify_finds_what_would_be_lost_with_the_originals(
     scans = shutil.copytree(drive / "scans" / "00", tmp_path / "00")
 
     def errors(archive) -> str:
-        code, found = parsed(quinr("archive", "verify", archive, "--deep", scans, "--json"))
+        code, found = parsed(quinr("archive", "verify", archive, "--originals", scans, "--json"))
         assert (code, found["ok"]) == (1, False)
         return json.dumps(found)
 
@@ -133,7 +133,8 @@ def test_a_file_that_breaks_its_bound_is_found(quinr, folder, drive, tmp_path):
     (folder / "records" / "000003.json").write_text(json.dumps(record))
     pack_sequence(folder, tmp_path / "packed")
     assert quinr("archive", "verify", tmp_path / "packed")[0] == 0
-    code, out, _ = quinr("archive", "verify", tmp_path / "packed", "--deep", drive / "scans" / "00")
+    scans = drive / "scans" / "00"
+    code, out, _ = quinr("archive", "verify", tmp_path / "packed", "--originals", scans)
     assert code == 1
     assert "do not delete the original" in out
 

@@ -101,9 +101,9 @@ def test_a_picture_has_no_bound(quinr, tmp_path, own_model, monkeypatch, options
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (["--max-error", "0"], "max_error"),
-        (["--max-error", "1e-9"], "max_error"),
-        (["--relative-error", "2"], "relative_error"),
+        (["--max-error", "0"], "--max-error"),
+        (["--max-error", "1e-9"], "--max-error"),
+        (["--relative-error", "2"], "--relative-error"),
         (
             ["--max-error", "0.1", "--set", "layers=preview,mask"],
             "max_error has no effect without the layer ranges",
@@ -144,13 +144,13 @@ def test_a_file_that_would_break_its_bound_is_not_written(quinr, scan, tmp_path,
 
 
 def test_evaluate_refuses_a_broken_bound(quinr, scan, file, tmp_path):
-    code, out, _ = quinr("evaluate", scan, file, "--json")
+    code, out, _ = quinr("evaluate", file, "--originals", scan, "--json")
     figures = json.loads(out)
     assert code == 0
     assert figures["mask_exact"] is True
     assert figures["max_error_m"] == pytest.approx(0.05, rel=1e-4)
     assert 0.025 < figures["largest_error_m"] <= figures["max_error_m"]
-    table = quinr("evaluate", scan, file)[1]
+    table = quinr("evaluate", file, "--originals", scan)[1]
     assert "mask_exact" in table
     assert "yes" in table
     # The same directions, so the same pixels, but other ranges.
@@ -158,7 +158,7 @@ def test_evaluate_refuses_a_broken_bound(quinr, scan, file, tmp_path):
     points[:, :3] *= np.float32(1.05)
     other = tmp_path / "other.bin"
     other.write_bytes(points.astype("<f4").tobytes())
-    code, _, err = quinr("evaluate", other, file)
+    code, _, err = quinr("evaluate", file, "--originals", other)
     assert code == 2
     assert f"{file}: not {other} as promised: the" in err
     assert file.exists()

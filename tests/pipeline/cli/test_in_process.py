@@ -72,7 +72,7 @@ def test_an_unreadable_directory_is_named(quinr, scan, tmp_path, monkeypatch):
         return listed(self)
 
     monkeypatch.setattr(Path, "iterdir", refuse)
-    code, _, err = quinr("evaluate", closed, tmp_path / "archive")
+    code, _, err = quinr("evaluate", tmp_path / "archive", "--originals", closed)
     assert code == 2
     assert err.strip().splitlines()[-1] == f"quinr: {closed}: cannot be read: Permission denied"
 

@@ -59,7 +59,7 @@ def timed(folder, seconds, out):
 
 
 def test_all_frames_with_their_scans(quinr, packed, scans, here):
-    code, out, _ = quinr("view", packed, "--rerun", "out.rrd", "--original", scans)
+    code, out, _ = quinr("view", packed, "--rerun", "out.rrd", "--originals", scans)
     assert code == 0
     assert out.startswith("out.rrd: 6 frames, ")
     read = Recording(here / "out.rrd")
@@ -120,7 +120,7 @@ def test_a_bad_frame_is_left_out(quinr, folder, scans, tmp_path, here):
     torn.write_bytes(torn.read_bytes()[:-3])
     other = tmp_path / "few" / "00" / "000001.bin"
     shutil.copy(scans / "00" / "000003.bin", other)
-    code, out, err = quinr("view", folder, "--rerun", "a.rrd", "--original", tmp_path / "few")
+    code, out, err = quinr("view", folder, "--rerun", "a.rrd", "--originals", tmp_path / "few")
     assert code == 1
     assert "a.rrd: 5 frames, " in out
     for complaint in (
@@ -138,7 +138,7 @@ def test_a_bad_frame_is_left_out(quinr, folder, scans, tmp_path, here):
 
 def test_colours_of_errors_are_on_one_scale(packed, scans, tmp_path, quinr):
     target = tmp_path / "a.rrd"
-    arguments = ("--original", scans, "--colour", "error", "--overlay")
+    arguments = ("--originals", scans, "--colour", "error", "--overlay")
     assert quinr("view", packed, "--rerun", target, *arguments)[0] == 0
     (text,) = Recording(target).batches["/colours"]
     assert "range error, " in text["TextDocument:text"][0].as_py()[0]

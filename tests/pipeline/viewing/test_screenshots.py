@@ -60,7 +60,7 @@ def test_scales_fit_the_frame(frame):
 
 def test_errors_need_an_original(folder):
     frames = open_frames(str(folder))
-    with pytest.raises(DatasetError, match="give it with --original"):
+    with pytest.raises(DatasetError, match="give it with --originals"):
         scale_of(view_frame(frames, frames.rows[0]), "error")
 
 
@@ -185,7 +185,7 @@ def test_a_real_scan(quinr, data_root, here):
     scan = data_root / "kitti/odometry/sequences/00/velodyne/000000.bin"
     quick = ("--set", "steps=2", "--set", "restarts=1", "--set", "refit_groups=1")
     assert quinr("encode", scan, "-o", "a.quinr", "--max-error", "0.05", *quick)[0] == 0
-    code, out, _ = quinr("view", "a.quinr", "--original", scan, "--colour", "error")
+    code, out, _ = quinr("view", "a.quinr", "--originals", scan, "--colour", "error")
     assert code == 0
     assert "bound 0.05 m, largest error 0.04" in out
     clouds = [import_open3d().io.read_point_cloud(f"view-a{n}.ply") for n in ("-original", "")]

@@ -79,7 +79,7 @@ def display(monkeypatch):
 
 
 def test_a_window_shows_both_clouds_side_by_side(quinr, display, folder, scans, here):
-    code, out, err = quinr("view", folder, "--original", scans)
+    code, out, err = quinr("view", folder, "--originals", scans)
     assert (code, err) == (0, "")
     (shown,) = display
     assert "00 frame 000000: " in shown.title
@@ -97,7 +97,7 @@ def test_a_window_shows_both_clouds_side_by_side(quinr, display, folder, scans, 
 
 
 def test_an_overlay_is_in_one_place(quinr, display, folder, scans):
-    assert quinr("view", folder, "--original", scans, "--overlay", "--colour", "error")[0] == 0
+    assert quinr("view", folder, "--originals", scans, "--overlay", "--colour", "error")[0] == 0
     (original, _), (decoded, _) = display[0].clouds
     assert np.abs(np.median(original, axis=0) - np.median(decoded, axis=0)).max() < 5
 
@@ -122,7 +122,7 @@ def saved(here):
 
 def test_a_window_that_does_not_open(quinr, display, folder, scans, here, monkeypatch):
     monkeypatch.setattr(FakeViewer, "opens", False)
-    code, out, _ = quinr("view", folder, "--original", scans)
+    code, out, _ = quinr("view", folder, "--originals", scans)
     assert code == 0
     assert "no window: Open3D cannot open one on this display" in out.splitlines()[-1]
     assert saved(here) == ["view-000000-original.ply", "view-000000.ply", "view-000000.png"]
@@ -151,7 +151,7 @@ def test_without_a_display(quinr, folder, here):
 
 
 def test_json_without_a_display(quinr, folder, scans):
-    code, out, err = quinr("view", folder, "--original", scans, "--json")
+    code, out, err = quinr("view", folder, "--originals", scans, "--json")
     assert code == 0
     said = json.loads(out)
     assert said["saved"] == ["view-000000.png", "view-000000-original.ply", "view-000000.ply"]
@@ -187,13 +187,13 @@ def test_systems_that_always_have_one(monkeypatch, system):
     ("arguments", "message"),
     [
         (["--colour", "blue"], "expected one of height, range, error"),
-        (["--colour", "error"], "error needs the scan: --original"),
+        (["--colour", "error"], "error needs the scan: --originals"),
         (["--frames", "0-3"], "goes with --rerun"),
         (["--rerun", "a.rrd", "--frame", "0"], "does not go with --rerun"),
         (["--rerun", "a.rrd", "--save", "a.png"], "does not go with --rerun"),
         (["--save", "a.bin"], "a.bin: expected a name that ends in .png or .ply"),
         (["--frame", "9"], "no frame '9': expected an id, 000000 to 000005"),
-        (["--original", "nowhere"], "nowhere: no such file or folder"),
+        (["--originals", "nowhere"], "nowhere: no such file or folder"),
         (["--entropy-model", "nowhere"], "nowhere: cannot be read"),
     ],
 )
@@ -206,7 +206,7 @@ def test_bad_input(quinr, folder, here, arguments, message):
 
 def test_another_scan_is_said_so(quinr, folder, scans):
     other = scans / "00" / "000001.bin"
-    code, _, err = quinr("view", folder, "--original", other, "--save", "a.png")
+    code, _, err = quinr("view", folder, "--originals", other, "--save", "a.png")
     assert code == 0
     assert "000001.bin: not the scan that frame 000000 of" in err
 
