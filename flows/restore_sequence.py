@@ -1,4 +1,4 @@
-"""Restore archived sequences as KITTI velodyne scans that any KITTI reader opens."""
+"""Restore archived sequences: as KITTI velodyne scans that any KITTI reader opens, or as clouds."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from prefect.client.schemas.objects import State
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows.parameters import RUN_FRAMES, Folder
 from pipeline.config.archive_config import RunConfig
+from pipeline.datasets.cloud_files import VELODYNE
 from pipeline.jobs.results import counts_of
 from pipeline.sequence.frames import restore_frame
 from pipeline.sequence.records import FrameRecord
-from pipeline.sequence.sequence import restore_jobs
+from pipeline.sequence.sequence import restore_jobs, restored_folder
 from pipeline.storage.files import write_json_atomically
 
 
@@ -24,16 +25,20 @@ from pipeline.storage.files import write_json_atomically
     task_runner=chunk_runner(),
     validate_parameters=True,
 )
-def restore_sequence(archive: Folder, out: Folder, run: RunConfig | None = None) -> State:
+def restore_sequence(
+    archive: Folder, out: Folder, run: RunConfig | None = None, kind: str = VELODYNE
+) -> State:
     """Write ``out/sequences/<sequence>/velodyne/<frame id>.bin`` for every archived frame.
 
-    What could not be restored is in ``out/sequences/<sequence>/restore.json``, with the reason.
-    Points are in row-major pixel order; reflectance is 0, since archives do not keep it yet.
+    Files of another kind are ``out/<sequence>/<frame id>.<kind>``. ``restore.json`` in the
+    sequence's folder says what could not be restored and why. Points are in row-major pixel order;
+    reflectance is 0, since archives do not keep it yet.
 
     Args:
         archive: An archived sequence, or a folder of them.
         out: Root of the restored data set.
         run: How the frames' jobs run.
+        kind: What frames become: bin (velodyne), ply, pcd, or npy (the range image).
 
     Returns:
         A Prefect state: Completed, CompletedWithFailures, or Failed. Its data is ``out``.
@@ -41,11 +46,10 @@ def restore_sequence(archive: Folder, out: Folder, run: RunConfig | None = None)
     run = run or RUN_FRAMES
     records: list[FrameRecord] = []
     # Sequence by sequence: frame ids are unique within one only.
-    for sequence, frames in restore_jobs(Path(archive), Path(out)).items():
+    for sequence, frames in restore_jobs(Path(archive), Path(out), kind).items():
         restored = run_in_chunks(restore_frame, frames, run, title=f"restore {sequence}")
-        write_json_atomically(
-            Path(out) / "sequences" / sequence / "restore.json", _report(archive, restored)
-        )
+        folder = restored_folder(Path(out), sequence, kind)
+        write_json_atomically(folder / "restore.json", _report(archive, restored))
         records += restored
     return final_state(records, run.max_failed_share, out)
 

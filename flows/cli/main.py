@@ -46,7 +46,7 @@ COMMANDS = (
     LazyCommand(
         "restore",
         "flows.cli.sequences:restore",
-        "Restore KITTI velodyne scans from an archive.",
+        "Restore scans from an archive: as a KITTI data set, or as other files that hold clouds.",
     ),
     LazyCommand(
         "kodak",

@@ -19,6 +19,7 @@ from pipeline.cli.config_options import options_from
 from pipeline.cli.console import Json, SequenceName, print_json, print_table
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets import open_dataset
+from pipeline.datasets.cloud_files import KINDS, VELODYNE
 from pipeline.nightly.inbox import check_settings
 from pipeline.sequence.records import read_record
 from pipeline.sequence.sequence import restore_jobs, table_rows
@@ -76,16 +77,18 @@ def restore(
     archive: Annotated[Path, typer.Argument(help="An archived sequence, or a folder of them.")],
     out: Annotated[Path, typer.Argument(help="Root of the restored data set.")],
     run: RunConfig,
+    kind: Annotated[str, typer.Option("--as", help=f"One of {', '.join(KINDS)}.")] = VELODYNE,
 ) -> None:
-    """Restore KITTI velodyne scans from an archive.
+    """Restore scans from an archive: as a KITTI data set, or as other files that hold clouds.
 
-    Example: `quinr-flows restore archive/00 restored`
+    Example: `quinr-flows restore archive/00 restored`, or
+    `quinr-flows restore archive/00 clouds --as ply`
     """
-    restore_jobs(archive, out)
+    restore_jobs(archive, out, kind)
     check_executor(run)
 
     from flows._prefect.server import start_server
     from flows.restore_sequence import restore_sequence
 
     start_server()
-    finish(restore_sequence(str(archive), str(out), run, return_state=True))
+    finish(restore_sequence(str(archive), str(out), run, kind, return_state=True))

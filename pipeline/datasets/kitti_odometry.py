@@ -115,9 +115,14 @@ class KittiOdometryLayout(Layout):
         return plain_folder.Folder().open(folder / "velodyne")
 
 
+def sequence_folder(root: Path, sequence: str) -> Path:
+    """Where a sequence lies in a KITTI odometry data set."""
+    return root / "sequences" / sequence
+
+
 def scan_path(root: Path, sequence: str, frame_id: str) -> Path:
     """Where a scan lies in a KITTI odometry data set."""
-    return root / "sequences" / sequence / "velodyne" / f"{frame_id}{SUFFIX}"
+    return sequence_folder(root, sequence) / "velodyne" / f"{frame_id}{SUFFIX}"
 
 
 def _is_complete(folder: Path) -> bool:

@@ -13,7 +13,7 @@ import quinr_lidar
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
 from pipeline.datasets.cloud_files import KINDS, VELODYNE
-from pipeline.datasets.kitti_odometry import scan_path
+from pipeline.datasets.kitti_odometry import scan_path, sequence_folder
 from pipeline.facts import columns_of, facts_of
 from pipeline.fidelity import FrameFidelity, summarise
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
@@ -57,6 +57,11 @@ def archive_jobs(
     ]
 
 
+def restored_folder(out: Path, sequence: str, kind: str) -> Path:
+    """Where a sequence is restored to, see :func:`restore_jobs`."""
+    return sequence_folder(out, sequence) if kind == VELODYNE else out / sequence
+
+
 def restore_jobs(archive: Path, out: Path, kind: str = VELODYNE) -> dict[str, list[RestoreJob]]:
     """Jobs by sequence for an archived sequence, or for a folder of them.
 
@@ -73,12 +78,12 @@ def restore_jobs(archive: Path, out: Path, kind: str = VELODYNE) -> dict[str, li
         StorageError: no such kind.
     """
     if kind not in KINDS:
-        raise StorageError(f"{kind!r}: expected one of {', '.join(KINDS)}")
+        raise StorageError(f"--as {kind}: expected one of {', '.join(KINDS)}")
 
     def target(sequence: str, frame_id: str) -> Path:
         if kind == VELODYNE:
             return scan_path(out, sequence, frame_id)
-        return out / sequence / f"{frame_id}.{kind}"
+        return restored_folder(out, sequence, kind) / f"{frame_id}.{kind}"
 
     return {
         folder.resolve().name: [

@@ -133,6 +133,10 @@ def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
     (tmp_path / "own.qmodel").unlink()
     restored = restore_sequence(str(folder), str(tmp_path / "kitti"), ONE, return_state=True)
     assert restored.message == "1 frames"
+    clouds = restore_sequence(str(folder), str(tmp_path / "clouds"), ONE, "ply", return_state=True)
+    assert clouds.message == "1 frames"
+    names = sorted(path.name for path in (tmp_path / "clouds" / "drive").iterdir())
+    assert names == ["000000.ply", "restore.json"]
     config = ArchiveConfig(overrides=TINY | {"entropy_model": "nobody"})
     with pytest.raises(EntropyModelError, match="unknown entropy model 'nobody'"):
         archive_sequence(str(scans), str(tmp_path / "a"), config)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.kitti_odometry import FRAME_SECONDS, scan_path
+from pipeline.datasets.kitti_odometry import FRAME_SECONDS, scan_path, sequence_folder
 from pipeline.datasets.synthetic.calibration import calibration_text, camera_pose, pose_line
 from pipeline.datasets.synthetic.hdl64e import scan
 from pipeline.datasets.synthetic.mesh import merge
@@ -55,7 +55,7 @@ def write_drive(
     """
     _check(frames, seed, sequence)
     root = Path(folder)
-    place = root / "sequences" / sequence
+    place = sequence_folder(root, sequence)
     _refuse_other_scans(place / "velodyne", frames)
     road = make_road(frames, seed)
     for frame in range(frames):

@@ -147,7 +147,7 @@ def test_restored_frames_of_other_kinds(tmp_path, kind):
     assert restore_frame(work).status == "ok"
     assert work.target == tmp_path / "restored" / "00" / f"000000.{kind}"
     assert work.target.stat().st_size > 0
-    with pytest.raises(StorageError, match="'las': expected one of bin, ply, npy, pcd"):
+    with pytest.raises(StorageError, match="--as las: expected one of bin, ply, npy, pcd"):
         restore_jobs(tmp_path / "archive", tmp_path / "restored", "las")
 
 
