@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
+from quinr_lidar.entropy.layer_models import ModelShape
 from quinr_lidar.entropy.models import (
     DIGEST_BYTES,
     EntropyModel,
-    ModelShape,
     built_in_models,
     find_model,
 )

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.byte_io import ByteReader
-from quinr_lidar.entropy.models import EntropyModel, ModelShape
+from quinr_lidar.entropy.layer_models import ModelShape
+from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.kernel import instruction_set, load_kernel
 from quinr_lidar.layers.layer import Draft, Source

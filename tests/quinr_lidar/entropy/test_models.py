@@ -14,10 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quinr_lidar.entropy.layer_models import ModelShape
 from quinr_lidar.entropy.models import (
     MAX_BYTES,
     EntropyModel,
-    ModelShape,
     built_in_models,
     choose_model,
     find_model,

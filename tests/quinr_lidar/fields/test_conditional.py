@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from quinr_lidar.entropy.models import LayerModel
+from quinr_lidar.entropy.layer_models import LayerModel
 from quinr_lidar.errors import CircuitError
 from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.kernel import instruction_sets
