@@ -1,14 +1,14 @@
-"""The figures of ``quinr bench fidelity`` as a page, and which bounds cost no measurable drift."""
+"""The page of ``quinr bench fidelity``, and which largest errors cost no measurable drift."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.markdown import markdown_table, number
+from pipeline.evaluation.markdown import markdown_table
 from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
 
 DEVIATIONS = 2.0
@@ -37,31 +37,29 @@ _HEAD = (
 )
 
 
-def drift_verdict(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Which baselines' drift is no larger than what sensor noise alone makes of it.
+def drift_verdict(document: Summary) -> dict[str, Any]:
+    """Whose drift is no larger than what sensor noise alone makes of it.
 
     Runs on range images with further noise, and with ground truth the one without, are recordings
-    of the same drive by equally good sensors. A baseline's relative error of translation (without
+    of the same drive by equally good sensors. A profile's relative error of translation (without
     ground truth: its difference from the trajectory of the range images) may exceed their mean by
     at most :data:`DEVIATIONS` of their standard deviations.
 
     Returns:
         ``reference``, what drift is measured against; ``baseline``, the mean; ``deviation``;
-        ``limit``; ``drift`` and ``unmeasurable`` by baseline, ``None`` where drift cannot be
-        had.
+        ``limit``; ``drift`` and ``unmeasurable`` by profile, ``None`` where drift is not known.
     """
-    truth = document["ground_truth"]
+    truth, entries = document["ground_truth"], document["baselines"]
     name = "decoded to truth" if truth else "decoded to image"
-    entries = document["baselines"]
-    runs = [drift_of(run, name) for run in document["noise"]["odometry"]]
+    runs = [_drift(run, name) for run in document["noise"]["odometry"]]
     if truth and entries:
-        runs.append(drift_of(entries[0]["odometry"], "image to truth"))
+        runs.append(_drift(entries[0]["odometry"], "image to truth"))
     known = [run for run in runs if run is not None]
     baseline = deviation = limit = None
     if len(known) > 1:
         baseline, deviation = float(np.mean(known)), float(np.std(known, ddof=1))
         limit = baseline + DEVIATIONS * deviation
-    drift = {one["name"]: drift_of(one["odometry"], name) for one in entries}
+    drift = {one["name"]: _drift(one["odometry"], name) for one in entries}
     return {
         "reference": "ground truth" if truth else "odometry on the range images",
         "baseline": baseline,
@@ -75,36 +73,39 @@ def drift_verdict(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def drift_of(odometry: Summary, name: str) -> float | None:
+def _drift(odometry: Summary, name: str) -> float | None:
     """Relative error of translation, metres a metre."""
     return odometry[name] and odometry[name]["translation_per_m"]
 
 
-def conclusion(verdict: Mapping[str, Any]) -> str:
+def conclusion(verdict: Summary) -> str:
     """The verdict as sentences."""
     if verdict["limit"] is None:
         return "Drift cannot be judged: too few frames, or too few runs with noise."
-    free = [name for name, good in verdict["unmeasurable"].items() if good]
-    rest = [name for name, good in verdict["unmeasurable"].items() if good is False]
+    free, rest = (
+        ", ".join(name for name, good in verdict["unmeasurable"].items() if good is wanted)
+        for wanted in (True, False)
+    )
     return (
         f"Against {verdict['reference']}, drift that sensor noise explains ends at "
         f"{100 * verdict['limit']:.3f} % ({100 * verdict['baseline']:.3f} % plus {DEVIATIONS:g} "
-        f"times {100 * verdict['deviation']:.3f} %). No measurable drift: "
-        f"{', '.join(free) or 'none'}. More than that: {', '.join(rest) or 'none'}."
+        f"times {100 * verdict['deviation']:.3f} %). No measurable drift: {free or 'none'}. "
+        f"More than that: {rest or 'none'}."
     )
 
 
-def page(document: Mapping[str, Any], source: str, command: str) -> str:
-    """The markdown page."""
-    settings, count = document["settings"], len(document["frames"])
-    noise = document["noise"]
+def page(document: Summary, source: str, command: str) -> str:
+    """The Markdown page of a document, with the name of its source and the command."""
+    settings, noise = document["settings"], document["noise"]
     short = ", ".join(f"{name}={value}" for name, value in settings["bounded_previews"].items())
-    table = markdown_table(_HEAD, list(_rows(document)))
+    reference = "Without ground truth, drift, rotation and ATE are against odometry on the scans."
+    if document["ground_truth"]:
+        reference = "Drift, rotation and ATE are against ground truth."
     return f"""# What decoded scans are good for
 
-{source}, {count} frames. Made by `{command}`.
+{source}, {document["frames"]} frames. Made by `{command}`.
 
-{table}
+{markdown_table(_HEAD, list(_rows(document)))}
 {conclusion(document["verdict"])}
 
 - Means over frames. *scan*: the original points; *range image*: their projection, without a codec,
@@ -113,7 +114,7 @@ def page(document: Mapping[str, Any], source: str, command: str) -> str:
 - D1 (point to point) and D2 (point to plane, {PLANE_NEIGHBOURS} neighbours) as MPEG's pc_error,
   peak {settings["peak"]:g} m.
 - Drift is KISS-ICP's relative error of translation, over stretches as in KITTI or, on paths under
-  100 m, of 1/16 to 8/16 of the path. {_reference(document)} Off the originals' path: likewise,
+  100 m, of 1/16 to 8/16 of the path. {reference} Off the originals' path: the same
   against odometry on the range images; the {len(noise["odometry"])} runs with further noise of
   {100 * noise["sigma_m"]:g} cm in every range differ by as much as the row *noise* says.
 - Registration: by how much ICP of consecutive frames moves from that of the range images (for the
@@ -124,88 +125,58 @@ def page(document: Mapping[str, Any], source: str, command: str) -> str:
 """
 
 
-def _reference(document: Mapping[str, Any]) -> str:
-    if document["ground_truth"]:
-        return "Drift, rotation and ATE are against ground truth."
-    return "Without ground truth, drift, rotation and ATE are against odometry on the scans."
-
-
-def _rows(document: Mapping[str, Any]) -> Sequence[Sequence[str]]:
-    entries = document["baselines"]
+def _rows(document: Summary) -> Iterator[list[str]]:
+    entries, runs = document["baselines"], document["noise"]["odometry"]
     reference = "truth" if document["ground_truth"] else "scan"
-    rows = []
     if entries:
-        rows += _original_rows(entries[0], reference)
-    runs = document["noise"]["odometry"]
+        figures, odometry = entries[0]["figures"], entries[0]["odometry"]
+        of_image = {
+            name: value
+            for name, value in figures.items()
+            if name.startswith(("projection_", "image_"))
+        }
+        yield _row("scan", {}, odometry, "scan", reference)
+        yield _row("range image", of_image, odometry, "image", reference, "projection")
     if runs:
-        rows.append(["noise", *[""] * 6, *_odometry(_mean_odometry(runs), "decoded", reference)])
-        rows[-1] += [""] * (len(_HEAD) - len(rows[-1]))
+        yield _row("noise", {}, _mean_odometry(runs), "decoded", reference)
     for one in entries:
-        figures = one["figures"]
-        rows.append(
-            [
-                one["name"],
-                number(_mean(figures, "encoded_bytes"), "{:,.0f}"),
-                number(_mean(figures, "psnr_db"), "{:.1f}"),
-                *_distances(figures, "codec", _pair(figures, "scan")),
-                *_odometry(one["odometry"], "decoded", reference),
-                *_tasks(figures, "codec", "decoded"),
-            ]
-        )
-    return rows
+        yield _row(one["name"], one["figures"], one["odometry"], "decoded", reference)
 
 
-def _original_rows(entry: Summary, reference: str) -> list[list[str]]:
-    figures, odometry = entry["figures"], entry["odometry"]
-    scan = ["scan", *[""] * 6, *_odometry(odometry, "scan", reference)]
-    scan += [""] * (len(_HEAD) - len(scan))
-    cells = _distances(figures, "projection", _pair(figures, "projection"))
-    image = ["range image", "", "", cells[0], "", *cells[2:]]
-    image += [*_odometry(odometry, "image", reference), *_tasks(figures, "projection", "image")]
-    return [scan, image]
+def _row(
+    label: str, figures: Summary, odometry: Summary, cloud: str, reference: str, pair: str = "codec"
+) -> list[str]:
+    def mean(name: str, form: str, factor: float = 1) -> str:
+        return _cell((figures.get(name) or {}).get("mean"), form, factor)
 
+    def both(prefix: str) -> str:
+        cells = [mean(f"{prefix}_{kind}_psnr_db", "{:.1f}") for kind in ("d1", "d2")]
+        return " / ".join(cells) if any(cells) else ""
 
-def _distances(figures: Summary, prefix: str, to_scan: str) -> list[str]:
-    chamfer = _mean(figures, f"{prefix}_chamfer_m")
+    errors = odometry.get(f"{cloud} to {reference}") or {}
+    path = odometry.get(f"{cloud} to image") or {}
     return [
-        number(None if chamfer is None else 100 * chamfer, "{:.2f}"),
-        _pair(figures, prefix),
-        to_scan,
-        number(_mean(figures, f"{prefix}_f_score_5cm"), "{:.3f}"),
+        label,
+        mean("encoded_bytes", "{:,.0f}"),
+        mean("psnr_db", "{:.1f}"),
+        mean(f"{pair}_chamfer_m", "{:.2f}", 100),
+        both("codec"),
+        both("scan" if pair == "codec" else pair),
+        mean(f"{pair}_f_score_5cm", "{:.3f}"),
+        _cell(errors.get("translation_per_m"), "{:.3f}", 100),
+        _cell(errors.get("rotation_deg_per_m"), "{:.4f}"),
+        _cell(errors.get("absolute_m"), "{:.1f}", 100),
+        _cell(path.get("translation_per_m"), "{:.3f}", 100),
+        mean(f"{pair}_registration_m", "{:.1f}", 1000),
+        mean(f"{pair}_registration_deg", "{:.1f}", 1000),
+        mean(f"{cloud}_registration_error_m", "{:.1f}", 1000),
+        *(mean(f"{pair}_{name}_iou", "{:.3f}") for name in ("ground", "occupancy", "obstacle")),
     ]
 
 
-def _pair(figures: Summary, prefix: str) -> str:
-    parts = [_mean(figures, f"{prefix}_{kind}_psnr_db") for kind in ("d1", "d2")]
-    return " / ".join(number(part, "{:.1f}") for part in parts)
-
-
-def _odometry(odometry: Summary, track: str, reference: str) -> list[str]:
-    errors = odometry.get(f"{track} to {reference}") or {}
-    path = odometry.get(f"{track} to image") or {}
-    return [
-        _scaled(errors.get("translation_per_m"), 100, "{:.3f}"),
-        _scaled(errors.get("rotation_deg_per_m"), 1, "{:.4f}"),
-        _scaled(errors.get("absolute_m"), 100, "{:.1f}"),
-        _scaled(path.get("translation_per_m"), 100, "{:.3f}"),
-    ]
-
-
-def _tasks(figures: Summary, prefix: str, track: str) -> list[str]:
-    return [
-        _scaled(_mean(figures, f"{prefix}_registration_m"), 1000, "{:.1f}"),
-        _scaled(_mean(figures, f"{prefix}_registration_deg"), 1000, "{:.1f}"),
-        _scaled(_mean(figures, f"{track}_registration_error_m"), 1000, "{:.1f}"),
-        *(
-            number(_mean(figures, f"{prefix}_{name}_iou"), "{:.3f}")
-            for name in ("ground", "occupancy", "obstacle")
-        ),
-    ]
-
-
-def _mean_odometry(runs: Sequence[Summary]) -> dict[str, dict[str, float] | None]:
-    """Means of every error over the runs."""
-    found: dict[str, dict[str, float] | None] = {}
+def _mean_odometry(runs: Sequence[Summary]) -> dict[str, dict[str, float]]:
+    """Means of every error over the runs that have it all."""
+    found: dict[str, dict[str, float]] = {}
     for name in runs[0]:
         rows = [run[name] for run in runs if run[name] is not None]
         found[name] = {
@@ -216,9 +187,5 @@ def _mean_odometry(runs: Sequence[Summary]) -> dict[str, dict[str, float] | None
     return found
 
 
-def _mean(figures: Summary, name: str) -> float | None:
-    return (figures.get(name) or {}).get("mean")
-
-
-def _scaled(value: float | None, factor: float, form: str) -> str:
+def _cell(value: float | None, form: str, factor: float = 1) -> str:
     return "" if value is None or not math.isfinite(value) else form.format(factor * value)

@@ -1,18 +1,16 @@
-"""Time of a training step (forward and backward) on every simulator, in one run."""
+"""``quinr bench kernel``: a training step (forward and backward) timed on every simulator."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.benchmark.machine import best_seconds, describe_machine, torch_threads
+from pipeline.benchmark.machine import best_seconds, describe_machine, median_seconds, torch_threads
 from pipeline.benchmark.operations import training_flops
 from quinr_lidar.circuit import CircuitSpec, statevector
 from quinr_lidar.circuit import autograd as native_circuit
@@ -22,33 +20,23 @@ from quinr_lidar.fields.native_quinr import NativeTrainer
 from quinr_lidar.kernel import instruction_set, load_kernel
 
 PENNYLANE_CHUNKS = (2048, 8192, 16384, 32768)
-"""Pixels PennyLane simulates at once, the fastest of which counts: few suffer from Python, many
-from the caches' size (and all of an image would take gigabytes)."""
-
+"""Pixels that PennyLane simulates at once, the fastest of which counts: few suffer from Python,
+many from the size of the caches (and all of an image would take gigabytes)."""
 ADJOINT_PIXELS = 64
-"""Circuits ``lightning.qubit`` runs: it takes one at a time, so the rest is proportion."""
-
+"""Circuits that ``lightning.qubit`` runs: it takes one at a time, so the rest is proportion."""
 STEP_BATCH = 1536
+TOGETHER = 5
+"""Steps of one call, as in training: threads live as long as a call."""
 PEAK_ROUNDS = 3_000_000
+PARTS = 7
 
-
-@dataclass(frozen=True)
-class StepTime:
-    """One way to compute a training step.
-
-    Attributes:
-        simulator: Its name.
-        pixels: Pixels it was timed on.
-        seconds: Of these.
-        seconds_per_image: In proportion, for all pixels of the image.
-        slower_than_kernel: Ratio of this to the kernel's.
-    """
-
-    simulator: str
-    pixels: int
-    seconds: float
-    seconds_per_image: float
-    slower_than_kernel: float
+KERNEL, AUTOGRAD, TORCH = (
+    "kernel, a step of training",
+    "kernel, through autograd",
+    "torch simulator",
+)
+PENNYLANE = "PennyLane default.qubit, backprop"
+LIGHTNING = "PennyLane lightning.qubit, adjoint"
 
 
 def bench_kernel(
@@ -57,61 +45,54 @@ def bench_kernel(
     pixels: int,
     threads: int,
     repeats: int = 5,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Time all simulators and the kernel's share of the machine's peak.
 
     Args:
         spec: The circuit.
-        pixels: Of the image.
-        threads: Of torch, and so of everything that is timed.
+        pixels: Pixels of the image.
+        threads: Threads of torch, and so of everything that is timed.
         repeats: Timings of each, the fastest of which counts.
-        progress: Called with the name of what is timed next.
+        progress: Called with the name of what is timed next, :data:`PARTS` times.
 
     Returns:
-        A dictionary ready for JSON; ``speedup_vs_pennylane`` and ``fma_share`` are its point.
+        A dictionary ready for JSON; ``speedup_vs_pennylane`` and ``fma_share`` are its point. Its
+        ``steps`` have the pixels that were timed, their seconds, those of the whole image in
+        proportion, and the ratio to the kernel's.
     """
-    say = progress or (lambda _: None)
+    batch, few = min(STEP_BATCH, pixels), min(ADJOINT_PIXELS, pixels)
+    work: dict[str, Callable[[], tuple[int, float]]] = {
+        KERNEL: lambda: (pixels, _training_step(spec, pixels, repeats=10 * repeats)),
+        AUTOGRAD: lambda: (pixels, _autograd(native_circuit, spec, pixels, 2 * repeats)),
+        TORCH: lambda: (pixels, _autograd(statevector, spec, pixels, min(repeats, 2))),
+        PENNYLANE: lambda: _backprop(spec, pixels),
+        LIGHTNING: lambda: (few, _adjoint(spec, few)),
+    }
+    steps: dict[str, dict[str, Any]] = {}
     with torch_threads(threads):
-        say("kernel, a step of training")
-        kernel = _training_step(spec, pixels, repeats=10 * repeats)
-        times = {"kernel, a step of training": (pixels, kernel)}
-        say("kernel, through autograd")
-        step = _autograd_step(native_circuit, spec, pixels)
-        times["kernel, through autograd"] = (pixels, best_seconds(step, repeats=2 * repeats))
-        say("torch simulator")
-        step = _autograd_step(statevector, spec, pixels)
-        times["torch simulator"] = (pixels, best_seconds(step, repeats=min(repeats, 2)))
-        say("PennyLane default.qubit, backprop")
-        times["PennyLane default.qubit, backprop"] = _backprop(spec, pixels)
-        say("PennyLane lightning.qubit, adjoint")
-        count = min(ADJOINT_PIXELS, pixels)
-        times["PennyLane lightning.qubit, adjoint"] = (count, _adjoint(spec, count))
-        say("kernel, a mini-batch")
-        batch = min(STEP_BATCH, pixels)
+        for name, timed in work.items():
+            progress(name)
+            count, seconds = timed()
+            image = seconds * pixels / count
+            ratio = image / steps[KERNEL]["seconds_per_image"] if steps else 1.0
+            steps[name] = {"simulator": name, "pixels": count, "seconds": seconds}
+            steps[name] |= {"seconds_per_image": image, "slower_than_kernel": ratio}
+        progress("kernel, a mini-batch")
         mini_batch = _training_step(spec, batch, repeats=200 * repeats)
-        say("the machine's peak")
-        peak = _peak_flops(threads)
-        machine = describe_machine()
-    steps = [
-        StepTime(name, count, seconds, seconds * pixels / count, seconds * pixels / count / kernel)
-        for name, (count, seconds) in times.items()
-    ]
-    _, autograd, simulator, pennylane, lightning = steps
-    flops = training_flops(spec) * pixels / kernel
+        progress("the machine's peak")
+        peak, machine = _peak_flops(threads), describe_machine()
+    flops = training_flops(spec) * pixels / steps[KERNEL]["seconds"]
+    ratios = {name: step["slower_than_kernel"] for name, step in steps.items()}
+    sizes = ("qubits", "features", "blocks", "entangling_layers")
     return {
-        "circuit": {
-            "qubits": spec.qubits,
-            "features": spec.features,
-            "blocks": spec.blocks,
-            "entangling_layers": spec.entangling_layers,
-        },
+        "circuit": {name: getattr(spec, name) for name in sizes},
         "pixels": pixels,
-        "steps": [asdict(step) for step in steps],
-        "speedup_vs_pennylane": pennylane.slower_than_kernel,
-        "speedup_vs_lightning": lightning.slower_than_kernel,
-        "speedup_vs_torch": simulator.slower_than_kernel,
-        "speedup_of_autograd_vs_pennylane": pennylane.seconds_per_image / autograd.seconds,
+        "steps": list(steps.values()),
+        "speedup_vs_pennylane": ratios[PENNYLANE],
+        "speedup_vs_lightning": ratios[LIGHTNING],
+        "speedup_vs_torch": ratios[TORCH],
+        "speedup_of_autograd_vs_pennylane": ratios[PENNYLANE] / ratios[AUTOGRAD],
         "flops_per_pixel": training_flops(spec),
         "gflops": flops / 1e9,
         "peak_gflops": peak / 1e9,
@@ -130,16 +111,15 @@ def _angles(spec: CircuitSpec, pixels: int, dtype: torch.dtype) -> tuple[Tensor,
     return draw(pixels, spec.features), draw(*spec.rotation_shape), draw(*spec.controlled_shape)
 
 
-def _autograd_step(simulator: Any, spec: CircuitSpec, pixels: int) -> Callable[[], object]:
-    leaves = [
-        angle.detach()[None].requires_grad_() for angle in _angles(spec, pixels, torch.float32)
-    ]
+def _autograd(simulator: Any, spec: CircuitSpec, pixels: int, repeats: int) -> float:
+    angles = _angles(spec, pixels, torch.float32)
+    leaves = [angle.detach()[None].requires_grad_() for angle in angles]
 
     def step() -> object:
         values = simulator.probabilities(spec, *leaves)
         return torch.autograd.grad(values.sum(), leaves, materialize_grads=True)
 
-    return step
+    return best_seconds(step, repeats=repeats)
 
 
 def _backprop(spec: CircuitSpec, pixels: int) -> tuple[int, float]:
@@ -179,25 +159,18 @@ def _adjoint(spec: CircuitSpec, pixels: int) -> float:
     embedding, *shared = _angles(spec, pixels + 1, torch.float64)
     rows = [row.detach().requires_grad_() for row in embedding]
 
-    def pixel(row: Tensor) -> None:
-        torch.autograd.grad(circuit(row, *shared), [row, *shared], allow_unused=True)
+    def run(chosen: list[Tensor]) -> None:
+        for row in chosen:
+            torch.autograd.grad(circuit(row, *shared), [row, *shared], allow_unused=True)
 
-    pixel(rows[-1])
-    began = time.perf_counter()
-    for row in rows[:-1]:
-        pixel(row)
-    return time.perf_counter() - began
+    run(rows[-1:])
+    return median_seconds(lambda: run(rows[:-1]))[1]
 
 
 def _training_step(spec: CircuitSpec, batch: int, *, repeats: int) -> float:
     """Seconds of a step with all that belongs to it: batch, field, loss, gradients, AdamW."""
-    field = QuinrField(
-        spec.qubits,
-        spec.features,
-        spec.blocks,
-        spec.entangling_layers,
-        outputs=spec.outputs,
-    )
+    sizes = (spec.qubits, spec.features, spec.blocks, spec.entangling_layers)
+    field = QuinrField(*sizes, outputs=spec.outputs)
     coordinates = pixel_coordinates(64, max(1, batch // 64))
     trainer = NativeTrainer(
         field,
@@ -210,10 +183,8 @@ def _training_step(spec: CircuitSpec, batch: int, *, repeats: int) -> float:
         betas=(0.9, 0.99),
         seed=0,
     )
-    # Several at a time, as in training: threads live as long as a call.
-    together = 5
-    calls = max(3, repeats // together)
-    return best_seconds(lambda: trainer.run([1e-3] * together), repeats=calls) / together
+    calls = max(3, repeats // TOGETHER)
+    return best_seconds(lambda: trainer.run([1e-3] * TOGETHER), repeats=calls) / TOGETHER
 
 
 def _peak_flops(threads: int) -> float:

@@ -1,4 +1,4 @@
-"""What a nightly run costs beside its encoding: Prefect's time, memory, database.
+"""``quinr bench nightly``: what a nightly run costs beside its encoding: time, memory, database.
 
 The same frames are archived by the flow, with a Prefect server of its own, and by the same jobs and
 workers without Prefect, each in a process of its own. Both twice, for few and for many frames: what
@@ -11,9 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +32,11 @@ from pipeline.sequence.sequence import archive_jobs, write_results
 from pipeline.sequence.target import encoder_settings
 from quinr_lidar.errors import StorageError
 
+PARTS = 5
 DRIVE = "drive"
 DISTINCT = 8
 """Scans of which the drive's are copies."""
-
-SHORT: dict[str, int | str] = {
+SHORT: dict[str, int] = {
     "qubits": 2,
     "features": 4,
     "blocks": 1,
@@ -52,28 +51,11 @@ SHORT: dict[str, int | str] = {
 _PAUSE = 0.25
 """Seconds between two looks at the processes."""
 
-
-@dataclass(frozen=True)
-class NightlyRun:
-    """One archive of a drive.
-
-    Attributes:
-        frames: Of the drive.
-        seconds: From the start of the process to its end.
-        parent_bytes: Peak resident memory of the process, without its workers.
-        server_bytes: Likewise of Prefect's server; ``None`` without Prefect, as is the next.
-        database_bytes: Prefect's, afterwards.
-        manifest_bytes: Size of the manifest.
-        mcap_bytes: Size of the MCAP.
-    """
-
-    frames: int
-    seconds: float
-    parent_bytes: int
-    server_bytes: int | None
-    database_bytes: int | None
-    manifest_bytes: int
-    mcap_bytes: int
+Run = Mapping[str, Any]
+"""One archive of a drive: ``frames``; ``seconds`` of its process; ``parent_bytes``, peak resident
+memory of the process without its workers; ``server_bytes``, that of Prefect's server, and
+``database_bytes``, the size of its database afterwards, both ``None`` without Prefect;
+``manifest_bytes`` and ``mcap_bytes``, sizes of the archive's files."""
 
 
 def bench_nightly(
@@ -81,225 +63,188 @@ def bench_nightly(
     *,
     frames: int,
     points: int,
-    jobs: int,
-    progress: Callable[[str], None] = lambda _: None,
+    workers: int,
+    progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Archive a drive of so many frames, and one of an eighth, with and without Prefect.
 
     Args:
-        folder: Empty, for everything.
-        frames: Of the larger drive, at least 16.
-        points: Of a scan.
-        jobs: Worker processes.
-        progress: Called before each of the five parts, with its name.
+        folder: An empty folder for everything.
+        frames: Frames of the larger drive, at least 16.
+        points: Points of a scan.
+        workers: Number of worker processes.
+        progress: Called with the name of each of the :data:`PARTS` parts before it begins.
 
     Returns:
-        A document of JSON's types: both runs of both kinds, and what they come to, see
-        :func:`costs_of`.
+        A document of JSON's types: both runs of both kinds, and ``costs``, see :func:`costs_of`.
 
     Raises:
         StorageError: the disk is full, or a run did not end well.
     """
-    runs: dict[str, list[NightlyRun]] = {"workers": [], "flow": []}
+    plain, flow = [], []
     for count in (frames // 8, frames):
         drive = write_copies(folder / f"scans-{count}" / DRIVE, count, points)
         progress(f"{count} frames without Prefect")
-        runs["workers"].append(_without_prefect(drive, folder / f"workers-{count}", jobs))
+        plain.append(_without_prefect(drive, folder / f"plain-{count}", workers))
         progress(f"{count} frames by the flow")
-        runs["flow"].append(_by_the_flow(drive, folder / f"flow-{count}", jobs))
+        flow.append(_by_the_flow(drive, folder / f"flow-{count}", workers))
     progress("frames of full size")
-    frame_seconds = real_frame_seconds(folder / "real")
+    seconds = real_frame_seconds(folder / "real")
     return {
-        "jobs": jobs,
+        "workers": workers,
         "points": points,
         "settings": SHORT,
-        "workers": [asdict(run) for run in runs["workers"]],
-        "flow": [asdict(run) for run in runs["flow"]],
-        **costs_of(runs["workers"], runs["flow"], jobs, frame_seconds),
+        "plain": plain,
+        "flow": flow,
+        "costs": costs_of(plain, flow, workers, seconds),
         "machine": describe_machine(),
     }
 
 
 def costs_of(
-    workers: list[NightlyRun], flow: list[NightlyRun], jobs: int, frame_seconds: float
-) -> dict[str, Any]:
+    plain: list[Run], flow: list[Run], workers: int, frame_seconds: float
+) -> dict[str, float]:
     """What Prefect costs.
 
     Args:
-        workers: The smaller and the larger drive without Prefect.
+        plain: The smaller and the larger drive without Prefect.
         flow: The same by the flow.
-        jobs: Worker processes of all.
-        frame_seconds: That a real frame takes one worker.
+        workers: Number of worker processes of all.
+        frame_seconds: Seconds that a real frame takes one worker.
 
     Returns:
         ``start_seconds``: once a flow. ``prefect_seconds_per_frame``: time that the flow takes
-        longer for each further frame. ``prefect_share``: of the larger drive's time, both included,
-        and ``prefect_share_of_real_frames``, were its frames real ones. Noise may make any of them
-        negative. ``parent_bytes_per_frame``: growth of the flow's process, and
-        ``plain_parent_bytes_per_frame`` of the one without Prefect; likewise those of the server,
-        the database and the manifest.
+        longer for each further frame. ``prefect_share``: share of the larger drive's time, both
+        included, and ``prefect_share_of_real_frames``, if its frames were real ones. Noise may make
+        any of them negative. Growth by each frame: ``parent_bytes_per_frame`` of the flow's
+        process, ``plain_parent_bytes_per_frame`` of the one without Prefect, and those of the
+        server, the database and the manifest.
     """
-    slope = _slope(flow, "seconds") - _slope(workers, "seconds")
+
+    def slope(runs: list[Run], name: str) -> float:
+        few, many = runs
+        return (many[name] - few[name]) / (many["frames"] - few["frames"])
+
+    longer = slope(flow, "seconds") - slope(plain, "seconds")
     few, many = flow
-    start = few.seconds - workers[0].seconds - slope * few.frames
-    real = many.frames * frame_seconds / jobs
-    cost = start + slope * many.frames
+    start = few["seconds"] - plain[0]["seconds"] - longer * few["frames"]
+    cost, real = start + longer * many["frames"], many["frames"] * frame_seconds / workers
+    growing = ("parent_bytes", "server_bytes", "manifest_bytes", "database_bytes")
     return {
         "start_seconds": start,
-        "prefect_seconds_per_frame": slope,
-        "prefect_share": 1 - workers[1].seconds / many.seconds,
+        "prefect_seconds_per_frame": longer,
+        "prefect_share": 1 - plain[1]["seconds"] / many["seconds"],
         "real_frame_seconds": frame_seconds,
         "prefect_share_of_real_frames": cost / (real + cost),
-        "parent_bytes_per_frame": _slope(flow, "parent_bytes"),
-        "plain_parent_bytes_per_frame": _slope(workers, "parent_bytes"),
-        "server_bytes_per_frame": _slope(flow, "server_bytes"),
-        "manifest_bytes_per_frame": _slope(flow, "manifest_bytes"),
-        "database_bytes_per_frame": _slope(flow, "database_bytes"),
+        **{f"{name}_per_frame": slope(flow, name) for name in growing},
+        "plain_parent_bytes_per_frame": slope(plain, "parent_bytes"),
     }
 
 
-def _slope(runs: list[NightlyRun], name: str) -> float:
-    few, many = runs
-    return (getattr(many, name) - getattr(few, name)) / (many.frames - few.frames)
-
-
 def write_copies(folder: Path, count: int, points: int) -> Path:
-    """A drive of copies of a few scans of random points, under ids of their own.
+    """A drive of copies of a few scans of random points, each under an id of its own.
 
     Raises:
-        StorageError: the disk is full, say.
+        StorageError: the folder exists, or the disk is full.
     """
-    scans = []
-    for seed in range(DISTINCT):
-        cloud = np.random.default_rng(seed).normal(scale=(15, 15, 1), size=(points, 3))
-        scans.append(encode_velodyne(cloud))
+    clouds = [
+        np.random.default_rng(seed).normal(scale=(15, 15, 1), size=(points, 3))
+        for seed in range(DISTINCT)
+    ]
     try:
         folder.mkdir(parents=True)
         for index in range(count):
-            (folder / f"{index:06d}.bin").write_bytes(scans[index % DISTINCT])
+            scan = encode_velodyne(clouds[index % DISTINCT])
+            (folder / f"{index:06d}.bin").write_bytes(scan)
     except OSError as error:
         raise StorageError(f"{folder}: {error.strerror}") from error
     return folder
 
 
-def _without_prefect(drive: Path, out: Path, jobs: int) -> NightlyRun:
-    out.mkdir(parents=True)
-    code = f"from {__name__} import archive_plainly as archive; "
-    code += f"archive({str(drive)!r}, {str(out)!r}, {jobs})"
-    seconds, parent, _ = _watched([sys.executable, "-c", code], out, dict(os.environ))
-    return _run(out / drive.name, _count(drive), seconds, parent)
-
-
-def archive_plainly(drive: str, out: str, jobs: int) -> None:
-    """What the flow does with :data:`SHORT`, by hand; run in a process of its own.
+def archive_plainly(
+    drive: str,
+    out: str,
+    workers: int,
+    settings: Mapping[str, int] = SHORT,
+    report: Callable[[FrameRecord], None] | None = None,
+) -> None:
+    """Archive a drive as the flow does, without Prefect.
 
     Raises:
         StorageError: a frame failed.
     """
-    _archive(Path(drive), Path(out), jobs, SHORT)
-
-
-def _archive(
-    drive: Path,
-    out: Path,
-    jobs: int,
-    settings: dict[str, int | str],
-    report: Callable[[FrameRecord], None] | None = None,
-) -> None:
-    folder = out / drive.name
+    folder = Path(out) / Path(drive).name
     chosen, _ = encoder_settings(folder, ArchiveConfig(overrides=dict(settings)))
-    frames = archive_jobs(open_dataset(drive), out, chosen)
-    with Workers[FrameRecord](jobs, report) as workers:
-        records = workers.run(archive_frame, frames)
-    bad = [record.error for record in records if record.status != "ok"]
-    if bad:
+    jobs = archive_jobs(open_dataset(Path(drive)), Path(out), chosen)
+    with Workers[FrameRecord](workers, report) as pool:
+        records = pool.run(archive_frame, jobs)
+    if bad := [record.error for record in records if record.status != "ok"]:
         raise StorageError(f"{folder}: {bad[0]}")
     write_results(folder, records, chosen.as_dict())
     pack_sequence(folder, records=records, settings=chosen)
 
 
-def _by_the_flow(drive: Path, out: Path, jobs: int) -> NightlyRun:
-    home = out / "prefect"
-    home.mkdir(parents=True)
-    command = [sys.executable, "-m", "flows.cli.main", "archive", str(drive), str(out)]
-    command += ["--workers", str(jobs), "--json"]
-    command += [part for name, value in SHORT.items() for part in ("--set", f"{name}={value}")]
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    seconds, parent, server = _watched(command, out, own | {"PREFECT_HOME": str(home)})
-    database = sum(path.stat().st_size for path in home.glob("prefect.db*"))
-    return _run(out / drive.name, _count(drive), seconds, parent, server, database)
-
-
-def _watched(command: list[str], out: Path, environment: dict[str, str]) -> tuple[float, int, int]:
-    """Run a command: its seconds, and peaks of resident memory of it and of Prefect's server.
-
-    Raises:
-        StorageError: it did not end well.
-    """
-    log = out / "log"
-    began = time.perf_counter()
-    with log.open("wb") as lines:
-        process = subprocess.Popen(  # noqa: S603 (our own command)
-            command, stdout=subprocess.DEVNULL, stderr=lines, env=environment
-        )
-        parent, server = _watch(process)
-    seconds = time.perf_counter() - began
-    if process.returncode:
-        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-        raise StorageError(f"{out}: it ended with {process.returncode}: {last}")
-    return seconds, parent, server
-
-
-def _watch(process: subprocess.Popen[bytes]) -> tuple[int, int]:
-    parent = server = 0
-    watched = psutil.Process(process.pid)
-    while process.poll() is None:
-        with suppress(psutil.NoSuchProcess):  # a child may end while it is looked at
-            parent = max(parent, watched.memory_info().rss)
-            for child in watched.children(recursive=True):
-                if _is_server(child):
-                    server = max(server, child.memory_info().rss)
-        time.sleep(_PAUSE)
-    return parent, server
-
-
-def _is_server(process: psutil.Process) -> bool:
-    return any("prefect.server" in part for part in process.cmdline())
-
-
-def _count(drive: Path) -> int:
-    return len(open_dataset(drive).frame_ids)
-
-
-def _run(
-    folder: Path,
-    frames: int,
-    seconds: float,
-    parent: int,
-    server: int | None = None,
-    database: int | None = None,
-) -> NightlyRun:
-    manifest, mcap = ((folder / name).stat().st_size for name in (MANIFEST, MCAP))
-    return NightlyRun(frames, seconds, parent, server, database, manifest, mcap)
-
-
 def real_frame_seconds(folder: Path, count: int = 5) -> float:
-    """What a further frame of a synthetic drive takes one worker with the settings that flows have.
+    """Seconds that a further frame of a synthetic drive takes one worker with a flow's settings.
 
     Args:
         folder: For the drive and its archive.
-        count: Frames; the first one starts cold, and does not count, nor does the worker's start.
+        count: Frames; the first one starts cold and does not count, nor does the worker's start.
     """
     # Open3D takes seconds to import.
     from pipeline.datasets.synthetic import write_drive
 
     write_drive(folder / "drive", frames=count)
-    ends: list[float] = []
-    _archive(
-        folder / "drive" / "sequences" / "00",
-        folder / "archive",
-        1,
-        {},
-        lambda _: ends.append(time.perf_counter()),
-    )
+    drive, ends = folder / "drive" / "sequences" / "00", list[float]()
+    report: Callable[[FrameRecord], None] = lambda _: ends.append(time.perf_counter())  # noqa: E731
+    archive_plainly(str(drive), str(folder / "archive"), 1, {}, report)
     return (ends[-1] - ends[0]) / (count - 1)
+
+
+def _without_prefect(drive: Path, out: Path, workers: int) -> Run:
+    code = f"from {__name__} import archive_plainly as archive; "
+    code += f"archive({str(drive)!r}, {str(out)!r}, {workers})"
+    watched = watch([sys.executable, "-c", code], out, dict(os.environ))
+    return _run(drive, out, watched | {"server_bytes": None, "database_bytes": None})
+
+
+def _by_the_flow(drive: Path, out: Path, workers: int) -> Run:
+    home = out / "prefect"
+    home.mkdir(parents=True)
+    command = [sys.executable, "-m", "flows.cli.main", "archive", str(drive), str(out)]
+    command += ["--workers", str(workers), "--json"]
+    command += [part for name, value in SHORT.items() for part in ("--set", f"{name}={value}")]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    watched = watch(command, out, own | {"PREFECT_HOME": str(home)})
+    database = sum(path.stat().st_size for path in home.glob("prefect.db*"))
+    return _run(drive, out, watched | {"database_bytes": database})
+
+
+def watch(command: list[str], out: Path, environment: dict[str, str]) -> dict[str, Any]:
+    """Run a command: its seconds, and peaks of resident memory of it and of Prefect's server.
+
+    Raises:
+        StorageError: it did not end well.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    log, began, parent, server = out / "log", time.perf_counter(), 0, 0
+    with log.open("wb") as lines:
+        process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=lines, env=environment)
+        while process.poll() is None:
+            with suppress(psutil.NoSuchProcess):  # a child may end while it is looked at
+                parent = max(parent, process.memory_info().rss)
+                for child in process.children(recursive=True):
+                    if any("prefect.server" in part for part in child.cmdline()):
+                        server = max(server, child.memory_info().rss)
+            time.sleep(_PAUSE)
+    if process.returncode:
+        last = log.read_text(errors="replace").strip().rpartition("\n")[2]
+        raise StorageError(f"{out}: it ended with {process.returncode}: {last}")
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "parent_bytes": parent, "server_bytes": server}
+
+
+def _run(drive: Path, out: Path, watched: dict[str, Any]) -> Run:
+    files = {"manifest_bytes": MANIFEST, "mcap_bytes": MCAP}
+    sizes = {key: (out / drive.name / name).stat().st_size for key, name in files.items()}
+    return {"frames": len(open_dataset(drive).frame_ids)} | watched | sizes

@@ -20,11 +20,6 @@ TURN = 12
 """A gate times a rotation about one axis."""
 
 
-def forward_flops(spec: CircuitSpec) -> int:
-    """Operations of one pixel from embedded angles to probabilities."""
-    return _state(spec) + _read_out(spec, spec.outputs) + 3 * spec.outputs
-
-
 def training_flops(spec: CircuitSpec) -> int:
     """Operations of one pixel from embedded angles to the gradients of all angles."""
     return (

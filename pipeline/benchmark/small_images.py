@@ -1,10 +1,10 @@
-"""QIREN's claims put to the test: small pictures as fields of equal numbers of parameters.
+"""``quinr bench small-images``: QIREN's claims on small pictures, with equal numbers of parameters.
 
 Zhao et al. 2024 ("Quantum Implicit Neural Representations", ICML) report for 32 x 32 pictures of
 scikit-image an error 34.8 % below the best classical network's, with as many or fewer parameters,
-and for 64 x 64 values of the same fits one 24 % below. Here every baseline has the same number
-of parameters, to within 5 %, and as many steps, and may choose its shape, its initial frequencies,
-its optimiser and its learning rate.
+and for 64 x 64 values of the same fits one 24 % below. Here every family of fields has the same
+number of parameters, to within 5 %, and as many steps, and may choose its shape, its initial
+frequencies, its optimiser and its learning rate.
 
 The choice is by successive halving (Jamieson and Talwalkar 2016): short trainings of everything on
 one seed, longer ones of the best, and in the end the best of each optimiser at full length. Only
@@ -15,31 +15,42 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pipeline.benchmark.machine import describe_machine, torch_threads
-from quinr_lidar.errors import GeometryError, TrainingError
-from quinr_lidar.fields import Field, FourierField, pixel_coordinates
+from quinr_lidar.errors import GeometryError, ProfileError, TrainingError
+from quinr_lidar.fields import (
+    Field,
+    FourierField,
+    QirenField,
+    QuinrField,
+    SirenField,
+    pixel_coordinates,
+)
 from quinr_lidar.fields.field import parameter_count
 from quinr_lidar.training import FitSettings, Optimizer, fit
 
 NAMES = ("astronaut", "camera", "coffee")
 SIDE = 32
+TOLERANCE = 0.05
+"""Share of the wanted number of parameters by which a field's may differ from it."""
 ROUNDS = ((1 / 20, 2), (1 / 8, 1))
 """Lengths of the trainings that choose, in lengths of the final ones, and how many of each
 optimiser's configurations they leave."""
-
 SLOWER = 4
 """At full length the rate is tried divided by it too: short rounds like rates that long trainings
 do not survive."""
+CLAIMS = {"fit": 34.8, "super_resolution": 24.0}
+"""QIREN's reductions of the best classical network's error, percent (Zhao et al. 2024)."""
 
-Kind = Literal["classical", "qiren", "quinr"]
+Rates = dict[Optimizer, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -47,9 +58,9 @@ class Picture:
     """A picture at two resolutions.
 
     Attributes:
-        name: Its name.
-        small: float64 [S, S] in [0, 1], what is fitted.
-        large: float64 [2 S, 2 S] in [0, 1], what the fit should be at twice the side.
+        name: Name of the picture.
+        small: What is fitted, float64 [S, S] in [0, 1].
+        large: What the fit should be at twice the side, float64 [2 S, 2 S] in [0, 1].
     """
 
     name: str
@@ -67,36 +78,28 @@ class Configuration:
 
     def describe(self) -> dict[str, Any]:
         """For JSON."""
-        return {
-            "field": repr(self.field),
-            "parameters": parameter_count(self.field),
-            "optimizer": self.optimizer,
-            "learning_rate": self.learning_rate,
-        }
+        sizes = {"field": repr(self.field), "parameters": parameter_count(self.field)}
+        return sizes | {"optimizer": self.optimizer, "learning_rate": self.learning_rate}
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A kind of field and all configurations it may choose from."""
+class Family:
+    """A kind of field ("classical", "qiren" or "quinr") and all that it may choose from."""
 
     name: str
-    kind: Kind
+    kind: str
     configurations: tuple[Configuration, ...]
 
+    def most_trainings(self, seeds: int) -> int:
+        """How many trainings it takes at most."""
+        optimizers = len({one.optimizer for one in self.configurations})
+        rounds = sum(kept for _, kept in ROUNDS) + ROUNDS[-1][1]
+        return len(self.configurations) + seeds - 1 + optimizers * rounds
 
-@dataclass(frozen=True)
-class Trained:
-    """A training on all pictures; errors are MSE of values clipped to [0, 1], one a picture.
 
-    Attributes:
-        fit: At the side that was fitted.
-        super_resolution: At twice the side.
-        seconds: Processor time, of one picture.
-    """
-
-    fit: NDArray[np.float64]
-    super_resolution: NDArray[np.float64]
-    seconds: float
+Errors = dict[str, NDArray[np.float64]]
+"""Mean squared errors, one a picture, by task: ``fit``, and ``super_resolution`` at twice the
+side; ``seconds`` of the processor for one picture."""
 
 
 def load_pictures(names: Sequence[str] = NAMES, side: int = SIDE) -> list[Picture]:
@@ -105,10 +108,10 @@ def load_pictures(names: Sequence[str] = NAMES, side: int = SIDE) -> list[Pictur
     Zhao et al.'s published code takes grey values, the central square and 32 x 32 pixels too.
 
     Args:
-        names: Of functions of :mod:`skimage.data`.
+        names: Functions of :mod:`skimage.data`.
         side: Pixels of a side of the small ones.
     """
-    # Of the optional packages for benchmarks, and slow to import.
+    # Slow to import.
     from skimage import color, data, util
 
     pictures = []
@@ -131,130 +134,188 @@ def _resized(image: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     return np.clip(np.asarray(resized, dtype=np.float64), 0, 1)
 
 
-class SmallImagesBench:
-    """All baselines on all pictures.
+def families(target: int) -> list[Family]:
+    """All families with about so many parameters.
+
+    Raises:
+        ProfileError: one of them comes in no size within :data:`TOLERANCE` of it.
+    """
+    adam_or_axes: Rates = {"adamw": (1e-2, 3e-2), "gn-adam": (2e-2, 5e-2)}
+    sines: Rates = {"adamw": (3e-3, 1e-2), "gn-adam": (5e-3, 1e-2)}
+    siren = [
+        [SirenField(width, layers, frequencies=(start, start)) for width in range(2, 65)]
+        for layers, start in product((2, 3, 4), (6.0, 12.0, 24.0))
+    ]
+    fourier = {
+        activation: [
+            [
+                FourierField(width + more, width, layers, activation, deviations=(start, start))
+                for width, more in product(range(4, 49), range(-2, 5))
+            ]
+            for layers, start in product((1, 2), (0.5, 1.0, 2.0))
+        ]
+        for activation in ("relu", "tanh")
+    }
+    # The paper's quINR with about these shares of its parameters in the circuit.
+    shares = ((5, 0.88), (5, 0.7), (4, 0.82))
+    published = [
+        [
+            QuinrField(n, m, max(1, round(share * target / size)), frequencies=(start, start))
+            for m in range(2, 257)
+        ]
+        for (n, share), start in product(shares, (4.0, 8.0, 16.0))
+        for size in [n * (n - 1) // 2 + 4 * n]
+    ]
+    deep = [
+        [
+            QuinrField(5, m, blocks, sine_layers=layers, frequencies=(start, start))
+            for m, blocks in product(range(4, 41), (3, 4, 5, 6))
+        ]
+        for layers, start in product((3, 4), (4.0, 8.0, 16.0))
+    ]
+    qiren = [[QirenField(n, blocks) for blocks in range(1, 41)] for n in (4, 5, 6)]
+    quantum: Rates = {"adamw": (5e-2, 1e-1, 2e-1)}
+    # Second-order looks through autograd are slow, and gained nothing at four qubits.
+    with_axes: Rates = {"gn-adam": (3e-2, 1e-1)}
+    circuits = _grid(target, qiren, quantum) + _grid(target, qiren[1:2], with_axes)
+    return [
+        Family("SIREN", "classical", _grid(target, siren, sines)),
+        Family("Fourier relu", "classical", _grid(target, fourier["relu"], adam_or_axes)),
+        Family("Fourier tanh", "classical", _grid(target, fourier["tanh"], adam_or_axes)),
+        Family("QIREN", "qiren", circuits),
+        Family("quINR, one sine layer", "quinr", _grid(target, published, adam_or_axes)),
+        Family("quINR, 3-4 sine layers", "quinr", _grid(target, deep, sines)),
+    ]
+
+
+def _grid(
+    target: int, shapes: Iterable[Sequence[Field]], rates: Rates
+) -> tuple[Configuration, ...]:
+    """The field nearest in size of each shape, with every optimiser and rate.
+
+    Shapes that have none of the size are left out.
+    """
+
+    def distance(field: Field) -> int:
+        return abs(parameter_count(field) - target)
+
+    nearest = [min(fields, key=distance) for fields in shapes]
+    near = [one for one in nearest if distance(one) <= TOLERANCE * target]
+    if not near:
+        kind = type(nearest[0]).__name__
+        raise ProfileError(f"parameters: no {kind} has {target} to within {TOLERANCE:.0%}")
+    return tuple(
+        Configuration(field, optimizer, rate)
+        for field in near
+        for optimizer, some in rates.items()
+        for rate in some
+    )
+
+
+def bench_small_images(
+    pictures: Sequence[Picture],
+    rivals: Sequence[Family],
+    steps: int,
+    seeds: int,
+    progress: Callable[[str], object] = lambda _: None,
+) -> dict[str, Any]:
+    """All families on all pictures, and what their errors say of QIREN's claims.
 
     Args:
-        pictures: Of one size.
+        pictures: Pictures of one size.
         rivals: Who takes part.
-        steps: Of the final trainings.
-        seeds: Final trainings of a baseline.
+        steps: Steps of the final trainings.
+        seeds: Final trainings of a family.
+        progress: Called with a line after every training.
+
+    Returns:
+        A dictionary ready for JSON.
 
     Raises:
         GeometryError: the pictures are not squares of one size, or large ones not twice as large.
+        TrainingError: a final training diverged.
     """
+    trainer = _Trainer(pictures, progress)
+    with torch_threads(1):
+        entries = [_compete(rival, trainer, steps, seeds) for rival in rivals]
+        machine = describe_machine()
+    rows = reductions(entries)
+    return {
+        "images": [_references(picture) for picture in pictures],
+        "channels": "grey, as in the published code of QIREN's authors",
+        "steps": steps,
+        "seeds": seeds,
+        "baselines": entries,
+        "claims_percent": CLAIMS,
+        "reductions": rows,
+        "judgement": [judgement(row) for row in rows],
+        "machine": machine,
+    }
 
-    def __init__(
-        self, pictures: Sequence[Picture], rivals: Sequence[Baseline], steps: int, seeds: int
-    ) -> None:
-        side = len(pictures[0].small)
-        shapes = {(picture.small.shape, picture.large.shape) for picture in pictures}
-        if shapes != {((side, side), (2 * side, 2 * side))}:
-            raise GeometryError(f"pictures: expected squares of side {side} and twice that")
-        self._pictures, self._rivals = pictures, rivals
-        self._steps, self._seeds = steps, seeds
-        self._say: Callable[[str], None] = lambda _: None
-        self._targets = torch.from_numpy(
-            np.stack([picture.small.reshape(-1, 1) for picture in pictures]).astype(np.float32)
-        )
 
-    @property
-    def trainings(self) -> int:
-        """At most so many will be done."""
-        total = 0
-        for rival in self._rivals:
-            optimizers = len({one.optimizer for one in rival.configurations})
-            total += len(rival.configurations) + self._seeds - 1
-            total += optimizers * (sum(kept for _, kept in ROUNDS) + ROUNDS[-1][1])
-        return total
+class _Trainer:
+    """Trains a field on all pictures, each with parameters of its own."""
 
-    def run(self, progress: Callable[[str], None] | None = None) -> dict[str, Any]:
-        """Everything but the comparison: a dictionary ready for JSON.
+    def __init__(self, pictures: Sequence[Picture], say: Callable[[str], object]) -> None:
+        self.side, self.pictures, self._say = len(pictures[0].small), pictures, say
+        sides = {(picture.small.shape, picture.large.shape) for picture in pictures}
+        if sides != {((self.side, self.side), (2 * self.side, 2 * self.side))}:
+            raise GeometryError(f"pictures: expected squares of side {self.side} and twice that")
+        targets = np.stack([picture.small.reshape(-1, 1) for picture in pictures])
+        self._targets = torch.from_numpy(targets.astype(np.float32))
 
-        Args:
-            progress: Called with a line after every training.
-        """
-        self._say = progress or (lambda _: None)
-        with torch_threads(1):
-            entries = [self._compete(rival) for rival in self._rivals]
-            machine = describe_machine()
-        return {
-            "images": [_references(picture) for picture in self._pictures],
-            "channels": "grey, as in the published code of QIREN's authors",
-            "steps": self._steps,
-            "seeds": self._seeds,
-            "baselines": entries,
-            "machine": machine,
-        }
-
-    def _compete(self, rival: Baseline) -> dict[str, Any]:
-        """Choose a configuration by its error of training, and measure it."""
-        candidates, search = list(rival.configurations), []
-        for share, kept in ROUNDS:
-            steps = max(1, round(share * self._steps))
-            tried = [(one, self._train(rival.name, one, steps, 0)) for one in candidates]
-            search += [_report(one, steps, trained) for one, trained in tried]
-            candidates = _best_of_each(tried, kept)
-        candidates += [replace(one, learning_rate=one.learning_rate / SLOWER) for one in candidates]
-        final = [(one, self._train(rival.name, one, self._steps, 0)) for one in candidates]
-        search += [_report(one, self._steps, trained) for one, trained in final]
-        chosen, first = min(final, key=lambda pair: _error(pair[1]))
-        seeds = range(1, self._seeds)
-        runs = [first, *(self._train(rival.name, chosen, self._steps, seed) for seed in seeds)]
-        finished = [run for run in runs if run is not None]
-        if len(finished) < len(runs):
-            raise TrainingError(f"{rival.name}: {len(runs) - len(finished)} trainings diverged")
-        return {
-            "name": rival.name,
-            "kind": rival.kind,
-            **chosen.describe(),
-            "seconds": float(np.mean([run.seconds for run in finished])),
-            "fit": self._summary([run.fit for run in finished]),
-            "super_resolution": self._summary([run.super_resolution for run in finished]),
-            "search": search,
-        }
-
-    def _summary(self, errors: list[NDArray[np.float64]]) -> dict[str, dict[str, float]]:
-        """Mean and spread over seeds of every picture's error."""
-        stacked = np.stack(errors)
-        return {
-            picture.name: {"mse": float(own.mean()), "spread": float(np.ptp(own))}
-            for picture, own in zip(self._pictures, stacked.T, strict=True)
-        }
-
-    def _train(self, name: str, one: Configuration, steps: int, seed: int) -> Trained | None:
-        """All pictures, each with parameters of its own; None if it diverged."""
+    def train(self, name: str, one: Configuration, steps: int, seed: int) -> Errors | None:
+        """Errors of a training; ``None`` if it diverged."""
         field = one.field
         if isinstance(field, FourierField):  # drawn, never trained: chance as well
             field = replace(field, seed=seed)
-        side = len(self._pictures[0].small)
-        settings = FitSettings(
-            one.optimizer,
-            steps,
-            batch_size=side**2,
-            learning_rate=one.learning_rate,
-            patience=10**9,  # every training takes all of its steps
-            seed=seed,
-        )
+        # Every training takes all of its steps.
+        options: dict[str, Any] = {"batch_size": self.side**2, "patience": 10**9, "seed": seed}
+        settings = FitSettings(one.optimizer, steps, learning_rate=one.learning_rate, **options)
         began = time.process_time()
         try:
-            result = fit(field, pixel_coordinates(side, side), self._targets, settings)
+            coordinates = pixel_coordinates(self.side, self.side)
+            parameters = fit(field, coordinates, self._targets, settings).parameters
         except TrainingError:
             self._say(f"{name}: diverged")
             return None
-        seconds = (time.process_time() - began) / len(self._pictures)
-        fitted, upsampled = (
-            field.evaluate(result.parameters, pixel_coordinates(size, size)[None]).numpy()
-            for size in (side, 2 * side)
-        )
-        pairs = list(zip(self._pictures, fitted, upsampled, strict=True))
-        trained = Trained(
-            np.array([mse(picture.small, values) for picture, values, _ in pairs]),
-            np.array([mse(picture.large, values) for picture, _, values in pairs]),
-            seconds,
-        )
-        self._say(f"{name}: {_error(trained):.2e}")
-        return trained
+        found = {"seconds": np.array((time.process_time() - began) / len(self.pictures))}
+        for task, kind, side in (("fit", "small", 1), ("super_resolution", "large", 2)):
+            grid = pixel_coordinates(side * self.side, side * self.side)
+            values = field.evaluate(parameters, grid[None]).numpy()
+            pairs = zip(self.pictures, values, strict=True)
+            found[task] = np.array([mse(getattr(picture, kind), own) for picture, own in pairs])
+        self._say(f"{name}: {_error(found):.2e}")
+        return found
+
+
+def _compete(rival: Family, trainer: _Trainer, steps: int, seeds: int) -> dict[str, Any]:
+    """Choose a configuration by its error of training, and measure it."""
+    candidates, search = list(rival.configurations), []
+    for share, kept in ROUNDS:
+        short = max(1, round(share * steps))
+        tried = [(one, trainer.train(rival.name, one, short, 0)) for one in candidates]
+        search += [_report(one, short, trained) for one, trained in tried]
+        candidates = _best_of_each(tried, kept)
+    candidates += [replace(one, learning_rate=one.learning_rate / SLOWER) for one in candidates]
+    final = [(one, trainer.train(rival.name, one, steps, 0)) for one in candidates]
+    search += [_report(one, steps, trained) for one, trained in final]
+    chosen, first = min(final, key=lambda pair: _error(pair[1]))
+    further = [trainer.train(rival.name, chosen, steps, seed) for seed in range(1, seeds)]
+    runs = [run for run in (first, *further) if run is not None]
+    if len(runs) < seeds:
+        raise TrainingError(f"{rival.name}: {seeds - len(runs)} trainings diverged")
+
+    def summary(task: str) -> dict[str, dict[str, float]]:
+        errors = np.stack([run[task] for run in runs]).T
+        return {
+            picture.name: {"mse": float(own.mean()), "spread": float(np.ptp(own))}
+            for picture, own in zip(trainer.pictures, errors, strict=True)
+        }
+
+    entry = {"name": rival.name, "kind": rival.kind, **chosen.describe()}
+    entry["seconds"] = float(np.mean([run["seconds"] for run in runs]))
+    return entry | {task: summary(task) for task in CLAIMS} | {"search": search}
 
 
 def mse(image: NDArray[np.float64], values: NDArray[np.floating[Any]]) -> float:
@@ -262,25 +323,23 @@ def mse(image: NDArray[np.float64], values: NDArray[np.floating[Any]]) -> float:
     return float(np.mean((np.clip(values.reshape(image.shape), 0, 1) - image) ** 2))
 
 
-def _error(trained: Trained | None) -> float:
+def _error(trained: Errors | None) -> float:
     """What configurations are chosen by: the mean error of training, the worst if it diverged."""
-    return math.inf if trained is None else float(trained.fit.mean())
+    return math.inf if trained is None else float(trained["fit"].mean())
 
 
 def _best_of_each(
-    tried: Sequence[tuple[Configuration, Trained | None]], kept: int
+    tried: Sequence[tuple[Configuration, Errors | None]], kept: int
 ) -> list[Configuration]:
     """So many configurations of each optimiser, the best first."""
     ranked = [one for one, _ in sorted(tried, key=lambda pair: _error(pair[1]))]
-    optimizers = dict.fromkeys(one.optimizer for one in ranked)
-    return [
-        one
-        for optimizer in optimizers
-        for one in [own for own in ranked if own.optimizer == optimizer][:kept]
-    ]
+    by_optimizer: dict[Optimizer, list[Configuration]] = {}
+    for one in ranked:
+        by_optimizer.setdefault(one.optimizer, []).append(one)
+    return [one for some in by_optimizer.values() for one in some[:kept]]
 
 
-def _report(one: Configuration, steps: int, trained: Trained | None) -> dict[str, Any]:
+def _report(one: Configuration, steps: int, trained: Errors | None) -> dict[str, Any]:
     """A line of the search; without an error if the training diverged."""
     error = None if trained is None else _error(trained)
     return one.describe() | {"steps": steps, "mean_fit_mse": error}
@@ -288,10 +347,47 @@ def _report(one: Configuration, steps: int, trained: Trained | None) -> dict[str
 
 def _references(picture: Picture) -> dict[str, Any]:
     """What errors are to be compared with: a constant, and bicubic interpolation of true pixels."""
-    bicubic = _resized(picture.small, len(picture.large))
-    return {
-        "name": picture.name,
-        "side": len(picture.small),
-        "variance": float(picture.small.var()),
-        "bicubic_super_resolution_mse": mse(picture.large, bicubic),
-    }
+    bicubic = mse(picture.large, _resized(picture.small, len(picture.large)))
+    sizes = {"name": picture.name, "side": len(picture.small)}
+    constant = float(picture.small.var())
+    return sizes | {"variance": constant, "bicubic_super_resolution_mse": bicubic}
+
+
+def reductions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By how much errors lie below those of the best classical family.
+
+    Args:
+        entries: ``baselines`` of :func:`bench_small_images`.
+
+    Returns:
+        A row for each task and each family that is not classical: for every picture the reduction
+        in percent (negative where the error is larger) and who is best, which may be another one
+        for each picture and task, as by QIREN's authors; and the mean over pictures.
+    """
+    classical = [entry for entry in entries if entry["kind"] == "classical"]
+    rows = []
+    for task, entry in product(CLAIMS, [one for one in entries if one not in classical]):
+        images = {}
+        for image, own in entry[task].items():
+            best = min(classical, key=lambda rival: rival[task][image]["mse"])
+            percent = 100 * (1 - own["mse"] / best[task][image]["mse"])
+            images[image] = {"percent": percent, "best_classical": best["name"]}
+        mean = float(np.mean([row["percent"] for row in images.values()]))
+        head = {"task": task, "name": entry["name"], "kind": entry["kind"]}
+        rows.append(head | {"images": images, "mean_percent": mean})
+    return rows
+
+
+def judgement(row: dict[str, Any]) -> str:
+    """A sentence on a row of :func:`reductions`; QIREN's are held against its claim."""
+    percent, claim = row["mean_percent"], CLAIMS[row["task"]]
+    best = ", ".join(sorted({own["best_classical"] for own in row["images"].values()}))
+    head = f"{row['name']}, {row['task'].replace('_', '-')}"
+    figure = (
+        f"error on average {abs(percent):.1f} % {'lower' if percent > 0 else 'higher'} than the "
+        f"best classical field's ({best})"
+    )
+    if row["kind"] != "qiren":
+        return f"{head}: {figure}"
+    verdict = "reproduced" if percent >= claim else "in part" if percent > 0 else "not reproduced"
+    return f"{head}: {verdict}: {figure}; claimed {claim} % lower"

@@ -7,10 +7,14 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from pipeline.benchmark import paper as at_equal_bytes
+from pipeline.benchmark import rate as at_an_error
+from pipeline.benchmark.results import JOURNAL, Comparison, page_of, write_results
+from pipeline.benchmark.runner import Job, Point, find_sources, known_points, run_jobs
 from pipeline.cli.bench.options import (
     BaselineNames,
     MaxErrors,
@@ -18,15 +22,11 @@ from pipeline.cli.bench.options import (
     Quick,
     Seeds,
     Workers,
-    needs_extra,
     progress,
 )
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json, print_table
+from pipeline.jobs.workers import available_cores
 from quinr_lidar.errors import DatasetError
-
-if TYPE_CHECKING:
-    from pipeline.benchmark.results import Comparison
-    from pipeline.benchmark.runner import Job, Point
 
 DATA_VARIABLE = "QUINR_DATA"
 SOURCES = (
@@ -67,20 +67,19 @@ def paper(
     Takes hours of one core, or minutes with --quick. Run it again to go on where it stopped:
     every point is kept in OUT/points.jsonl. Example: `quinr bench paper --quick -o data/quick`
     """
-    with needs_extra("bench"):
-        from pipeline.benchmark.paper import COMPARISON, plan_paper
-        from pipeline.benchmark.runner import find_sources
 
     def plan() -> list[Job]:
         paths = sources or _papers_sources()
         if not quick:
-            return plan_paper(find_sources(paths), baseline, size, seeds)
+            return at_equal_bytes.plan_paper(find_sources(paths), baseline, size, seeds)
         scans = [path for path in paths if path.suffix == ".bin"]
         pictures = [path for path in paths if path not in scans]
         found = find_sources([*scans[:1], *pictures[:1]])
-        return plan_paper(found, baseline or QUICK_NAMES, size or QUICK_SIZES, 1, QUICK_SHARE)
+        return at_equal_bytes.plan_paper(
+            found, baseline or QUICK_NAMES, size or QUICK_SIZES, 1, QUICK_SHARE
+        )
 
-    _run(COMPARISON, None if report else plan, out, workers, as_json=json)
+    _run(at_equal_bytes.COMPARISON, None if report else plan, out, workers, as_json=json)
 
 
 def rate(
@@ -109,17 +108,14 @@ def rate(
     bytes). Those that learn take minutes once, and the scans of the built-in entropy model.
     Example: `quinr bench rate 000000.bin 000001.bin -o data/rate --max-error 0.02 --max-error 0.1`
     """
-    with needs_extra("bench"):
-        from pipeline.benchmark.rate import COMPARISON, MODELS, USUAL, plan_rate
-        from pipeline.benchmark.runner import find_sources
 
     def plan() -> list[Job]:
         if not scans:
             raise DatasetError("expected velodyne scans (.bin), or --report")
-        names = [*(baseline or USUAL), *(MODELS if entropy_models else ())]
-        return plan_rate(find_sources(scans), names, max_error, out / "models")
+        names = [*(baseline or at_an_error.USUAL), *(at_an_error.MODELS if entropy_models else ())]
+        return at_an_error.plan_rate(find_sources(scans), names, max_error, out / "models")
 
-    points = _run(COMPARISON, None if report else plan, out, workers, as_json=json)
+    points = _run(at_an_error.COMPARISON, None if report else plan, out, workers, as_json=json)
     for point in points:
         if point.error is not None:
             name = f"{point.source} {point.baseline} {point.setting:g}"
@@ -137,10 +133,6 @@ def _run(
     as_json: bool,
 ) -> list[Point]:
     """Measure the points of a plan, or take those that are known; write and print the results."""
-    from pipeline.benchmark.results import JOURNAL, page_of, write_results
-    from pipeline.benchmark.runner import known_points, run_jobs
-    from pipeline.jobs.workers import available_cores
-
     if plan is None:
         points, command = known_points(out / JOURNAL), None
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ import typer
 from tqdm import tqdm
 
 from pipeline.cli.console import print_json
+from pipeline.datasets import Dataset, open_dataset
 from pipeline.storage.files import write_json_atomically
-from quinr_lidar.errors import BackendError
+from quinr_lidar.errors import DatasetError
 
 OutFile = Annotated[
     Path | None, typer.Option("--out", "-o", help="Write the JSON document to this file.")
@@ -21,8 +23,7 @@ OutFolder = Annotated[
     Path, typer.Option("--out", "-o", help="Folder of points, JSON and figure; OUT.md is the page.")
 ]
 BaselineNames = Annotated[
-    list[str],
-    typer.Option("--baseline", help="Only this one, for instance siren; repeatable."),
+    list[str], typer.Option("--baseline", help="Only this one, for instance siren; repeatable.")
 ]
 MaxErrors = Annotated[
     list[float], typer.Option("--max-error", help="Largest error allowed, metres; repeatable.")
@@ -32,21 +33,29 @@ Workers = Annotated[
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings whose mean counts.")]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look, with short trainings.")]
+Source = Annotated[
+    Path | None, typer.Argument(help="A data set of scans; a synthetic drive by default.")
+]
 SequenceName = Annotated[str | None, typer.Option(help="Sequence of a data set that has several.")]
 
 
 @contextmanager
-def needs_extra(extra: str) -> Iterator[None]:
-    """Say which extra to install where a package is missing.
+def drive_of(source: Path | None, sequence: str | None, frames: int) -> Iterator[Dataset]:
+    """A data set, or a synthetic drive of so many frames.
 
     Raises:
-        BackendError: a package is missing.
+        DatasetError: it has fewer than two frames.
     """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed: pip install 'quinr-lidar[{extra}]'"
-        raise BackendError(message) from error
+    with tempfile.TemporaryDirectory() as folder:
+        if source is None:
+            # Open3D takes seconds to import.
+            from pipeline.datasets.synthetic import write_drive
+
+            write_drive(Path(folder), frames=frames)
+        dataset = open_dataset(source or Path(folder), sequence)
+        if len(dataset.frame_ids) < 2:
+            raise DatasetError(f"{source}: expected two frames at least, of one drive")
+        yield dataset
 
 
 @contextmanager
@@ -54,7 +63,7 @@ def progress(title: str, total: int | None, quiet: bool) -> Iterator[Callable[[o
     """A progress bar; yields what is to be called with a line after every step."""
     with tqdm(total=total, desc=title, disable=quiet) as bar:
 
-        def advance(line: object = "") -> None:
+        def advance(line: object) -> None:
             bar.set_postfix_str(str(line))
             bar.update()
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline.benchmark.timing import best_seconds
 from typer.testing import CliRunner
 
-from pipeline.benchmark import training
-from pipeline.benchmark.operations import forward_flops, training_flops
-from pipeline.benchmark.training import FitBench
+from pipeline.benchmark import fit
+from pipeline.benchmark.machine import best_seconds
+from pipeline.benchmark.operations import training_flops
 from pipeline.cli.main import app
 from quinr_lidar import Profile, RangeImage, SphericalProjection
 from quinr_lidar.circuit import CircuitSpec
@@ -33,7 +32,6 @@ def test_one_qubit_by_hand():
     """One feature, one block, two states: every operation of the algorithm, counted on paper."""
     spec = CircuitSpec(1, 1, 1)
     forward = 31 + (6 + 2 * 12) + 2 * 8 + 3
-    assert forward_flops(spec) == forward
     neighbour = 2 * 8
     seed = 2 + 2 * 8 + 5 - 2 * 2
     backward = 5 + (4 * 2 + 16 + 3 * 1 + 17) + 7
@@ -43,8 +41,7 @@ def test_one_qubit_by_hand():
 def test_work_grows_with_the_circuit():
     base = CircuitSpec(4, 24, 4)
     for larger in (CircuitSpec(5, 24, 4), CircuitSpec(4, 25, 4), CircuitSpec(4, 24, 5)):
-        assert forward_flops(larger) > forward_flops(base)
-        assert training_flops(larger) > training_flops(base) > 2 * forward_flops(base)
+        assert training_flops(larger) > training_flops(base)
 
 
 def test_the_fastest_run_counts():
@@ -87,27 +84,26 @@ def test_bench_kernel_as_a_table():
     assert wrong.exit_code == 2
 
 
-def test_fits_are_compared_with_a_longer_one(monkeypatch):
-    monkeypatch.setattr(training, "SHARES", (0.5, 2.0))
-    said = []
-    result = FitBench((street(), street(0.1)), TINY, [0, 1], said.append).run()
+def test_fits_are_compared_with_a_longer_one():
+    said: list[str] = []
+    images = (street(), street(0.1))
+    result = fit.bench_fit(images, TINY, [0, 1], said.append, shares=(0.5, 2.0))
     rows = result["fits"]
     assert [(row["start"], row["optimizer"]) for row in rows] == [
-        (start, optimizer) for start in ("cold", "warm") for optimizer in training.OPTIMIZERS
+        (start, optimizer) for start in ("cold", "warm") for optimizer in fit.OPTIMIZERS
     ]
     for row in rows:
-        close = row["psnr_db"] >= row["yardstick_db"] - training.TOLERANCE_DB
-        assert row["reached"] == close or abs(row["psnr_db"] - row["yardstick_db"] + 0.1) < 1e-2
+        close = row["psnr_db"] >= row["yardstick_db"] - fit.TOLERANCE_DB
+        assert row["reached"] == close
         assert row["core_seconds"] > 0
     assert len({row["yardstick_db"] for row in rows}) == 2
     assert result["parameters"] == 6 + 3 + 1 + 8 + 1 + 2
-    assert len(said) >= 8
+    assert len(said) >= 6
 
 
-def test_bench_fit_on_scans(tmp_path, monkeypatch):
+def test_bench_fit_on_scans(tmp_path):
     from pipeline.datasets.velodyne import encode_velodyne
 
-    monkeypatch.setattr(training, "SHARES", (1.0,))
     for index in range(2):
         path = tmp_path / "scans" / f"{index:06d}.bin"
         path.parent.mkdir(exist_ok=True)

@@ -7,20 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from pipeline.benchmark.fidelity import (
-    BOUNDS,
+    MAX_ERRORS,
     SENSOR_NOISE,
-    Baseline,
     BenchFrame,
-    FidelityBench,
-    baselines,
+    bench_fidelity,
     noisy_cloud,
+    profiles_for,
 )
 from pipeline.benchmark.fidelity_page import conclusion, drift_verdict, page
-from pipeline.cli.bench.fidelity import fidelity
+from pipeline.cli.main import app
 from pipeline.datasets.synthetic import scan_frame
 from pipeline.datasets.synthetic.drive import make_road
 from pipeline.evaluation.tasks.trajectory import pose_difference
@@ -30,9 +28,6 @@ from tests.support.tiny import tiny
 
 FRAMES = 3
 TINY = Profile(**tiny(layers="preview,mask", steps=30, batch_size=256))
-
-app = typer.Typer()
-app.command()(fidelity)
 
 
 @pytest.fixture(scope="module")
@@ -50,20 +45,19 @@ def frames() -> list[BenchFrame]:
 @pytest.fixture(scope="module")
 def document(frames) -> dict[str, Any]:
     done = []
-    entries = [Baseline("tiny", TINY), *baselines([0.5, 0.02], None)]
-    found = FidelityBench(frames, entries, 3, progress=lambda: done.append(1)).run()
-    assert len(done) == FRAMES
+    profiles = {"tiny": TINY, **profiles_for([0.5, 0.02], None)}
+    found = bench_fidelity(frames, profiles, 3, done.append)
+    assert done == [frame.name for frame in frames]
     return {"name": "fidelity", **found, "verdict": drift_verdict(found)}
 
 
-def test_contestants_are_one_without_a_bound_and_all_bounds():
-    found = baselines(BOUNDS)
-    assert [one.max_error for one in found] == [None, *BOUNDS]
-    assert [one.name for one in found[:3]] == ["preview", "50 cm", "20 cm"]
-    assert found[0].profile.steps > 1000
-    assert all(one.profile.steps == 50 for one in found[1:])
+def test_one_profile_has_no_largest_error_and_the_others_have_all():
+    found = profiles_for(MAX_ERRORS, "preview")
+    assert list(found)[:3] == ["preview", "50 cm", "20 cm"]
+    assert [one.max_error for one in found.values()][1:] == list(MAX_ERRORS)
+    assert [one.steps > 1000 for one in found.values()] == [True, *[False] * len(MAX_ERRORS)]
     with pytest.raises(ProfileError):
-        baselines([1e-9])
+        profiles_for([1e-9], None)
 
 
 def test_smaller_bounds_cost_bytes_and_give_fidelity(document):
@@ -88,7 +82,7 @@ def test_smaller_bounds_cost_bytes_and_give_fidelity(document):
 def test_bytes_are_those_of_files(document, frames):
     points = frames[1].load()
     image = SphericalProjection().project(points)
-    profile = baselines([0.02], None)[0].profile
+    profile = profiles_for([0.02], None)["2 cm"]
     first = SphericalProjection().project(frames[0].load()[:-2])
     start = codec.read_parameters(codec.encode(first, profile))
     size = len(codec.encode_frame(image, profile, start=start).data)
@@ -114,14 +108,8 @@ def test_the_page_has_a_row_for_everything(document):
     text = page(document, "A drive", "quinr bench fidelity")
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    assert [row[0] for row in cells[2:]] == [
-        "scan",
-        "range image",
-        "noise",
-        "tiny",
-        "50 cm",
-        "2 cm",
-    ]
+    names = ["scan", "range image", "noise", "tiny", "50 cm", "2 cm"]
+    assert [row[0] for row in cells[2:]] == names
     assert len({len(row) for row in cells}) == 1
     drift = cells[0].index("drift [%]")
     assert all(row[drift] for row in cells[2:])
@@ -179,7 +167,7 @@ def test_steps_between_frames_are_measured_against_truth(document, frames):
 
 def test_the_command_writes_a_page_and_a_document(tmp_path):
     options = ["--frames", "2", "--max-error", "0.2", "--preview", "", "--repeats", "0"]
-    result = CliRunner().invoke(app, [*options, "--out", str(tmp_path)])
+    result = CliRunner().invoke(app, ["bench", "fidelity", *options, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "fidelity.json").read_text())
     assert document["source"] == "synthetic drive"

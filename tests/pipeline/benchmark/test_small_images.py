@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
 from pipeline.benchmark.small_images import (
-    ROUNDS,
     SLOWER,
-    Baseline,
+    TOLERANCE,
     Configuration,
+    Family,
     Picture,
-    SmallImagesBench,
+    bench_small_images,
+    families,
+    judgement,
     load_pictures,
     mse,
-)
-from pipeline.cli.bench import small_images as small_images_cli
-from pipeline.cli.bench.small_images import (
-    TOLERANCE,
-    baselines,
-    judgement,
     reductions,
-    small_images,
 )
+from pipeline.cli.bench import circuits
+from pipeline.cli.main import app
 from quinr_lidar.errors import GeometryError, ProfileError, TrainingError
 from quinr_lidar.fields import FourierField, QirenField, QuinrField, SirenField, pixel_coordinates
 from quinr_lidar.fields.field import parameter_count
@@ -45,7 +40,7 @@ def smooth(side: int, name: str = "smooth") -> Picture:
     return Picture(name, *images)
 
 
-def tiny() -> list[Baseline]:
+def tiny() -> list[Family]:
     fields = {
         ("SIREN", "classical"): SIREN,
         ("Fourier", "classical"): FourierField(4, 6),
@@ -53,7 +48,7 @@ def tiny() -> list[Baseline]:
         ("quINR", "quinr"): QuinrField(2, 4, 2),
     }
     return [
-        Baseline(
+        Family(
             name, kind, (Configuration(field, "adamw", 1e-2), Configuration(field, "gn-adam", 1e-2))
         )
         for (name, kind), field in fields.items()
@@ -62,7 +57,7 @@ def tiny() -> list[Baseline]:
 
 @pytest.mark.parametrize("target", [400, 680, 1000])
 def test_sizes_are_nearly_equal(target):
-    rivals = baselines(target)
+    rivals = families(target)
     assert len({rival.name for rival in rivals}) == len(rivals) == 6
     for rival in rivals:
         counts = [parameter_count(one.field) for one in rival.configurations]
@@ -73,7 +68,7 @@ def test_sizes_are_nearly_equal(target):
 
 def test_no_field_of_the_size():
     with pytest.raises(ProfileError, match="has 20 to within 5%"):
-        baselines(20)
+        families(20)
 
 
 def test_pictures_agree_with_each_other():
@@ -94,8 +89,8 @@ def test_errors_by_hand():
 
 
 def test_a_smooth_picture_is_fitted():
-    rival = Baseline("SIREN", "classical", (Configuration(SIREN, "adamw", 1e-2),))
-    result = SmallImagesBench([smooth(8)], [rival], steps=400, seeds=2).run()
+    rival = Family("SIREN", "classical", (Configuration(SIREN, "adamw", 1e-2),))
+    result = bench_small_images([smooth(8)], [rival], steps=400, seeds=2)
     (image,), (entry,) = result["images"], result["baselines"]
     assert image["variance"] == pytest.approx(smooth(8).small.var())
     assert image["bicubic_super_resolution_mse"] < 1e-2 * image["variance"]
@@ -108,12 +103,11 @@ def test_a_smooth_picture_is_fitted():
 
 def test_the_best_configuration_is_chosen():
     rates = (1e-2, 1e-7, 1e38)
-    rival = Baseline(
+    rival = Family(
         "SIREN", "classical", tuple(Configuration(SIREN, "adamw", rate) for rate in rates)
     )
     said = []
-    bench = SmallImagesBench([smooth(8)], [rival], steps=100, seeds=1)
-    (entry,) = bench.run(said.append)["baselines"]
+    (entry,) = bench_small_images([smooth(8)], [rival], 100, 1, said.append)["baselines"]
     assert entry["learning_rate"] == 1e-2
     assert [row["steps"] for row in entry["search"]] == [5, 5, 5, 12, 12, 100, 100]
     assert [row["mean_fit_mse"] for row in entry["search"] if row["learning_rate"] == 1e38] == [
@@ -123,22 +117,17 @@ def test_the_best_configuration_is_chosen():
     assert slower["learning_rate"] == full["learning_rate"] / SLOWER
     assert full["mean_fit_mse"] == pytest.approx(entry["fit"]["smooth"]["mse"])
     assert "SIREN: diverged" in said
-    assert len(said) == bench.trainings
-    hopeless = Baseline("SIREN", "classical", (Configuration(SIREN, "adamw", 1e38),))
+    assert len(said) == rival.most_trainings(1)
+    hopeless = Family("SIREN", "classical", (Configuration(SIREN, "adamw", 1e38),))
     with pytest.raises(TrainingError, match="SIREN: 1 trainings diverged"):
-        SmallImagesBench([smooth(8)], [hopeless], steps=10, seeds=1).run()
-
-
-def test_rounds_grow_and_narrow():
-    assert all(short < long for (short, _), (long, _) in pairwise(ROUNDS))
-    assert all(more > fewer for (_, more), (_, fewer) in pairwise(ROUNDS))
+        bench_small_images([smooth(8)], [hopeless], steps=10, seeds=1)
 
 
 def test_pictures_of_unequal_size():
     wrong = Picture("wrong", smooth(8).small, smooth(8).small)
     for pictures in ([wrong], [smooth(8), smooth(4)]):
         with pytest.raises(GeometryError, match="squares of side 8"):
-            SmallImagesBench(pictures, tiny(), steps=1, seeds=1)
+            bench_small_images(pictures, tiny(), steps=1, seeds=1)
 
 
 def entry(name: str, kind: str, *errors: float) -> dict:
@@ -190,12 +179,12 @@ def test_judgements(percent, verdict):
 
 def test_the_command(tmp_path, monkeypatch):
     pictures = [smooth(4, name) for name in ("first", "second")]
-    monkeypatch.setattr(small_images_cli, "load_pictures", lambda: pictures)
-    monkeypatch.setattr(small_images_cli, "baselines", lambda target: tiny())
-    app = typer.Typer()
-    app.command()(small_images)
+    monkeypatch.setattr(circuits, "load_pictures", lambda: pictures)
+    monkeypatch.setattr(circuits, "families", lambda target: tiny())
     out = tmp_path / "small-images.json"
-    result = CliRunner().invoke(app, ["--steps", "20", "--seeds", "2", "--json", "-o", str(out)])
+    result = CliRunner().invoke(
+        app, ["bench", "small-images", "--steps", "20", "--seeds", "2", "--json", "-o", str(out)]
+    )
     assert result.exit_code == 0, result.output
     shown = json.loads(result.stdout)
     assert shown == json.loads(out.read_text())
@@ -203,7 +192,7 @@ def test_the_command(tmp_path, monkeypatch):
     assert [one["name"] for one in shown["baselines"]] == ["SIREN", "Fourier", "QIREN", "quINR"]
     assert len(shown["judgement"]) == len(shown["reductions"]) == 4
     assert set(shown["baselines"][0]["fit"]) == {"first", "second"}
-    table = CliRunner().invoke(app, ["--quick", "--steps", "5"])
+    table = CliRunner().invoke(app, ["bench", "small-images", "--quick", "--steps", "5"])
     assert table.exit_code == 0, table.output
-    assert "super-resolution: mean squared error" in table.stdout
+    assert "super_resolution: mean squared error" in table.stdout
     assert "QIREN, fit: " in table.stdout
