@@ -48,8 +48,8 @@ def decode(
         the paper's whole-image PSNR can be computed, and ``valid`` tells which of them are
         points; the preview alone of a file that has a mask does not know that: all pixels are
         points and the image is ``interpolated``. With one, invalid pixels hold ``no_return``. With
-        the ranges layer every valid pixel is within the file's bound of the original; ``height``,
-        ``width`` and ``simulate`` ask for the preview's values instead.
+        the ranges layer every valid pixel is within the file's largest error of the original;
+        ``height``, ``width`` and ``simulate`` ask for the preview's values instead.
 
     Raises:
         BitstreamError: the bytes are not an intact file of a known version, or hold a picture.
