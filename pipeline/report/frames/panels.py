@@ -15,8 +15,10 @@ from PIL import Image
 from pipeline.facts.units import Unit, unit_for
 from pipeline.report.frames.chosen import ShownFrame
 from pipeline.report.frames.colours import ERRORS, HEIGHTS, RANGES, Scale
-from pipeline.viewing.frame_figure import EXTENT_M
 from quinr_lidar import RangeImage
+
+EXTENT_M = 50.0
+"""Half the side of a view from above, metres."""
 
 MAP_SIDE = 640
 """Pixels of a view from above."""

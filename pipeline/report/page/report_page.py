@@ -14,13 +14,19 @@ from pipeline.report.document import Chosen, Report
 from pipeline.report.findings.summary import ARCHIVED, value_of
 from pipeline.report.frames.chosen import NO_ORIGINALS, ShownFrame
 from pipeline.report.frames.clouds import cloud_view
-from pipeline.report.frames.panels import RINGS, Panel, limits_of, map_panels, range_panels
+from pipeline.report.frames.panels import (
+    EXTENT_M,
+    RINGS,
+    Panel,
+    limits_of,
+    map_panels,
+    range_panels,
+)
 from pipeline.report.page.cards import Card
 from pipeline.report.page.charts import Charts
 from pipeline.report.page.downstream import downstream_tables
 from pipeline.report.page.frame_table import FrameTable
 from pipeline.report.page.html import render
-from pipeline.viewing.frame_figure import EXTENT_M
 
 SCRIPTS = ("tables.js", "plots.js", "charts.js", "cloud.js", "start.js")
 
