@@ -118,7 +118,7 @@ def run_in_chunks(
             executors=executors,
         ) as workers,
     ):
-        chunks = chunks_of(jobs, workers.processes, run.chunk_size)
+        chunks = chunks_of(jobs, workers.count, run.chunk_size)
         futures = [
             task.submit(
                 partial(workers.run, function, chunk), first=chunk[0].name, last=chunk[-1].name
@@ -157,17 +157,17 @@ def _records(future: PrefectFuture[list[RecordT]], chunk: Sequence[JobT]) -> lis
         return [job.failed(f"{type(error).__name__}: {error}") for job in chunk]
 
 
-def chunks_of(jobs: Sequence[JobT], processes: int, wanted: int | None = None) -> list[list[JobT]]:
+def chunks_of(jobs: Sequence[JobT], workers: int, wanted: int | None = None) -> list[list[JobT]]:
     """Jobs in chunks of whole runs, in order.
 
     Args:
         jobs: All of a flow.
-        processes: Number of workers.
+        workers: Number of workers.
         wanted: Jobs a chunk, rounded up to whole runs; :func:`default_chunk` when ``None``.
     """
     runs = runs_of(jobs)
     longest = max((len(run) for run in runs), default=1)
-    size = wanted or default_chunk(len(jobs), processes, longest)
+    size = wanted or default_chunk(len(jobs), workers, longest)
     chunks: list[list[JobT]] = []
     for run in runs:
         if chunks and len(chunks[-1]) < size:
@@ -177,14 +177,14 @@ def chunks_of(jobs: Sequence[JobT], processes: int, wanted: int | None = None) -
     return chunks
 
 
-def default_chunk(jobs: int, processes: int, keyframe_interval: int = 1) -> int:
+def default_chunk(jobs: int, workers: int, keyframe_interval: int = 1) -> int:
     """Jobs a task, before rounding up to whole runs.
 
     Two chunks a worker, up to :data:`MAX_CHUNK`; more where there would be above
     :data:`MAX_TASKS` of them, or where those in flight would leave workers idle.
     """
-    even = min(MAX_CHUNK, jobs // (2 * processes))
-    runs = math.ceil(processes / CHUNKS_IN_FLIGHT)
+    even = min(MAX_CHUNK, jobs // (2 * workers))
+    runs = math.ceil(workers / CHUNKS_IN_FLIGHT)
     return max(1, even, math.ceil(jobs / MAX_TASKS), runs * keyframe_interval)
 
 

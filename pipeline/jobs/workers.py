@@ -58,7 +58,7 @@ class Workers(Generic[RecordT]):
     """Executors for jobs, worker processes by default; each of those starts with its first job.
 
     Args:
-        processes: Number of worker processes; all cores when ``None``.
+        workers: Number of worker processes; all cores when ``None``.
         on_record: Called with every finished record, from the calling threads, one at a time.
         timeout: Seconds after which a job's attempt has failed; no limit when ``None``.
         executors: Where jobs run, instead of in worker processes; closed with this.
@@ -66,16 +66,14 @@ class Workers(Generic[RecordT]):
 
     def __init__(
         self,
-        processes: int | None = None,
+        workers: int | None = None,
         on_record: Callable[[RecordT], None] | None = None,
         *,
         timeout: float | None = None,
         executors: Sequence[Executor] | None = None,
     ) -> None:
-        self._executors = (
-            list(executors) if executors is not None else _process_executors(processes)
-        )
-        self.processes = len(self._executors)
+        self._executors = list(executors) if executors is not None else _process_executors(workers)
+        self.count = len(self._executors)
         self._on_record = on_record
         self._timeout = timeout
         self._in_vain = 0
@@ -113,7 +111,7 @@ class Workers(Generic[RecordT]):
             GaveUpError: the executors are gone, or one job after the other takes too long.
         """
         runs = runs_of(jobs)
-        with ThreadPoolExecutor(max(1, min(self.processes, len(runs)))) as threads:
+        with ThreadPoolExecutor(max(1, min(self.count, len(runs)))) as threads:
             done = threads.map(partial(self._run_in_order, function), runs)
             try:
                 return [record for records in done for record in records]
@@ -174,15 +172,15 @@ class Workers(Generic[RecordT]):
     def _check_hope(self) -> None:
         """Give up where all jobs hang: then it is their storage, and a nightly run must end."""
         jobs = self._in_vain // ATTEMPTS
-        if jobs >= max(_MANY, self.processes):
+        if jobs >= max(_MANY, self.count):
             raise GaveUpError(
                 f"{jobs} jobs in a row gave no result within {self._timeout:g} s: the rest was "
                 "not tried; see to the storage and run the same again"
             )
 
 
-def _process_executors(processes: int | None) -> list[Executor]:
-    count = processes or available_cores()
+def _process_executors(workers: int | None) -> list[Executor]:
+    count = workers or available_cores()
     _allow_open_files(_OTHER_FILES + _FILES_PER_WORKER * count)
     return [ProcessExecutor() for _ in range(count)]
 

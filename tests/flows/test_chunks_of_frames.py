@@ -35,12 +35,12 @@ TINY = Profile(**tiny())
 
 
 @given(st.integers(1, 1_000_000), st.integers(1, 256))
-def test_neither_too_many_tasks_nor_idle_workers(frames, processes):
-    size = default_chunk(frames, processes)
+def test_neither_too_many_tasks_nor_idle_workers(frames, workers):
+    size = default_chunk(frames, workers)
     assert size >= 1
     assert math.ceil(frames / size) <= MAX_TASKS
     in_flight = min(CHUNKS_IN_FLIGHT * size, frames)
-    assert in_flight >= min(processes, frames)
+    assert in_flight >= min(workers, frames)
 
 
 def jobs_in_runs(frames: int, length: int) -> list[ArchiveJob]:
@@ -60,12 +60,12 @@ def jobs_in_runs(frames: int, length: int) -> list[ArchiveJob]:
 @given(
     frames=st.integers(1, 5000),
     length=st.integers(1, 64),
-    processes=st.integers(1, 256),
+    workers=st.integers(1, 256),
     wanted=st.none() | st.integers(1, 200),
 )
-def test_chunks_hold_whole_runs(frames, length, processes, wanted):
+def test_chunks_hold_whole_runs(frames, length, workers, wanted):
     jobs = jobs_in_runs(frames, length)
-    chunks = chunks_of(jobs, processes, wanted)
+    chunks = chunks_of(jobs, workers, wanted)
     assert [job for chunk in chunks for job in chunk] == jobs
     assert all(chunk[0].predecessor is None for chunk in chunks)
     assert all(len(chunk) % length == 0 for chunk in chunks[:-1])
@@ -74,7 +74,7 @@ def test_chunks_hold_whole_runs(frames, length, processes, wanted):
     else:
         assert len(chunks) <= MAX_TASKS
         in_flight = sum(len(runs_of(chunk)) for chunk in chunks[:CHUNKS_IN_FLIGHT])
-        assert in_flight >= min(processes, math.ceil(frames / length))
+        assert in_flight >= min(workers, math.ceil(frames / length))
 
 
 class _Ended:

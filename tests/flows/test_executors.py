@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from flows._prefect import executors as prefect_executors
-from flows._prefect.executors import check_shared, open_executors
+from flows._prefect.cluster import ClusterLimits, check_shared
+from flows._prefect.executors import open_executors
 from flows.archive_sequence import archive_sequence
 from flows.cli.options import check_executor
 from flows.nightly import nightly
@@ -65,20 +65,20 @@ def test_a_missing_extra_is_named(monkeypatch, kind, package):
     ("address", "reason"),
     [("tcp://127.0.0.1:9", "does not answer"), ("auto", "expected DASK_SCHEDULER_ADDRESS")],
 )
-def test_a_dask_cluster_that_is_not_there_is_named(monkeypatch, address, reason):
-    monkeypatch.setattr(prefect_executors, "_CONNECT_SECONDS", 1)
+def test_a_dask_cluster_that_is_not_there_is_named(address, reason):
     with (
         pytest.raises(BackendError, match=f"executor dask: (address )?{address}.*{reason}"),
-        open_executors(ExecutorConfig(kind="dask", address=address), 1),
+        open_executors(
+            ExecutorConfig(kind="dask", address=address), 1, ClusterLimits(connect_seconds=1)
+        ),
     ):
         pass
 
 
-def test_what_nobody_here_can_see_was_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(prefect_executors, "_LOOKS", 1)
+def test_what_nobody_here_can_see_was_not_written(tmp_path):
     job = RestoreJob("a", tmp_path / "a.quinr", tmp_path / "a.bin")
     done = FrameRecord("a", "ok")
-    unseen = check_shared(job, done)
+    unseen = check_shared(job, done, looks=1)
     assert unseen.status == "failed"
     assert "a.bin: written by a worker whose storage is not this machine's" in (unseen.error or "")
     # Nothing was to be written, or nothing was.
@@ -166,10 +166,8 @@ def test_jobs_that_hang_or_kill_their_worker_fail_alone(name, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
+def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path):
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr(prefect_executors, "_CONNECT_SECONDS", 5)
-    monkeypatch.setattr(prefect_executors, "_LOOK_SECONDS", 1)
     cluster = distributed.LocalCluster(n_workers=1, processes=True, dashboard_address=None)
     seen: list[FrameRecord] = []
 
@@ -179,8 +177,9 @@ def test_a_dask_cluster_that_vanishes_ends_the_flow(tmp_path, monkeypatch):
             cluster.close()
 
     jobs = [RestoreJob(name, tmp_path / name, tmp_path / "attempts") for name in "abc"]
+    dask = executor_named("dask", cluster.scheduler_address)
     with (
-        open_executors(executor_named("dask", cluster.scheduler_address), 1) as executors,
+        open_executors(dask, 1, ClusterLimits(connect_seconds=5, look_seconds=1)) as executors,
         pytest.raises(GaveUpError, match="the cluster is gone"),
         Workers(1, vanish, timeout=60, executors=executors) as workers,
     ):
