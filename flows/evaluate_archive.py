@@ -19,7 +19,7 @@ from flows._prefect.artifacts import artifact_key
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows.parameters import RUN_EVALUATION, Folder
 from pipeline.archive import PackedSequence
-from pipeline.archive.deep import Originals
+from pipeline.archive.originals import Originals
 from pipeline.config.archive_config import RunConfig
 from pipeline.evaluation.archive import (
     ArchiveEvaluation,

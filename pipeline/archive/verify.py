@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.archive.deep import Originals
 from pipeline.archive.layout import MCAP
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.mcap.scan import Damage, Notes, Placed, scan
+from pipeline.archive.originals import Originals
 from pipeline.archive.reader import PackedSequence
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import Bytes, Location

@@ -22,7 +22,7 @@ from pipeline.benchmark.summary import (
     mean_gain,
     sources_of,
 )
-from pipeline.datasets.sources import is_picture
+from pipeline.datasets.pictures import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
 
 CODEC_SIZES = (2500, 5000)

@@ -32,7 +32,7 @@ from pipeline.benchmark.summary import (
     savings,
     savings_document,
 )
-from pipeline.datasets.sources import is_picture
+from pipeline.datasets.pictures import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
 from pipeline.facts.units import format_value
 from quinr_lidar.errors import DatasetError

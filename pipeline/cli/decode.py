@@ -107,7 +107,7 @@ def decode(
 
 def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
     # Needs Pillow, which the base install leaves out.
-    from pipeline.datasets.sources import picture_bytes
+    from pipeline.datasets.pictures import picture_bytes
 
     image = decode_image(data, **options)
     write_atomically(out, picture_bytes(image, out.suffix))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tqdm import tqdm
 
-from pipeline.archive.deep import Originals
+from pipeline.archive.originals import Originals
 from pipeline.archive.reader import PackedSequence
 from pipeline.cli.console import EXIT_PARTIAL, Json, SequenceName, bar_to, print_json, print_table
 from pipeline.storage.locations import locate

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import quinr_lidar
-from pipeline.datasets.sources import PICTURE_SUFFIXES, is_picture, parse_picture, picture_bytes
+from pipeline.datasets.pictures import PICTURE_SUFFIXES, is_picture, parse_picture, picture_bytes
 from pipeline.jobs.job import Job, read_dataclass, read_finished
 from pipeline.kodak.fidelity import measure_picture
 from pipeline.sequence.records import SUFFIX

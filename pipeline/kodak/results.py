@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import quinr_lidar
-from pipeline.datasets.sources import parse_picture
+from pipeline.datasets.pictures import parse_picture
 from pipeline.jobs.results import counts_of, lists_of, name_of, rounded
 from pipeline.kodak.contact_sheet import MAX_ROWS, SheetRow, contact_sheet
 from pipeline.kodak.fidelity import FIGURES, summarise_pictures

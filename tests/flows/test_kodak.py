@@ -13,7 +13,7 @@ from PIL import Image
 from flows.cli import main as cli
 from flows.kodak import kodak_track
 from pipeline.config.archive_config import RunConfig
-from pipeline.datasets.sources import picture_bytes
+from pipeline.datasets.pictures import picture_bytes
 from pipeline.jobs.workers import Workers
 from quinr_lidar.errors import GeometryError
 from tests.support.tiny import tiny

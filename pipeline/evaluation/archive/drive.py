@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive import PackedSequence
-from pipeline.archive.deep import Originals
 from pipeline.archive.manifest import FrameRow
+from pipeline.archive.originals import Originals
 from pipeline.datasets import Dataset, Frame
 from pipeline.evaluation.tasks import DriveFrame, FrameClouds
 from pipeline.evaluation.tasks.records import CloudName

@@ -18,7 +18,7 @@ from pipeline.benchmark.paper import plan_paper
 from pipeline.benchmark.rate import SIZES, plan_rate
 from pipeline.benchmark.runner import Job, Point, find_sources, run_job, run_jobs
 from pipeline.cli.main import app
-from pipeline.datasets.sources import picture_bytes
+from pipeline.datasets.pictures import picture_bytes
 from quinr_lidar.errors import BackendError, DatasetError, GeometryError, StorageError
 from quinr_lidar.fields.field import parameter_count
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from pipeline.config.profile_files import find_profile, write_profile
-from pipeline.datasets.sources import is_picture, parse_picture, picture_bytes, read_source
+from pipeline.datasets.pictures import is_picture, parse_picture, picture_bytes
+from pipeline.datasets.sources import read_source
 from quinr_lidar import Profile, RangeImage
 from quinr_lidar.errors import GeometryError, ProfileError, ScanError, StorageError
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.sources import parse_picture, picture_bytes
+from pipeline.datasets.pictures import parse_picture, picture_bytes
 from pipeline.kodak import pictures
 from pipeline.kodak.pictures import (
     PictureJob,
@@ -152,8 +152,8 @@ def deep() -> bytes:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no picture that can be read"),
-        (b"no picture", "no picture that can be read"),
+        (b"", "not a picture that can be read"),
+        (b"no picture", "not a picture that can be read"),
         (deep(), "expected 8 bits"),
         (None, "cannot be read"),
     ],

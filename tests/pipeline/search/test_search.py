@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.config.profile_files import find_profile
-from pipeline.datasets.sources import picture_bytes
+from pipeline.datasets.pictures import picture_bytes
 from pipeline.search.candidates import OVERHEAD_BYTES, SearchSpace, draw_candidates
 from pipeline.search.halving import halve
 from pipeline.search.trials import Outcome, Trial, run_trial
