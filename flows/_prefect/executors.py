@@ -22,6 +22,7 @@ from flows._prefect.ray_executors import ray_executors
 from pipeline.config.archive_config import ExecutorConfig
 from pipeline.jobs.executors import Executor, ThreadExecutor
 from pipeline.jobs.workers import available_cores
+from pipeline.libraries.extras import install_hint
 from quinr_lidar.errors import BackendError
 
 _PACKAGES = {"dask": "prefect_dask", "ray": "prefect_ray"}
@@ -71,5 +72,5 @@ def import_cluster_package(executor: ExecutorConfig) -> Any:
     except ImportError as error:
         raise BackendError(
             f"executor {executor.kind}: {error.name} is not installed; "
-            f"pip install 'quinr-lidar[{executor.kind}]'"
+            f"{install_hint(_PACKAGES[executor.kind])}"
         ) from error

@@ -17,46 +17,55 @@ COMMANDS = (
         "archive-all",
         "flows.cli.drives:archive_all",
         "Archive every drive that is new or incomplete; several machines may share the folders.",
+        "flows",
     ),
     LazyCommand(
         "verify",
         "flows.cli.drives:verify",
         "Check packed archives, several at a time; changes nothing.",
+        "flows",
     ),
     LazyCommand(
         "evaluate",
         "flows.cli.evaluate:evaluate",
         "Measure what decoded frames are still good for, and report it as a page (index.html).",
+        "flows",
     ),
     LazyCommand(
         "nightly",
         "flows.cli.drives:nightly",
         "Archive what is new, verify it against the originals, measure a sample, report.",
+        "flows",
     ),
     LazyCommand(
         "serve",
         "flows.cli.drives:serve",
         "Run `nightly` every night, until stopped; needs a running Prefect server.",
+        "flows",
     ),
     LazyCommand(
         "archive",
         "flows.cli.sequences:archive",
         "Archive a sequence and pack it; run it again to go on where it stopped.",
+        "flows",
     ),
     LazyCommand(
         "restore",
         "flows.cli.sequences:restore",
         "Restore scans from an archive: as a KITTI data set, or as other files that hold clouds.",
+        "flows",
     ),
     LazyCommand(
         "kodak",
         "flows.cli.kodak:kodak",
         "Compress a folder of pictures, decode them, and report bpp, PSNR and SSIM.",
+        "flows",
     ),
     LazyCommand(
         "demo",
         "flows.cli.demo:demo",
         "A synthetic drive: archive within a bound, restore, evaluate, a table and a picture.",
+        "flows",
     ),
 )
 
@@ -77,7 +86,7 @@ def check_environment() -> None:
 
 def main() -> None:
     """Entry point of the ``quinr-flows`` command."""
-    run_app(app, "quinr-flows")
+    run_app(app, "quinr-flows", COMMANDS)
 
 
 if __name__ == "__main__":

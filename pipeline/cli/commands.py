@@ -18,11 +18,12 @@ class LazyCommand(TyperCommand):
         name: The word by which it is called.
         target: ``module:attribute`` of the function, or of the ``typer.Typer`` of a group.
         summary: The first line of its help, for the list of commands.
+        extra: The extra that installs all it needs; ``None`` if the base install does.
     """
 
-    def __init__(self, name: str, target: str, summary: str) -> None:
+    def __init__(self, name: str, target: str, summary: str, extra: str | None = None) -> None:
         super().__init__(name, help=summary)
-        self.target = target
+        self.target, self.extra = target, extra
 
     def load(self) -> Any:
         """The command itself."""

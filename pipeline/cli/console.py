@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.commands import LazyCommand
 from pipeline.facts.units import format_value
 from pipeline.libraries.extras import missing_extra
 from quinr_lidar.errors import ProfileError, QuinrError
@@ -35,7 +36,7 @@ EXIT_BAD_INPUT = 2
 EXIT_SALVAGED = 3
 
 
-def run_app(app: typer.Typer, name: str) -> None:
+def run_app(app: typer.Typer, name: str, commands: Sequence[LazyCommand]) -> None:
     """Run a command; our errors become one line on stderr and exit code 2.
 
     A package that only an extra installs is such an error where it is missing. Ctrl-C ends the
@@ -47,10 +48,10 @@ def run_app(app: typer.Typer, name: str) -> None:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except ModuleNotFoundError as error:
-        if (needed := missing_extra(error)) is None:
+        command = next((one for one in commands if one.name in sys.argv[1:2]), None)
+        if command is None or (needed := missing_extra(error, command.extra)) is None:
             raise
-        words = [word for word in sys.argv[1:2] if not word.startswith("-")]
-        print(" ".join([name, *words, needed]), file=sys.stderr)
+        print(f"{name} {command.name} {needed}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
 
 

@@ -17,6 +17,7 @@ COMMANDS = (
         "encode",
         "pipeline.cli.encode:encode",
         "Compress a scan or a picture.",
+        "train",
     ),
     LazyCommand(
         "decode",
@@ -27,16 +28,19 @@ COMMANDS = (
         "view",
         "pipeline.cli.view:view",
         "Look at an archived scan, beside its original if that is given.",
+        "viewer",
     ),
     LazyCommand(
         "rd-search",
         "pipeline.cli.search:rd_search",
         "Search qubits, features, depth, blocks and read-out for a size; write a preset.",
+        "train",
     ),
     LazyCommand(
         "train-model",
         "pipeline.cli.train_model:train_model_command",
         "Train an entropy model for masks and bounded ranges, in about a minute.",
+        "train",
     ),
     LazyCommand(
         "info",
@@ -47,26 +51,31 @@ COMMANDS = (
         "evaluate",
         "pipeline.cli.evaluate:evaluate",
         "Compare decoded scans with their originals: PSNR, Chamfer, sizes, mask, range errors.",
+        "evaluation",
     ),
     LazyCommand(
         "synth",
         "pipeline.cli.synth:synth",
         "Write a synthetic drive: an HDL-64E ray-cast through a street, as KITTI odometry.",
+        "viewer",
     ),
     LazyCommand(
         "archive",
         "pipeline.cli.archive:app",
         "Packed sequences: one MCAP and one manifest a drive; local folders or s3://.",
+        "archive",
     ),
     LazyCommand(
         "bench",
         "pipeline.cli.bench.main:app",
         "Measure the software on this machine.",
+        "bench",
     ),
     LazyCommand(
         "report",
         "pipeline.cli.report:app",
         "Pages about packed sequences: one file each, to open in any browser.",
+        "evaluation",
     ),
 )
 
@@ -98,7 +107,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the ``quinr`` command."""
-    run_app(app, "quinr")
+    run_app(app, "quinr", COMMANDS)
 
 
 if __name__ == "__main__":

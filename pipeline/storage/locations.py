@@ -21,6 +21,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from pipeline.libraries.extras import install_hint
 from pipeline.storage.files import TEMPORARY_SUFFIX, sync_folder
 from quinr_lidar.errors import QuinrError, StorageError
 
@@ -268,7 +269,7 @@ def locate(where: str | Path | Location) -> Location:
         fs, path = url_to_fs(text, use_listings_cache=False)
     except ImportError as error:
         raise StorageError(
-            f"{text}: needs a library: {error}; for s3:// pip install 'quinr-lidar[s3]'"
+            f"{text}: needs a library: {error}; for s3:// {install_hint('s3fs')}"
         ) from error
     except ValueError as error:
         raise StorageError(f"{text}: {error}") from error

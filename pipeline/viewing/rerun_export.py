@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
 from pipeline.datasets import Dataset
+from pipeline.libraries.extras import install_hint
 from pipeline.storage.locations import locate
 from pipeline.viewing.colours import Colouring, Scale, clouds_of, scale_of
 from pipeline.viewing.frame import ViewedFrame, view_frame, with_scan
@@ -63,7 +64,7 @@ def import_rerun() -> ModuleType:
             reason = "Rerun is not installed"
         else:
             reason = f"Rerun cannot be imported ({error})"
-        raise BackendError(f"{reason}; pip install 'quinr-lidar[rerun]'") from error
+        raise BackendError(f"{reason}; {install_hint('rerun')}") from error
     if not hasattr(rerun, "Scalars"):
         raise BackendError(
             f"Rerun {rerun.__version__} is too old, expected 0.23 or newer; "

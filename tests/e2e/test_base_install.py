@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ import pytest
 from flows.cli.main import COMMANDS as FLOWS
 from pipeline.cli.commands import LazyCommand
 from pipeline.cli.main import COMMANDS
-from pipeline.libraries.extras import EXTRAS
+from pipeline.libraries.extras import EXTRAS, INCLUDED, install_hint
 from quinr_lidar import RangeImage, SphericalProjection, codec
 from quinr_lidar.fields import Field, FourierField, QirenField, SirenField
 from tests.support.tiny import tiny
@@ -172,14 +173,49 @@ def test_a_broken_package_is_not_taken_for_a_missing_one():
     assert "ModuleNotFoundError" in finished.stderr
 
 
-def test_extras_are_those_of_the_project():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    assert set(EXTRAS.values()) <= set(extras)
-    assert [name for name in extras if name not in ("dev", "all")] == sorted(
-        extras["all"][0].partition("[")[2].rstrip("]").split(","),
-        key=list(extras).index,
-    )
+IMPORTED_AS = {
+    "opencv-python-headless": "cv2",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "rerun-sdk": "rerun",
+    "scikit-image": "skimage",
+}
+UNNAMED = {"fastapi", "lazrs", "sqlalchemy"}
+"""Packages that other packages import."""
+
+
+def test_the_table_of_extras_is_that_of_the_project():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    found: dict[str, set[str]] = {}
+    included: dict[str, set[str]] = {}
+    for extra in extras.keys() - {"all", "dev"}:
+        for requirement in extras[extra]:
+            name, bracket, others = re.match(r"([\w-]+)(\[?)([\w,]*)", requirement).groups()
+            if name == "quinr-lidar" and bracket:
+                included[extra] = set(others.split(","))
+            elif name not in UNNAMED:
+                found.setdefault(IMPORTED_AS.get(name, name.replace("-", "_")), set()).add(extra)
+    assert {package: set(listed) for package, listed in EXTRAS.items()} == found
+    assert extras["all"] == [f"quinr-lidar[{','.join(sorted(extras.keys() - {'all', 'dev'}))}]"]
+    for extra, others in INCLUDED.items():
+        whole = set().union(*({one} | included.get(one, set()) for one in included[extra]))
+        assert set(others) == whole
+
+
+@pytest.mark.parametrize(
+    ("package", "extra", "named"),
+    [
+        ("tqdm", None, "train"),
+        ("tqdm", "archive", "archive"),
+        ("mcap", "viewer", "viewer"),
+        ("s3fs", "archive", "s3"),
+        ("torch", "flows", "flows"),
+    ],
+)
+def test_the_extra_of_the_command_is_named_where_it_has_the_package(package, extra, named):
+    assert install_hint(package, extra) == f"pip install 'quinr-lidar[{named}]'"
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *FLOWS], ids=lambda command: command.target)

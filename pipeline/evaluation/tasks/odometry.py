@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.libraries.extras import install_hint
 from quinr_lidar.errors import BackendError, GeometryError
 
 FloatArray = NDArray[np.float64]
@@ -71,5 +72,5 @@ def _kiss_icp(name: str) -> ModuleType:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise BackendError(
-            f"odometry needs {error.name}, install it with: pip install 'quinr-lidar[evaluation]'"
+            f"odometry needs {error.name}, install it with: {install_hint('kiss_icp')}"
         ) from error
