@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.jobs.workers import available_cores
 from quinr_lidar import RangeImage
 from quinr_lidar.entropy.models import EntropyModel, pack_model
 from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
@@ -153,7 +152,7 @@ def _train_mask(
 @contextmanager
 def _few_threads() -> Iterator[None]:
     threads = torch.get_num_threads()
-    torch.set_num_threads(min(MOST_THREADS, available_cores()))
+    torch.set_num_threads(min(MOST_THREADS, threads))
     try:
         yield
     finally:

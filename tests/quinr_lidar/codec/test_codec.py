@@ -299,13 +299,13 @@ def test_rounding_with_refits_loses_less():
 def test_other_grids_and_windows(encoded):
     whole = quinr_lidar.decode(encoded.data)
     assert not whole.interpolated
-    dense = quinr_lidar.decode(encoded.data, height=32, width=128)
+    dense = quinr_lidar.decode(encoded.data, height=48, width=192)
     assert dense.interpolated
-    assert dense.projection == SphericalProjection(32, 128)
-    # A pixel is about the mean of the four that share its place.
-    coarse = dense.ranges.reshape(16, 2, 64, 2).mean((1, 3))
-    assert np.abs(coarse - whole.ranges).mean() < 0.1
-    assert dense.valid_count > 3 * whole.valid_count
+    assert dense.projection == SphericalProjection(48, 192)
+    # The middle one of nine pixels lies where the only one of the coarse grid is.
+    np.testing.assert_allclose(dense.ranges[1::3, 1::3], whole.ranges, rtol=1e-5)
+    assert (dense.valid[1::3, 1::3] == whole.valid).mean() > 0.99
+    assert len(np.unique(dense.ranges)) > 3 * len(np.unique(whole.ranges))
 
     window = Window(4, 9, 10, 30)
     part = quinr_lidar.decode(encoded.data, window=window)

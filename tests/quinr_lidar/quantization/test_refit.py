@@ -18,8 +18,8 @@ COORDINATES = pixel_coordinates(16, 48)
 TARGETS = (0.5 + 0.4 * torch.sin(3 * COORDINATES[:, :1] + COORDINATES[:, 1:] ** 2)).float()
 
 
-def trained(field):
-    settings = FitSettings("adamw", 1500, 256, 5e-3, patience=10**6)
+def trained(field, seed=0):
+    settings = FitSettings("adamw", 500, 256, 1e-2, patience=10**6, seed=seed)
     parameters = fit(field, COORDINATES, TARGETS[None], settings).parameters
     return flatten(field, field.canonical(parameters))[0].double().numpy()
 
@@ -32,22 +32,25 @@ def error(field, values):
 
 @pytest.mark.parametrize("field", [QuinrField(3, 5, 1, sine_layers=3), SirenField(7, 3)])
 def test_it_loses_less_than_rounding_at_once(field):
-    values, classes = trained(field), parameter_classes(field)
-    matrix = image_matrix(
-        field, unflatten(field, torch.from_numpy(values).float()[None]), COORDINATES, 0
-    )
-    codes = choose_codes(classes, matrix, error(field, values), coarseness=3.0)
-    _, at_once = round_parameters(values, classes, codes, matrix, 1e-2)
-    refit = Refitter(field, COORDINATES, TARGETS, batch_size=256, seed=0)
-    rounded, in_groups = round_parameters(
-        values, classes, codes, matrix, 1e-2, refit=refit, groups=6
-    )
-    assert error(field, in_groups) < 0.9 * error(field, at_once)
-    # Every class lies on its grid all the same.
-    for each, own, code in zip(classes, rounded, codes, strict=True):
-        assert own.code == code
-        turns = in_groups[each.index] / step_of(each, code)
-        np.testing.assert_allclose(turns, np.rint(turns), atol=1e-6)
+    classes, ratios = parameter_classes(field), []
+    for seed in range(2):
+        values = trained(field, seed)
+        matrix = image_matrix(
+            field, unflatten(field, torch.from_numpy(values).float()[None]), COORDINATES, 0
+        )
+        codes = choose_codes(classes, matrix, error(field, values), coarseness=3.0)
+        _, at_once = round_parameters(values, classes, codes, matrix, 1e-2)
+        refit = Refitter(field, COORDINATES, TARGETS, batch_size=256, seed=0)
+        rounded, in_groups = round_parameters(
+            values, classes, codes, matrix, 1e-2, refit=refit, groups=3
+        )
+        ratios.append(error(field, in_groups) / error(field, at_once))
+        # Every class lies on its grid all the same.
+        for each, own, code in zip(classes, rounded, codes, strict=True):
+            assert own.code == code
+            turns = in_groups[each.index] / step_of(each, code)
+            np.testing.assert_allclose(turns, np.rint(turns), atol=1e-6)
+    assert np.mean(ratios) < 0.85
 
 
 def test_what_is_fixed_stays_and_what_does_not_help_is_dropped():
