@@ -1,7 +1,7 @@
 """The sizes of a field, whatever its kind, at the head of a section (docs/format.md).
 
 All kinds share one layout: flags, qubits and bits, features and blocks, and what the flags
-announce. A plain quINR of one value is written without a kind, as the first builds did.
+announce. A quINR of one value with one sine layer and no read-out matrix is written without a kind.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_parameters_are_read_as_written(field, masked):
     )
 
 
-def test_a_plain_quinr_is_written_as_the_first_builds_did():
+def test_a_plain_quinr_is_written_without_a_kind():
     assert pack_field(QuinrField(5, 19, 5), GRIDS, 1) == bytes((32, 64, 19, 5))
 
 
