@@ -24,17 +24,12 @@ class Originals:
 
     @classmethod
     def open(cls, path: Path, sequence: str | None, archive: PackedSequence) -> Originals:
-        """Open it; of several sequences the one of the archive's name, unless told.
+        """Open the data set of a packed archive, see :func:`open_originals`.
 
         Raises:
             DatasetError: it cannot be opened.
         """
-        try:
-            return cls(open_dataset(path, sequence))
-        except DatasetError:
-            if sequence is not None:
-                raise
-            return cls(open_dataset(path, archive.manifest.sequence))
+        return cls(open_originals(path, sequence, archive.manifest.sequence))
 
     def check(self, row: FrameRow, info: FileInfo, decoded: RangeImage) -> float:
         """Measure a decoded frame against its scan.
@@ -48,20 +43,22 @@ class Originals:
             GeometryError: the mask is not exact, or a range errs by more than the bound.
             ScanError, StorageError: the scan cannot be read.
         """
-        path = self.dataset.frame(row.frame_id)
+        source = self.dataset.frame(row.frame_id)
         scan = read_original(self.dataset, row)
         promise = promise_of_file(info)
         if promise.max_error is None or not promise.mask:
-            raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {path}")
+            raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {source}")
         image = decoded.projection.project(scan.points)
         try:
             check_promise(promise, image, decoded)
         except GeometryError as error:
-            raise GeometryError(f"frame {row.frame_id}: not {path} as promised: {error}") from error
+            raise GeometryError(
+                f"frame {row.frame_id}: not {source} as promised: {error}"
+            ) from error
         return largest_error(image, decoded)
 
     def missing(self, archive: PackedSequence) -> Iterator[str]:
-        """Scans of which the archive knows nothing."""
+        """Say how many scans are not in the archive, if any."""
         known = {row.frame_id for row in archive.rows}
         absent = [frame_id for frame_id in self.dataset.frame_ids if frame_id not in known]
         if absent:
@@ -69,3 +66,22 @@ class Originals:
                 f"{archive.name}: {len(absent)} scans of {self.dataset.name} are not in the "
                 f"archive, the first {absent[0]}"
             )
+
+
+def open_originals(path: Path, sequence: str | None, archived: str | None) -> Dataset:
+    """Open the data set that frames were made from.
+
+    Args:
+        path: A data set, or a single scan.
+        sequence: Which sequence of a data set that has several.
+        archived: Name of the archived sequence: the one to choose where ``sequence`` is left out.
+
+    Raises:
+        DatasetError: it cannot be opened.
+    """
+    try:
+        return open_dataset(path, sequence)
+    except DatasetError:
+        if sequence is not None or archived is None:
+            raise
+        return open_dataset(path, archived)

@@ -9,9 +9,10 @@ import typer
 from tqdm import tqdm
 
 from pipeline.archive.extract import choose_frames
+from pipeline.archive.originals import open_originals
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json
 from pipeline.models.files import read_model
-from pipeline.viewing.frame import ViewedFrame, open_original, view_frame, with_scan
+from pipeline.viewing.frame import ViewedFrame, view_frame, with_scan
 from pipeline.viewing.sources import Frames, choose_frame, open_frames
 from quinr_lidar.errors import BackendError
 
@@ -85,7 +86,7 @@ def view(
     """
     _check_options(colour, frame, save, rerun, frames)
     opened = open_frames(archive, sequence, tuple(read_model(path) for path in entropy_model))
-    scans = None if originals is None else open_original(originals, opened, sequence)
+    scans = None if originals is None else open_originals(originals, sequence, opened.sequence)
     if colour == "error" and scans is None:
         raise typer.BadParameter("error needs the scan: --originals", param_hint="--colour")
     colouring = cast("Colouring", colour)

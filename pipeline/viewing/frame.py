@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.archive.manifest import FrameRow
-from pipeline.datasets import Dataset, open_dataset
+from pipeline.datasets import Dataset
 from pipeline.fidelity import Promise, largest_error, promise_of_file
 from pipeline.sequence.identity import is_archived_scan
 from pipeline.sequence.records import SUFFIX
@@ -198,25 +198,6 @@ def with_scan(frame: ViewedFrame, original: Dataset) -> ViewedFrame:
         same=None if frame.row.source_sha256 is None else is_archived_scan(read, frame.row),
     )
     return replace(frame, scan=scan)
-
-
-def open_original(path: Path, frames: Frames, sequence: str | None = None) -> Dataset:
-    """The data set that frames were made from.
-
-    Args:
-        path: Path of a data set, or of a single scan.
-        frames: The frames; they name the sequence if it is not given.
-        sequence: Sequence of a data set that has several.
-
-    Raises:
-        DatasetError: it cannot be opened.
-    """
-    try:
-        return open_dataset(path, sequence)
-    except DatasetError:
-        if sequence is not None or frames.sequence is None:
-            raise
-        return open_dataset(path, frames.sequence)
 
 
 def _name(frames: Frames, row: FrameRow) -> str:

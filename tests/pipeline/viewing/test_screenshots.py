@@ -9,9 +9,10 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from pipeline.archive.originals import open_originals
 from pipeline.libraries.open3d import import_open3d
 from pipeline.viewing.colours import EXTRA, Cloud, Scale, clouds_of, scale_of
-from pipeline.viewing.frame import open_original, view_frame, with_scan
+from pipeline.viewing.frame import view_frame, with_scan
 from pipeline.viewing.rendering import BACKGROUND, Camera, camera_for, render
 from pipeline.viewing.saving import save_clouds
 from pipeline.viewing.screenshot import screenshot_png
@@ -35,7 +36,9 @@ def drawn(points, colours, width=60, height=40, camera=None):
 @pytest.fixture
 def frame(folder, scans):
     frames = open_frames(str(folder))
-    return with_scan(view_frame(frames, frames.rows[0]), open_original(scans, frames))
+    return with_scan(
+        view_frame(frames, frames.rows[0]), open_originals(scans, None, frames.sequence)
+    )
 
 
 def test_a_scale_is_matplotlibs_between_its_ends():

@@ -12,10 +12,11 @@ import pytest
 import quinr_lidar
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.manifest import pack_manifest
+from pipeline.archive.originals import open_originals
 from pipeline.archive.reader import PackedSequence
 from pipeline.archive.writer import pack_sequence
 from pipeline.sequence.records import FrameRecord, frame_path, record_path, write_record
-from pipeline.viewing.frame import open_original, view_frame, with_scan
+from pipeline.viewing.frame import view_frame, with_scan
 from pipeline.viewing.sources import choose_frame, open_frames
 from quinr_lidar.errors import ArchiveError, BitstreamError, DatasetError, StorageError
 from tests.support.archived_drive import FRAMES, flip
@@ -153,7 +154,7 @@ def test_priors_that_the_archive_carries(own_drive, own_model, tmp_path):
 def test_errors_are_those_that_were_measured_when_archived(folder, packed, scans):
     for place in (folder, packed):
         frames = open_frames(str(place))
-        original = open_original(scans, frames)
+        original = open_originals(scans, None, frames.sequence)
         for row in frames.rows:
             frame = with_scan(view_frame(frames, row), original)
             then = row.figures["largest_error_m"]
@@ -171,7 +172,7 @@ def test_points_where_the_original_has_none(folder, scans, tmp_path):
     half = tmp_path / "half.bin"
     half.write_bytes(points[points[:, 0] > 0].tobytes())
     frame = viewed(folder)
-    frame = with_scan(frame, open_original(half, open_frames(str(folder))))
+    frame = with_scan(frame, open_originals(half, None, open_frames(str(folder)).sequence))
     # What lies behind the sensor is not in this scan.
     assert np.array_equal(np.isnan(frame.errors), frame.points[:, 0] < 0)
     assert 0 < np.isnan(frame.errors).mean() < 1
@@ -188,7 +189,7 @@ def test_what_files_promise(drive):
 
 def test_another_scan_is_noticed(folder, scans):
     frames = open_frames(str(folder))
-    other = open_original(scans / "00" / "000004.bin", frames)
+    other = open_originals(scans / "00" / "000004.bin", None, frames.sequence)
     frame = with_scan(view_frame(frames, frames.rows[0]), other)
     assert frame.scan.same is False
     assert "000004.bin: not the scan that frame 000000 of" in frame.doubt
@@ -212,6 +213,9 @@ def test_originals_without_the_frame(folder, scans, tmp_path):
     shutil.copy(scans / "00" / "000004.bin", tmp_path / "few")
     frames = open_frames(str(folder))
     with pytest.raises(DatasetError, match="no frame '000000'"):
-        with_scan(view_frame(frames, frames.rows[0]), open_original(tmp_path / "few", frames))
+        with_scan(
+            view_frame(frames, frames.rows[0]),
+            open_originals(tmp_path / "few", None, frames.sequence),
+        )
     with pytest.raises(DatasetError, match="no such file or folder"):
-        open_original(tmp_path / "nowhere", frames)
+        open_originals(tmp_path / "nowhere", None, frames.sequence)
