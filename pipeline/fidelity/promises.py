@@ -88,14 +88,14 @@ def check_promise(promise: Promise, image: RangeImage, decoded: RangeImage) -> N
         return
     error = np.abs(decoded.ranges.astype(np.float64) - image.ranges)
     allowed = allowed_error(image.ranges, promise.max_error, promise.relative_error)
-    # Negated, so that an error that is no number breaks the bound as well.
+    # Negated, so that an error that is no number breaks the promise as well.
     beyond = image.valid & ~(error <= allowed)
     if beyond.any():
         worst = np.unravel_index(np.argmax(np.where(beyond, error - allowed, -1)), beyond.shape)
         raise GeometryError(
-            f"the bound is broken: {np.count_nonzero(beyond):,} ranges err by more than promised, "
-            f"one by {error[worst]:g} m instead of at most {allowed[worst]:g} m, the first at "
-            f"{_place(beyond)}; do not delete the original"
+            f"the max error is exceeded: {np.count_nonzero(beyond):,} ranges err by more than "
+            f"promised, one by {error[worst]:g} m instead of at most {allowed[worst]:g} m, "
+            f"the first at {_place(beyond)}; do not delete the original"
         )
 
 

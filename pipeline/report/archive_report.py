@@ -77,11 +77,8 @@ def write_report(
         ArchiveError: the evaluation is of another archive.
         StorageError: the archive cannot be read, or the folder cannot be written.
     """
-    if evaluation is not None and evaluation.mcap_sha256 != archive.manifest.mcap_sha256:
-        raise ArchiveError(
-            f"{archive.name}: mcap_sha256: the evaluation is of another archive "
-            f"({evaluation.mcap_sha256[:16]}...), expected {archive.manifest.mcap_sha256[:16]}..."
-        )
+    if evaluation is not None:
+        _check_same_archive(archive, evaluation)
     records = {} if evaluation is None else {one.frame: one for one in evaluation.records}
     files = read_files(archive, progress)
     rows = known_rows(archive, files, records)
@@ -112,6 +109,15 @@ def write_report(
     write_atomically(written.json, f"{report.model_dump_json(indent=2)}\n".encode())
     write_atomically(written.html, page)
     return written
+
+
+def _check_same_archive(archive: PackedSequence, evaluation: ArchiveEvaluation) -> None:
+    found, expected = evaluation.mcap_sha256, archive.manifest.mcap_sha256
+    if found != expected:
+        raise ArchiveError(
+            f"{archive.name}: mcap_sha256: the evaluation is of another archive "
+            f"({found[:16]}...), expected {expected[:16]}..."
+        )
 
 
 def _figures(

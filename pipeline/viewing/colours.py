@@ -99,7 +99,7 @@ def scale_of(frame: ViewedFrame, kind: Colouring) -> Scale:
         return Scale(kind, 0.0, 1.0)
     low, high = (float(value) for value in np.percentile(known, _SHARES[kind]))
     if kind == "error" and frame.promise.max_error is not None and not frame.promise.relative_error:
-        # Frames of one bound compare at a glance.
+        # So that frames with the same max error compare at a glance.
         high = frame.promise.max_error
     high = max(high, low + _LEAST)
     return Scale(kind, low, high, (bool(known.min() < low), bool(known.max() > high)))

@@ -104,9 +104,9 @@ class ViewedFrame:
         if not name.endswith(SUFFIX):
             name = f"{name} frame {self.row.frame_id}"
         max_error = (
-            "no bound"
+            "no max error"
             if self.promise.max_error is None
-            else f"bound {self.promise.max_error:.4g} m"
+            else f"max error {self.promise.max_error:.4g} m"
         )
         if self.promise.relative_error:
             max_error += f" or {self.promise.relative_error:.4g} of the range"

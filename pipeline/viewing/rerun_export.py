@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.archive.manifest import FrameRow
+from pipeline.archive.manifest import COLUMNS, FrameRow
 from pipeline.datasets import Dataset
 from pipeline.libraries.extras import install_hint
 from pipeline.storage.locations import locate
@@ -29,7 +29,8 @@ SUFFIX = ".rrd"
 _EPOCH_NS = 10**18
 """Later times are dates; a sensor that counts from its start needs thirty years to get there."""
 
-_FIGURES = {"bytes": "bytes", "psnr_db": "PSNR [dB]", "largest_error_m": "largest error [m]"}
+_FIGURES = {name: COLUMNS[name].heading for name in ("bytes", "psnr_db", "largest_error_m")}
+"""Titles of the curves."""
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def frame_figures(
 
     Returns:
         Those of :func:`~pipeline.fidelity.image_figures`, and ``max_error_kept``: whether the
-        file keeps what it promises, at every range; NaN for one that promises no bound.
+        file keeps what it promises, at every range; NaN for one that promises no max error.
 
     Raises:
         GeometryError: the scan has no point to measure.

@@ -99,7 +99,7 @@ def frame_outcomes(evaluation: ArchiveEvaluation) -> list[JobRecord]:
         if record.error is not None:
             outcomes.append(JobRecord(record.frame, "failed", record.error))
         elif record.figures.get("max_error_kept") is False:
-            broken = "its bound is broken or its mask is not exact; do not delete the original"
+            broken = "a range or the mask is not as promised; do not delete the original"
             outcomes.append(JobRecord(record.frame, "failed", f"frame {record.frame}: {broken}"))
         elif record.figures:
             outcomes.append(JobRecord(record.frame, "ok"))

@@ -55,7 +55,9 @@ def _frames(summary: Summary, failures: Sequence[Failure]) -> Iterator[Verdict]:
 
 def _max_error(summary: Summary) -> Iterator[Verdict]:
     error = text_of("length", summary.largest_error_m)
-    max_error = "its bound" if summary.max_error_m is None else plain_length(summary.max_error_m)
+    max_error = (
+        "its max error" if summary.max_error_m is None else plain_length(summary.max_error_m)
+    )
     again = ""
     if summary.max_error_checked:
         count = f"{summary.max_error_checked:,} of {summary.held:,} frames"
@@ -73,11 +75,12 @@ def _max_error(summary: Summary) -> Iterator[Verdict]:
         ),
         "unknown": (
             "bad",
-            "Whether the bound is kept is unknown: the manifest lacks errors or masks of frames.",
+            "Whether the max error is kept is unknown: the manifest lacks errors or masks of "
+            "frames.",
         ),
         "no promise": (
             "note",
-            "Previews promise no bound: do not delete originals on their account.",
+            "Previews promise no max error: do not delete originals on their account.",
         ),
     }
     if summary.held:

@@ -71,7 +71,7 @@ def _fidelity(report: Report) -> Iterator[Card]:
         error += f" of {plain_length(summary.max_error_m)}"
     states: dict[str, State] = {"yes": "good", "no": "bad", "unknown": "bad"}
     kept = summary.max_error_kept
-    yield Card("Bound kept", kept[0].upper() + kept[1:], error, states.get(kept))
+    yield Card("Max error kept", kept[0].upper() + kept[1:], error, states.get(kept))
 
 
 def _span(figure: Statistics, kind: str) -> str:

@@ -139,7 +139,7 @@ def test_a_file_that_would_break_its_bound_is_not_written(quinr, scan, tmp_path,
     path = tmp_path / "a.quinr"
     code, _, err = quinr("encode", scan, "-o", path, "--max-error", 0.05, *TINY, *SMALL)
     assert code == 2
-    assert "the bound is broken: 1 ranges" in err
+    assert "the max error is exceeded: 1 ranges" in err
     assert not path.exists()
 
 

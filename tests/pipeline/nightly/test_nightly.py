@@ -183,7 +183,7 @@ def test_a_frame_beyond_its_bound_keeps_all_originals(nightly, monkeypatch):
     monkeypatch.setattr("pipeline.fidelity.promises.allowed_error", lambda ranges, *_: 0 * ranges)
     check = check_archive(VerifyJob(str(folder), nightly / "scans"))
     assert check.status == "failed"
-    assert "the bound is broken" in (check.error or "")
+    assert "the max error is exceeded" in (check.error or "")
     with pytest.raises(ArchiveError, match="all originals stay"):
         remove_originals(dataset, folder, archive, check, dry_run=False)
 

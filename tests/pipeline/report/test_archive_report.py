@@ -53,7 +53,7 @@ def test_figures_are_those_of_the_manifest(packed, archive, tmp_path):
     )
     words = page_of(files).words
     assert f"PSNR {np.mean(table['psnr_db']):.2f} dB" in words
-    assert "Bound kept Yes" in words
+    assert "Max error kept Yes" in words
     assert files.report.summary.psnr_db == summary["psnr_db"]
 
 

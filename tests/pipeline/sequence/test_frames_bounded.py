@@ -115,7 +115,7 @@ def lose_one(_ranges, valid):
 
 
 @pytest.mark.parametrize(
-    ("change", "reason"), [(shift_one, "bound is broken"), (lose_one, "mask is not exact")]
+    ("change", "reason"), [(shift_one, "max error is exceeded"), (lose_one, "mask is not exact")]
 )
 def test_a_frame_that_breaks_its_promise_is_refused(tmp_path, monkeypatch, change, reason):
     job = drive(tmp_path, 1)[0]

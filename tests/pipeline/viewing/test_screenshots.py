@@ -190,7 +190,7 @@ def test_a_real_scan(quinr, data_root, here):
     assert quinr("encode", scan, "-o", "a.quinr", "--max-error", "0.05", *quick)[0] == 0
     code, out, _ = quinr("view", "a.quinr", "--originals", scan, "--colour", "error")
     assert code == 0
-    assert "bound 0.05 m, largest error 0.04" in out
+    assert "max error 0.05 m, largest error 0.04" in out
     clouds = [import_open3d().io.read_point_cloud(f"view-a{n}.ply") for n in ("-original", "")]
     assert [len(one.points) for one in clouds] == [124_668, 51_770]
     with Image.open(here / "view-a.png") as picture:

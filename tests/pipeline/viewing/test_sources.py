@@ -50,7 +50,7 @@ def test_a_file_a_folder_and_archives_give_the_same_frame(folder, packed, memory
         assert frame.promise.max_error == pytest.approx(0.02, abs=1e-6)
         # From the record or the manifest: nothing was measured now.
         assert 0 < frame.largest_error <= 0.02
-        assert "bound 0.02 m" in frame.headline
+        assert "max error 0.02 m" in frame.headline
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_points_where_the_original_has_none(folder, scans, tmp_path):
 def test_what_files_promise(drive):
     preview = viewed(drive / "previews" / "00")
     assert preview.promise.max_error is None
-    assert "no bound, largest error" in preview.headline
+    assert "no max error, largest error" in preview.headline
     growing = viewed(GOLDEN / "v1-bounded-relative_error.quinr")
     assert 0 < growing.promise.relative_error < 1
     assert " of the range, largest error not known" in growing.headline

@@ -83,7 +83,7 @@ def test_a_window_shows_both_clouds_side_by_side(quinr, display, folder, scans, 
     assert (code, err) == (0, "")
     (shown,) = display
     assert "00 frame 000000: " in shown.title
-    assert "bound 0.02 m, largest error 0.0" in shown.title
+    assert "max error 0.02 m, largest error 0.0" in shown.title
     assert "height above the sensor" in shown.title
     assert shown.title.split("; ")[0] in out
     (original, _), (decoded, colours) = shown.clouds
