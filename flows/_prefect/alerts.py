@@ -27,9 +27,9 @@ def alert(flow: Any, run: Any, state: State) -> None:
     An alert that does not get through is logged, and changes nothing else.
 
     Args:
-        flow: Its name is told.
-        run: A flow run; likewise. Those that another flow called leave it to that one.
-        state: How it ended.
+        flow: The flow, whose name is in the message.
+        run: The flow run. One that another flow called sends nothing: that flow does.
+        state: How the run ended.
     """
     address = os.environ.get(WEBHOOK)
     called = getattr(run, "parent_task_run_id", None) is not None
@@ -60,4 +60,4 @@ ALERTS: dict[str, Any] = {
     # Some failed, but not too many: Prefect calls that completed.
     "on_completion": [alert],
 }
-"""Of a flow that sends alerts: ``@flow(..., **ALERTS)``."""
+"""Arguments of a flow that sends alerts: ``@flow(..., **ALERTS)``."""

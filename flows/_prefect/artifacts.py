@@ -13,7 +13,7 @@ def artifact_key(flow: str, name: str) -> str:
 
     Args:
         flow: Begins the key.
-        name: Of what the flow ran on, in any characters.
+        name: Name of what the flow ran on; any characters.
     """
     key = "".join(c if c.isascii() and c.isalnum() else "-" for c in f"{flow}-{name}".lower())
     return key[:_MAX_KEY_LENGTH].strip("-")

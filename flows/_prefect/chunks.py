@@ -92,7 +92,7 @@ def run_in_chunks(
 
     Args:
         function: Makes a job's record, where the executor runs it.
-        jobs: Those of a run one after the other.
+        jobs: All jobs; those of a run follow each other.
         run: Where jobs run, how many at a time, how many make a task (see :func:`chunks_of`), and
             how long an attempt may take.
         title: What the progress bar is called.

@@ -28,7 +28,7 @@ def progress_of(total: int, title: str, unit: str) -> Iterator[Callable[[Record]
 
     Args:
         total: Number of jobs.
-        title: Of all.
+        title: What all jobs are called.
         unit: What a job is of, in the singular.
 
     Raises:
@@ -60,13 +60,13 @@ class _Now:
     """How far it is.
 
     Attributes:
-        title: Of all jobs.
-        unit: What a job is of.
-        done: Jobs, failed ones included.
-        total: Jobs.
-        failed: Jobs.
+        title: What all jobs are called.
+        unit: What one job works on, in the singular.
+        done: Number of jobs that have ended, failed ones included.
+        total: Number of all jobs.
+        failed: Number of jobs that failed.
         rate: Jobs a second.
-        size: Bytes of what was written.
+        size: Bytes written.
     """
 
     title: str

@@ -24,8 +24,8 @@ class ProgressArtifact:
 
     Args:
         total: Number of jobs.
-        title: Of all.
-        unit: What a job is of, in the singular.
+        title: What all jobs are called.
+        unit: What one job works on, in the singular.
     """
 
     def __init__(self, total: int, title: str, unit: str) -> None:

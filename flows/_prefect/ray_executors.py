@@ -29,7 +29,7 @@ def ray_executors(
 
     Args:
         package: The package that starts or joins a cluster.
-        address: Of a running cluster; one on this machine is started when ``None``.
+        address: Address of a running cluster; one on this machine is started when ``None``.
         workers: Number of executors; one for each core of the cluster when ``None``.
         limits: How long to wait for the cluster.
 

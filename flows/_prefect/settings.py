@@ -22,7 +22,7 @@ DEFAULTS = {
 }
 
 JSON_LOGS = {
-    # Whatever Prefect's configuration writes to stderr, its server's included.
+    # Everything that Prefect's configuration writes to stderr, its server's messages included.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "pipeline.jobs.log_lines.JsonHandler",
     "PREFECT_LOGGING_HANDLERS_DEBUG_CLASS": "pipeline.jobs.log_lines.JsonHandler",
 }

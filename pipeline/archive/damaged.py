@@ -14,7 +14,8 @@ from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import read_record
 from pipeline.archive.mcap.scan import Damage, Notes, Placed, scan
 from pipeline.storage.files import sha256_of
-from pipeline.storage.locations import Bytes, Location
+from pipeline.storage.locations import Location
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar import codec, metrics
 from quinr_lidar.container import MAGIC
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
@@ -28,14 +29,14 @@ class Damaged:
     """An archive that may be cut or damaged anywhere.
 
     Args:
-        location: Its folder.
+        location: The archive's folder.
 
     Attributes:
-        description: Of the sequence; ``frames`` is how many are known.
-        entropy_models: Those that are left.
-        unknown: How many frames there were beyond those that are known.
+        description: Description of the sequence; its ``frames`` is the number of known frames.
+        entropy_models: The entropy models that are left.
+        unknown: Number of frames beyond those that are known.
         damage: What could not be read.
-        lost: Ids of frames that are known and were not given out by :meth:`frames`.
+        lost: Ids of the known frames whose files :meth:`frames` could not give.
 
     Raises:
         ArchiveError: not an MCAP, of a newer version, a frame twice, or nothing of an archive.
@@ -43,7 +44,7 @@ class Damaged:
     """
 
     def __init__(self, location: Location) -> None:
-        self._data = Bytes(location / MCAP, _BLOCK)
+        self._data = RangedFile(location / MCAP, _BLOCK)
         self._chunk: tuple[int, bytes] | None = None
         self._places: dict[int, Placed] = {}
         self.damage: list[str] = []
@@ -94,7 +95,7 @@ class Damaged:
     def _scan(
         self, manifest: dict[int, FrameRow]
     ) -> tuple[dict[int, FrameRow], Description | None, dict[str, EntropyModel]]:
-        """Everything but the messages' files, of which the places are kept."""
+        """Everything but the messages' files; only their places are kept."""
         notes: dict[int, FrameRow] = {}
         description: Description | None = None
         entropy_models: dict[str, EntropyModel] = {}
@@ -126,7 +127,7 @@ class Damaged:
         return manifest
 
     def _named(self, notes: dict[int, FrameRow]) -> list[FrameRow]:
-        """A row for every frame: of the MCAP's notes, of the manifest, or made up."""
+        """A row for every frame: from the MCAP's notes, from the manifest, or made up."""
         known = self._old | notes
         for number, placed in self._places.items():
             if number not in known:
@@ -145,7 +146,7 @@ class Damaged:
         return rows
 
     def _entropy_models(self, found: dict[str, EntropyModel]) -> list[EntropyModel]:
-        """Those of the description: from the file, or built in."""
+        """The entropy models that the description names: from the file, or built in."""
         known = {
             entropy_model.name: entropy_model for entropy_model in built_in_models().values()
         } | found
@@ -179,7 +180,7 @@ class Damaged:
         return data
 
     def _mended(self, note: FrameRow, data: bytes) -> FrameRow:
-        """A frame's row: as it was where the old manifest fits, else what follows from the file."""
+        """A frame's row: the old manifest's where that fits, else what follows from the file."""
         digest = sha256_of(data)
         time_ns = self._places[note.number].message.log_time
         old = self._old.get(note.number)
@@ -196,7 +197,7 @@ class Damaged:
         return replace(note, time_ns=time_ns, bytes=len(data), file_sha256=digest, figures=figures)
 
 
-def _indexed_chunks(data: Bytes) -> list[int]:
+def _indexed_chunks(data: RangedFile) -> list[int]:
     try:
         return list(read_index(data).chunks)
     except ArchiveError:

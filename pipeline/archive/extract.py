@@ -25,8 +25,8 @@ class Extracted:
 
     Attributes:
         frame_id: Its id.
-        file: What was written, or is there already with the same content.
-        error: Why it was not.
+        file: The file that was written, or was there already with the same content.
+        error: Why it was not written.
     """
 
     frame_id: str
@@ -35,11 +35,11 @@ class Extracted:
 
 
 class Rows(Protocol):
-    """Frames by their ids: a packed sequence, or what else has rows."""
+    """Frames by their ids: a packed sequence, or anything else that has rows."""
 
     @property
     def name(self) -> str:
-        """Where they are, for people."""
+        """Where they are, for messages."""
         ...
 
     @property
@@ -49,7 +49,7 @@ class Rows(Protocol):
 
     @property
     def frame_ids(self) -> tuple[str, ...]:
-        """Of those that were archived."""
+        """Ids of the frames that were archived."""
         ...
 
     def row(self, frame_id: str) -> FrameRow:
@@ -67,7 +67,7 @@ def choose_frames(archive: Rows, wanted: Sequence[str]) -> list[FrameRow]:
     Args:
         archive: Holds them.
         wanted: Ids as they are (``000010``), or ranges of numeric ids, both ends included
-            (``10-20``); none stands for all that were archived.
+            (``10-20``). Without any, all frames that were archived.
 
     Returns:
         Rows in the archive's order, each once.

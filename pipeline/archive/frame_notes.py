@@ -1,4 +1,4 @@
-"""What the MCAP itself keeps of its frames' rows, before each chunk.
+"""Notes in the MCAP itself, before each chunk: the most important facts of its frames.
 
 So a manifest can be made again from the MCAP alone: ids, checksums of the originals and the
 figures by which these were deleted. What follows from a file's bytes is left out, and so is what
@@ -23,7 +23,7 @@ _TIME = "time_ns"
 """Kept for failed frames only: the others have it in their message."""
 
 MAX_ROWS = 1 << 16
-"""Of one note."""
+"""Largest number of rows in one note."""
 
 
 def pack_notes(rows: Sequence[FrameRow]) -> dict[str, str]:
@@ -47,10 +47,10 @@ def unpack_notes(notes: Mapping[str, str], name: str) -> list[FrameRow]:
 
     Args:
         notes: What :func:`pack_notes` made.
-        name: Of the MCAP, for errors.
+        name: Name of the MCAP, for errors.
 
     Raises:
-        ArchiveError: it is something else.
+        ArchiveError: the record is no such note.
     """
     try:
         first, count = int(notes["first"]), int(notes["rows"])
@@ -100,7 +100,7 @@ def _row(values: dict[str, Any], number: int, name: str) -> FrameRow:
 
 
 def _typed(key: str, value: Any) -> float | int | bool:
-    """As the manifest's column wants it."""
+    """The value in the type of the manifest's column."""
     kind = FIGURES[key].type
     if kind is not float and not isinstance(value, kind):
         raise ValueError(f"{key}: got {value!r}")

@@ -21,7 +21,7 @@ from typing import Any
 from quinr_lidar.errors import ArchiveError
 
 FORMAT = 1
-"""Of archives; counted up when older software would misread a new one."""
+"""Version of the archive's format; counted up when older software would misread it."""
 
 MCAP = "frames.mcap"
 MANIFEST = "manifest.parquet"
@@ -37,7 +37,7 @@ MODEL_MEDIA_TYPE = "application/x-quinr-entropy_model"
 
 CHUNK_FRAMES = 32
 CHUNK_BYTES = 4 << 20
-"""A chunk ends at whichever comes first; that much is lost where a file is cut."""
+"""A chunk ends at whichever limit comes first; a file that is cut loses at most a chunk."""
 
 MAX_NAME = 200
 """Characters of a frame id: it becomes a file name."""
@@ -53,24 +53,24 @@ HOW_TO_DECODE = (
 
 
 class NewerArchiveError(ArchiveError):
-    """An archive that only newer software reads."""
+    """An archive of another version than this software reads."""
 
 
 class MismatchError(ArchiveError):
-    """A manifest that is of another MCAP than the one beside it."""
+    """A manifest that belongs to another MCAP than the one beside it."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What the MCAP's metadata record says of a sequence.
+    """What the MCAP's metadata record says about a sequence.
 
     Attributes:
         sequence: Its name.
         software: Version of quinr-lidar that packed it.
-        frames: How many there are, failed ones included.
+        frames: Number of frames, failed ones included.
         projection: Rows, columns and field of view (degrees) of the first frame's image; the
             sensor's model as far as the codec knows it. Every file has its own.
-        entropy_models: Names of those that the frames are coded with.
+        entropy_models: Names of the entropy models that the frames are coded with.
         profiles: Settings by their digest, as far as they are known.
     """
 
@@ -82,7 +82,7 @@ class Description:
     profiles: Mapping[str, Any] = field(default_factory=dict)
 
     def as_metadata(self) -> dict[str, str]:
-        """Text by name, as an MCAP's metadata record wants it."""
+        """Text by name, as an MCAP's metadata record holds it."""
         return {
             "format": str(FORMAT),
             "how_to_decode": HOW_TO_DECODE,
@@ -99,8 +99,8 @@ def parse_description(values: Mapping[str, str], name: str) -> Description:
     """Read the metadata record.
 
     Args:
-        values: Of the record.
-        name: Of the file, for errors.
+        values: Text by name, as the record holds it.
+        name: Name of the file, for errors.
 
     Raises:
         ArchiveError: another format, or not what :meth:`Description.as_metadata` writes.

@@ -22,7 +22,7 @@ MAX_ROWS = 1 << 24
 """Half a year of scans; a few bytes of Parquet may claim any number."""
 
 KEY = b"quinr"
-"""Of the Parquet file's own metadata."""
+"""Key of our entry in the Parquet file's own metadata."""
 
 _KEYS = {"sequence": str, "mcap_bytes": int, "mcap_sha256": str, "digest": str}
 
@@ -93,10 +93,10 @@ class Manifest:
     """All rows, and the MCAP that they are of.
 
     Attributes:
-        sequence: Its name.
-        rows: In the order of their numbers.
+        sequence: Name of the sequence.
+        rows: Rows in the order of their numbers.
         mcap_bytes: Size of the MCAP.
-        mcap_sha256: Of the MCAP.
+        mcap_sha256: SHA-256 of the MCAP.
     """
 
     sequence: str
@@ -106,7 +106,7 @@ class Manifest:
 
 
 def pack_manifest(manifest: Manifest) -> bytes:
-    """As a Parquet file; the same manifest gives the same bytes."""
+    """The manifest as a Parquet file; the same manifest gives the same bytes."""
     facts = {
         "format": FORMAT,
         "sequence": manifest.sequence,
@@ -131,10 +131,10 @@ def unpack_manifest(data: bytes, name: str) -> Manifest:
 
     Args:
         data: The Parquet file.
-        name: Of the file, for errors.
+        name: Name of the file, for errors.
 
     Raises:
-        ArchiveError: not Parquet, of a newer version, or rows that cannot be.
+        ArchiveError: not Parquet, of a newer version, or impossible rows.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
@@ -152,7 +152,7 @@ def unpack_manifest(data: bytes, name: str) -> Manifest:
 
 
 def _digest(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
-    """Of everything that a manifest says: Parquet leaves most of its bytes unchecked."""
+    """Digest of everything that a manifest says: Parquet leaves most of its bytes unchecked."""
     said = json.dumps([dict(facts), *rows], sort_keys=True, default=str)
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -183,10 +183,10 @@ def _row(values: dict[str, Any]) -> FrameRow:
 
 
 def check_rows(rows: Sequence[FrameRow], name: str) -> None:
-    """Whether rows can be those of an archive.
+    """Check that rows can be those of an archive.
 
     Raises:
-        ArchiveError: a frame id that is twice or no file name, or a row that cannot be.
+        ArchiveError: a frame id occurs twice or is no file name, or a row is impossible.
     """
     seen: set[str] = set()
     for number, row in enumerate(rows):

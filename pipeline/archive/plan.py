@@ -34,13 +34,13 @@ ASSUMED_STEP_NS = 100_000_000
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be packed.
+    """Plan of an archive: all that is known before it is written.
 
     Attributes:
-        description: Of the sequence.
-        entropy_models: Those that its files name.
-        rows: One a frame, without its place in the MCAP.
-        folder: Of the sequence.
+        description: Description of the sequence.
+        entropy_models: The entropy models that its files name.
+        rows: A row for each frame, without its place in the MCAP.
+        folder: The sequence's folder.
     """
 
     description: Description
@@ -49,10 +49,10 @@ class Plan:
     folder: Path
 
     def payload(self, row: FrameRow) -> bytes | None:
-        """A frame's file, ``None`` of a failed one.
+        """A frame's file; ``None`` if the frame failed.
 
         Raises:
-            ArchiveError: it is not the one that was planned.
+            ArchiveError: the file changed after it was planned.
             StorageError: it cannot be read.
         """
         if not row.ok:
@@ -69,15 +69,15 @@ def plan_sequence(
     records: Iterable[FrameRecord] | None = None,
     settings: EncoderSettings | None = None,
 ) -> Plan:
-    """What a sequence's folder comes to as an archive.
+    """Plan the archive of a sequence's folder.
 
     A frame whose file is missing, damaged or does not fit its record is a failed one; so is one
     that was not finished.
 
     Args:
-        folder: Of an archived sequence, see :mod:`pipeline.sequence.records`.
-        records: Of its frames, in their order; those in the folder, by their ids, if left out.
-        settings: Those that they were encoded with; those of ``metrics.json`` if left out.
+        folder: Folder of an archived sequence, see :mod:`pipeline.sequence.records`.
+        records: Records of its frames, in their order; by default those in the folder.
+        settings: Settings of the encoder; by default those in ``metrics.json``.
 
     Raises:
         ArchiveError: no frames, a frame id that is twice or no file name.
@@ -187,5 +187,5 @@ def _kept_settings(folder: Path) -> list[EncoderSettings]:
         results = json.loads((folder / "metrics.json").read_bytes())
         return [EncoderSettings.from_dict(results["settings"])]
     except (OSError, ValueError, KeyError, TypeError):
-        # It is a help to readers; every file says itself how it is decoded.
+        # Settings only help readers: every file says itself how it is decoded.
         return []

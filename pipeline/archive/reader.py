@@ -13,7 +13,8 @@ from pipeline.archive.mcap.chunks import Message
 from pipeline.archive.mcap.frame_reader import FrameReader, PlaceError
 from pipeline.archive.mcap.index import Index
 from pipeline.storage.files import sha256_of
-from pipeline.storage.locations import Bytes, Location, locate
+from pipeline.storage.locations import Location, locate
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar import RangeImage
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError, BitstreamError, StorageError
@@ -37,7 +38,7 @@ class PackedSequence:
         self.location = location
         self.manifest = manifest
         self._by_id = {row.frame_id: row for row in manifest.rows}
-        self._frames = FrameReader(Bytes(location / MCAP))
+        self._frames = FrameReader(RangedFile(location / MCAP))
 
     @classmethod
     def open(cls, where: Path | str | Location) -> PackedSequence:

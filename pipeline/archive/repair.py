@@ -12,11 +12,11 @@ from pipeline.storage.locations import Location, locate
 
 @dataclass(frozen=True)
 class Repaired:
-    """What a repair came to.
+    """What a repair found and wrote.
 
     Attributes:
-        archive: The new one.
-        frames: Frames in it.
+        archive: Path or URL of the new archive.
+        frames: Number of frames in it.
         lost: Frames that are known to have been in the old one, and are not in it.
         unknown: How many more the old one had, of which nothing is left.
         damage: What could not be read.

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.manifest import FrameRow
 from pipeline.archive.reader import PackedSequence
-from pipeline.storage.locations import Bytes, Location
+from pipeline.storage.locations import Location
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.errors import ArchiveError, StorageError
 
 _BLOCK = 1 << 22
@@ -19,11 +20,11 @@ def check_replacement(out: Location, rows: Iterable[FrameRow]) -> None:
 
     Args:
         out: Folder of the archive, which need not exist.
-        rows: Of the one that is to replace it.
+        rows: Rows of the archive that is to replace it.
 
     Raises:
-        ArchiveError: they would; or what is there cannot be read, disagrees with itself or is of
-            a newer version, so that nobody knows.
+        ArchiveError: they would; or nobody can tell, since the archive there cannot be read,
+            disagrees with itself or is of a newer version.
         StorageError: it cannot be looked up.
     """
     if not ((out / MCAP).exists() or (out / MANIFEST).exists()):
@@ -73,6 +74,6 @@ def is_same_file(location: Location, size: int, sha256: str) -> bool:
     if not location.exists() or location.size() != size:
         return False
     digest = hashlib.sha256()
-    for block in Bytes(location, _BLOCK).blocks():
+    for block in RangedFile(location, _BLOCK).blocks():
         digest.update(block)
     return digest.hexdigest() == sha256

@@ -18,7 +18,8 @@ from pipeline.archive.mcap.scan import Damage, Notes, Placed, scan
 from pipeline.archive.originals import Originals
 from pipeline.archive.reader import PackedSequence
 from pipeline.storage.files import sha256_of
-from pipeline.storage.locations import Bytes, Location
+from pipeline.storage.locations import Location
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar import codec
 from quinr_lidar.errors import ArchiveError, QuinrError
 
@@ -27,14 +28,14 @@ _BLOCK = 1 << 22
 
 @dataclass(frozen=True)
 class FrameCheck:
-    """What was found of a frame.
+    """What the check of a frame found.
 
     Attributes:
         frame_id: Its id.
         error: What is wrong, or ``None``.
         largest_error_m: Largest error of a range, measured against the original, metres; ``None``
             without originals.
-        max_error_m: What the file promises that not to exceed.
+        max_error_m: The largest error that the file promises.
     """
 
     frame_id: str
@@ -45,7 +46,7 @@ class FrameCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found of an archive.
+    """What the check of an archive found.
 
     Attributes:
         archive: Where it is.
@@ -53,7 +54,7 @@ class Verification:
         deep: Whether the originals were compared.
         frames: A check for every frame that the archive holds.
         not_archived: Frames that failed when they were archived, with the reason.
-        problems: What is wrong beside the frames.
+        problems: What else is wrong.
     """
 
     archive: str
@@ -93,8 +94,8 @@ def verify_archive(
     Args:
         where: Its folder.
         originals: Data set that it was made from; every frame is then measured again.
-        sequence: Of a data set that has several.
-        progress: Called with the frames done and all frames.
+        sequence: Which sequence, where the data set has several.
+        progress: Called with the number of frames done and of all frames.
 
     Raises:
         ArchiveError: not an archive, of a newer version, or the manifest is unreadable or that of
@@ -152,7 +153,7 @@ def _check_frame(archive: PackedSequence, row: FrameRow, scans: Originals | None
 
 def _file_problems(archive: PackedSequence) -> Iterator[str]:
     """What is wrong with the MCAP as a whole, and where manifest and MCAP disagree."""
-    data = Bytes(archive.location / MCAP, _BLOCK)
+    data = RangedFile(archive.location / MCAP, _BLOCK)
     chunks: set[int] = set()
     try:
         yield from _checksum_problems(archive, data)
@@ -188,7 +189,7 @@ def _file_problems(archive: PackedSequence) -> Iterator[str]:
         yield str(error)
 
 
-def _checksum_problems(archive: PackedSequence, data: Bytes) -> Iterator[str]:
+def _checksum_problems(archive: PackedSequence, data: RangedFile) -> Iterator[str]:
     digest = hashlib.sha256()
     crc = 0
     for block in data.blocks(0, archive.index.data_end):

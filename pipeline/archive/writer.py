@@ -1,4 +1,4 @@
-"""Packing a sequence: everything is written aside, read back, and only then put in its place."""
+"""Packing a sequence: files are written, read back, and only then put in their places."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pipeline.archive.replacement import check_replacement, is_same_file
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.sequence.records import FrameRecord
 from pipeline.storage.files import sha256_of
-from pipeline.storage.locations import Bytes, Location, locate
+from pipeline.storage.locations import Location, locate
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ArchiveError
 
@@ -31,12 +32,12 @@ class PackResult:
     """What was packed.
 
     Attributes:
-        archive: Where it is.
-        sequence: Its name.
-        frames: Rows of the manifest.
-        failed: Of these, without a message.
+        archive: Path or URL of the archive.
+        sequence: Name of the sequence.
+        frames: Number of rows of the manifest.
+        failed: Number of these without a message.
         mcap_bytes: Size of the MCAP.
-        written: Whether anything changed; not, where the same archive was there.
+        written: Whether anything changed; ``False`` where the same archive was there.
     """
 
     archive: str
@@ -61,12 +62,12 @@ def pack_sequence(
     damaged becomes a row with the reason, and no message.
 
     Args:
-        folder: Of the sequence, see :mod:`pipeline.sequence.records`.
+        folder: The sequence's folder, see :mod:`pipeline.sequence.records`.
         out: Folder or URL of the packed sequence; ``folder`` itself if left out.
-        records: Of the frames, in their order; those in the folder, by their ids, if left out.
-        settings: Those that they were encoded with; those of ``metrics.json`` if left out.
-        overwrite: Replace an archive there even if it holds frames that this one does not, or
-            holds otherwise.
+        records: Records of the frames, in their order; by default those in the folder.
+        settings: Settings of the encoder; by default those in ``metrics.json``.
+        overwrite: Replace an archive there even if it holds frames that the new one lacks or
+            holds with other content.
 
     Raises:
         ArchiveError: no frames, a frame id twice, or frames of an archive there would be lost.
@@ -92,7 +93,7 @@ def write_archive(
     *,
     overwrite: bool = False,
 ) -> PackResult:
-    """Write an archive from frames, whatever they come from; see :func:`pack_sequence`.
+    """Write an archive from frames of any origin; see :func:`pack_sequence`.
 
     Raises:
         ArchiveError: frames of an archive there would be lost.
@@ -170,7 +171,7 @@ def _placed(rows: list[FrameRow], path: Path) -> list[FrameRow]:
         ArchiveError: a frame reads back as something else.
     """
     places: dict[int, tuple[int, int]] = {}
-    for chunk_offset, message_offset, message in written_messages(Bytes(locate(path), _BLOCK)):
+    for chunk_offset, message_offset, message in written_messages(RangedFile(locate(path), _BLOCK)):
         if sha256_of(message.data) == rows[message.sequence].file_sha256:
             places[message.sequence] = (chunk_offset, message_offset)
     missing = [row.frame_id for row in rows if row.ok and row.number not in places]

@@ -1,6 +1,7 @@
-"""What is told on stderr while work goes on, one JSON object a line, for programs that read it.
+"""Messages on stderr as JSON, one object a line, for programs that read them.
 
-Chosen by the environment (:data:`FORMAT`), since it suits a machine and not a command.
+The environment chooses them (:data:`FORMAT`), since that is a property of the machine and not of a
+command.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ FORMAT = "QUINR_LOG_FORMAT"
 
 
 def json_wanted() -> bool:
-    """Whether programs read what is told.
+    """Whether messages are to be JSON.
 
     Raises:
-        ProfileError: the variable says something else than json or text.
+        ProfileError: the variable is neither json nor text.
     """
     chosen = os.environ.get(FORMAT) or "text"
     if chosen not in ("json", "text"):
-        # Prefect's server logs with this module, and has no use for the codec.
+        # Prefect's server logs with this module and does not need the codec.
         from quinr_lidar.errors import ProfileError
 
         raise ProfileError(f"{FORMAT}={chosen}: expected json or text")
@@ -36,8 +37,8 @@ def event_line(event: str, seconds: float | None = None, **values: Any) -> str:
 
     Args:
         event: What happened.
-        seconds: When, since the epoch; now when ``None``.
-        **values: What JSON has; everything else becomes text.
+        seconds: Time in seconds since the epoch; now when ``None``.
+        **values: More about the event; what JSON cannot hold becomes text.
     """
     when = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
     time = when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -45,18 +46,18 @@ def event_line(event: str, seconds: float | None = None, **values: Any) -> str:
 
 
 def write_event(event: str, **values: Any) -> None:
-    """Write an event to stderr; arguments as :func:`event_line`."""
+    """Write an event to stderr; see :func:`event_line` for the arguments."""
     # One call, or lines of two threads could get mixed up.
     sys.stderr.write(event_line(event, **values) + "\n")
     sys.stderr.flush()
 
 
 class JsonHandler(logging.StreamHandler[TextIO]):
-    """Writes log records as events, whatever formatter a configuration gives it.
+    """Writes log records as events; a formatter from the configuration is not used.
 
     Args:
-        stream: Where to; stderr by default.
-        **_styles: Of the handler of Prefect's that it replaces.
+        stream: Where to write; stderr by default.
+        **_styles: Ignored: styles for the handler of Prefect's that this one replaces.
     """
 
     def __init__(self, stream: TextIO | None = None, **_styles: Any) -> None:
@@ -71,7 +72,7 @@ class JsonHandler(logging.StreamHandler[TextIO]):
 
 
 def log_as_json() -> None:
-    """Log warnings and worse as events, in a process of which nobody else configures the logging.
+    """Log warnings and worse as events, in a process whose logging nothing else configures.
 
     Does nothing where text is wanted.
     """

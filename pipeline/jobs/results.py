@@ -1,4 +1,4 @@
-"""What the results of scans and of pictures have in common."""
+"""Parts of results that are the same for scans and for photographs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def name_of(settings: dict[str, Any]) -> str:
 
 
 def counts_of(records: Sequence[Record]) -> dict[str, int]:
-    """How many there are, were done, and failed."""
+    """Numbers of all records, of those that were done, and of those that failed."""
     return {
         "total": len(records),
         "ok": sum(record.status == "ok" for record in records),
@@ -25,10 +25,10 @@ def counts_of(records: Sequence[Record]) -> dict[str, int]:
 def lists_of(
     records: Sequence[FileRecord], figures: Sequence[str]
 ) -> dict[str, list[float | int | None]]:
-    """A list for every figure, of its values in the order of the records."""
+    """The values of every figure, in the order of the records."""
     return {name: [(record.fidelity or {}).get(name) for record in records] for name in figures}
 
 
 def rounded(value: float | None, digits: int) -> float | int | None:
-    """A figure for people."""
+    """A figure with a few digits, for tables."""
     return round(value, digits) if isinstance(value, float) else value

@@ -11,7 +11,8 @@ from pipeline.archive.reader import PackedSequence
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
 from pipeline.sequence.identity import has_archived_size
-from pipeline.storage.locations import Bytes, Location
+from pipeline.storage.locations import Location
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.errors import ArchiveError
 
 _BLOCK = 1 << 22
@@ -58,8 +59,8 @@ def check_settings(archive: Location, settings: EncoderSettings) -> Sequence[Fra
 
 
 def _noted_rows(archive: Location) -> list[FrameRow]:
-    """What an MCAP says of its frames, whatever its manifest says."""
-    found = scan(Bytes(archive / MCAP, _BLOCK))
+    """What an MCAP itself says about its frames."""
+    found = scan(RangedFile(archive / MCAP, _BLOCK))
     return [row for notes in found if isinstance(notes, Notes) for row in notes.rows]
 
 

@@ -16,7 +16,7 @@ from pipeline.nightly.retention import Removal
 from pipeline.nightly.verification import ArchiveRecord
 
 REPORT = "nightly.md"
-"""In the folder of archives: the report of the last night."""
+"""In the folder of archives: the report of the last nightly run."""
 
 Kind = Literal["archived", "complete", "busy", "arriving", "failed"]
 
@@ -26,7 +26,7 @@ class DriveOutcome:
     """What became of a drive.
 
     Attributes:
-        drive: It.
+        drive: The drive.
         kind: "archived" this time; "complete" before; "busy": another run is at it; "arriving":
             it is still being written; or "failed".
         message: How its flow ended, or why it did not begin.
@@ -45,7 +45,7 @@ class DriveOutcome:
 
     @property
     def status(self) -> Literal["ok", "failed"]:
-        """Whether nothing keeps it from being archived sooner or later."""
+        """Whether the drive is archived or will be."""
         return "failed" if self.kind == "failed" else "ok"
 
     @property
@@ -90,11 +90,11 @@ def nightly_rows(
     """A row a drive, for people.
 
     Args:
-        outcomes: All drives.
-        verified: What was found of their archives, by the drives' names; so the last.
-        reports: Of those that were reported.
-        removals: What became of the originals.
-        folder: Of the nightly run's report, from which the drives' are linked.
+        outcomes: What became of all drives.
+        verified: What was found of their archives, by the drives' names.
+        reports: Reports of the drives, by the drives' names.
+        removals: What became of the originals, by the drives' names.
+        folder: Folder of the nightly run's report, which links to the drives' reports.
     """
     rows = []
     for outcome in outcomes:
@@ -117,10 +117,10 @@ def nightly_report(
     """A nightly run as Markdown.
 
     Args:
-        title: One line.
-        rows: Of :func:`nightly_rows`.
-        problems: A line each, ready to be read.
-        limit: Of the problems shown.
+        title: Title, one line.
+        rows: What :func:`nightly_rows` returned.
+        problems: What went wrong, a line each.
+        limit: Largest number of problems shown.
     """
     lines = [f"# {title}", ""]
     if rows:

@@ -1,4 +1,4 @@
-"""Removing originals, which nothing brings back: only those that an archive was proven to hold.
+"""Removing originals for good: only those that an archive was proven to hold.
 
 What has to be true before a scan is removed: a deep verification of *every* frame of its sequence
 passed (masks exact, no range errs by more than its bound); the archive is still the one that was
@@ -42,7 +42,7 @@ class Removal:
 
     Attributes:
         removed: Scans that are gone, or would be after a dry run.
-        bytes: Of these.
+        bytes: Size of these scans.
         dry_run: Whether they are all still there.
         kept: Scans that stay, with the reason.
     """
@@ -57,8 +57,8 @@ def has_begun(folder: Path, archive: Location) -> bool:
     """Whether originals may be gone already, by the very archive that is there.
 
     Args:
-        folder: Of the sequence.
-        archive: Its packed archive.
+        folder: The sequence's folder.
+        archive: The sequence's packed archive.
 
     Raises:
         ArchiveError, StorageError: the archive cannot be read.
@@ -84,8 +84,8 @@ def remove_originals(
 
     Args:
         dataset: The originals.
-        folder: Of the sequence.
-        archive: Its packed archive.
+        folder: The sequence's folder.
+        archive: The sequence's packed archive.
         verified: What a verification of this archive found, just now.
         dry_run: Remove nothing, only list.
 

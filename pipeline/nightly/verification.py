@@ -1,4 +1,4 @@
-"""Packed archives checked in worker processes, one job an archive."""
+"""Packed archives checked in worker processes, one job for each archive."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from quinr_lidar.errors import ArchiveError, QuinrError
 
 @dataclass(frozen=True)
 class ArchiveRecord:
-    """What was found of an archive.
+    """What the check of an archive found.
 
     Attributes:
         archive: Where it is.
         status: "ok", or "failed" (then ``error`` says why).
         error: The first of what is wrong, and how much there is.
         deep: Whether every frame was measured against its original.
-        frames: How many were checked.
+        frames: Number of frames that were checked.
         largest_error_m: Largest error of a range, metres, of a deep check.
         max_error_m: The widest bound that its frames promise.
-        mcap_sha256: Of the file that was checked.
+        mcap_sha256: SHA-256 of the MCAP that was checked.
         only_unarchived: Whether nothing is wrong but frames that failed when they were archived.
     """
 
@@ -51,7 +51,7 @@ class VerifyJob(Job[ArchiveRecord]):
     Attributes:
         where: Its folder or URL.
         originals: Data set to measure every frame against.
-        sequence: Of a data set that has several.
+        sequence: Which sequence, where the data set has several.
     """
 
     where: str

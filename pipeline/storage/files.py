@@ -55,7 +55,7 @@ def write_json_atomically(path: Path, value: Any) -> None:
 
     Raises:
         StorageError: as :func:`write_atomically`.
-        ValueError: the value holds NaN or infinity, which JSON has not.
+        ValueError: the value holds NaN or infinity, which JSON cannot hold.
     """
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
     write_atomically(path, text.encode())
@@ -87,7 +87,7 @@ def sha256_of(data: bytes) -> str:
 def unwritable(path: Path, error: OSError) -> StorageError:
     """What to raise where a file cannot be written."""
     if isinstance(error, (FileExistsError, NotADirectoryError)):
-        # Of the folders that were to be made, one is there as something else.
+        # One of the folders that were to be made is a file.
         parents = (parent for parent in Path(path).parents if parent.exists())
         blocked = next((parent for parent in parents if not parent.is_dir()), None)
         if blocked is not None:
@@ -101,7 +101,7 @@ def _umask() -> int:
     return current
 
 
-# Once: to ask is to change it, for every thread of the process.
+# Read once, since reading the umask changes it for a moment, for every thread.
 _MODE = 0o666 & ~_umask()
 
 

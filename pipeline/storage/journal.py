@@ -1,6 +1,6 @@
-"""A journal: outcomes on disk, a JSON line each as soon as it is known.
+"""A journal: outcomes on disk, one line of JSON for each as soon as it is known.
 
-What was stopped, or crashed in the middle of a line, goes on where it was.
+After a crash, even in the middle of a line, the next run continues from there.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from quinr_lidar.errors import StorageError
 
 
 class Entry(Protocol):
-    """A dataclass of JSON's own types."""
+    """A dataclass whose fields JSON can hold."""
 
     @property
     def key(self) -> str:
-        """The same for the same work, in every run."""
+        """Names the work: the same in every run."""
         ...
 
     def as_dict(self) -> dict[str, Any]:
@@ -33,11 +33,12 @@ class Journal(Generic[EntryT]):
     """Outcomes of earlier runs and of this one.
 
     Args:
-        path: Need not exist; what is no entry, such as a line cut short by a crash, is ignored.
+        path: The file, which need not exist. A line that is no entry, for instance one that a
+            crash cut short, is ignored.
         kind: Class of the entries.
 
     Attributes:
-        entries: All by their keys; of several with one key the last.
+        entries: Entries by their keys; the last one where several have the same key.
 
     Raises:
         StorageError: the file cannot be read.
@@ -59,10 +60,10 @@ class Journal(Generic[EntryT]):
             self.entries[entry.key] = entry
 
     def prepare(self) -> None:
-        """Make the file, lest hours of work end with one that cannot be written.
+        """Make the file now, so that an unwritable place is noticed before hours of work.
 
         Raises:
-            StorageError: it cannot.
+            StorageError: it cannot be written.
         """
         self._write("")
 
@@ -70,7 +71,7 @@ class Journal(Generic[EntryT]):
         """Write an entry down; it is on the disk when this returns.
 
         Raises:
-            StorageError: the disk is full, say.
+            StorageError: the file cannot be written.
         """
         self.entries[entry.key] = entry
         self._write(json.dumps(entry.as_dict()) + "\n")

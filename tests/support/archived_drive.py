@@ -24,7 +24,8 @@ from pipeline.sequence.records import frame_path, read_record, write_record
 from pipeline.sequence.sequence import archive_jobs, write_results
 from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import sha256_of
-from pipeline.storage.locations import Bytes, locate
+from pipeline.storage.locations import locate
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar import SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel
 from tests.support.tiny import tiny
@@ -116,7 +117,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def record_places(mcap: Path) -> list[tuple[int, int]]:
     """Start and end of every record before the summary."""
-    data = Bytes(locate(mcap))
+    data = RangedFile(locate(mcap))
     return [(r.offset, r.end) for r in records_of(data, read_index(data).start)]
 
 

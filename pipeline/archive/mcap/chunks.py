@@ -27,7 +27,7 @@ def open_chunk(record: McapRecord, name: str) -> bytes:
     """The records of a chunk; its checksum is checked.
 
     Raises:
-        ArchiveError: it is none, or damaged.
+        ArchiveError: it is no chunk, or damaged.
     """
     expect_whole(record, Opcode.CHUNK, "chunk", name)
     chunk = parse(Chunk.read, record.body, "chunk", record.offset, name)
@@ -40,7 +40,7 @@ def open_chunk(record: McapRecord, name: str) -> bytes:
 
 
 def salvage_chunk(record: McapRecord, name: str) -> bytes:
-    """What can be read of a chunk that is cut or damaged; nothing vouches for it.
+    """What can be read of a chunk that is cut or damaged; no checksum is checked.
 
     Raises:
         ArchiveError: not even its head is there.
@@ -57,7 +57,7 @@ def _uncompressed(chunk: Chunk, record: McapRecord, name: str) -> bytes:
             f"{name}: chunk at byte {record.offset}: compression: expected zstd or none, got "
             f"{chunk.compression!r}"
         )
-    # Never more than this, whatever the chunk says of itself.
+    # Never more than this, even if the chunk claims to be larger.
     limit = min(chunk.uncompressed_size, MAX_CHUNK) + 1
     pieces: list[bytes] = []
     reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(chunk.data))
@@ -75,7 +75,7 @@ def messages_of(content: bytes, name: str) -> Iterator[tuple[int, Message]]:
     """Messages of a chunk's records, up to where these are cut, each with its place in them.
 
     Raises:
-        ArchiveError: a message is none.
+        ArchiveError: a message cannot be parsed.
     """
     offset = 0
     while offset + FRAME_HEAD.size <= len(content):
@@ -95,7 +95,7 @@ def parse_message(body: bytes, offset: int, name: str) -> Message:
     """A message from its body.
 
     Raises:
-        ArchiveError: it is none.
+        ArchiveError: it is no message.
     """
     if len(body) <= MESSAGE_HEAD:
         raise ArchiveError(f"{name}: message at byte {offset}: expected a frame, got nothing")

@@ -17,7 +17,7 @@ from pipeline.archive.mcap.chunks import (
 )
 from pipeline.archive.mcap.index import Index, read_index
 from pipeline.archive.mcap.records import FRAME_HEAD, read_attachment, read_metadata, read_record
-from pipeline.storage.locations import Bytes
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
 from quinr_lidar.entropy.models import EntropyModel, unpack_model
 from quinr_lidar.errors import ArchiveError, BitstreamError
@@ -34,7 +34,7 @@ class FrameReader:
         data: The file.
     """
 
-    def __init__(self, data: Bytes) -> None:
+    def __init__(self, data: RangedFile) -> None:
         self._data = data
         self._last: tuple[int, dict[int, Message]] | None = None
 
@@ -136,10 +136,10 @@ class FrameReader:
         return self._last[1]
 
 
-class _Part(Bytes):
+class _Part(RangedFile):
     """A part of a file that is read at once."""
 
-    def __init__(self, data: Bytes, offset: int, length: int) -> None:
+    def __init__(self, data: RangedFile, offset: int, length: int) -> None:
         self.name, self.size = data.name, data.size
         self._start, self._kept = offset, data.read(offset, length)
 

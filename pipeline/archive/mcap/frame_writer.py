@@ -25,7 +25,7 @@ from pipeline.archive.manifest import FrameRow
 from pipeline.archive.mcap.chunks import messages_of, open_chunk
 from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import records_of
-from pipeline.storage.locations import Bytes
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.entropy.models import SUFFIX as MODEL_SUFFIX
 from quinr_lidar.entropy.models import EntropyModel
 
@@ -85,7 +85,7 @@ class FrameWriter:
         self._writer.finish()
 
 
-def written_messages(data: Bytes) -> Iterator[tuple[int, int, Message]]:
+def written_messages(data: RangedFile) -> Iterator[tuple[int, int, Message]]:
     """All messages of a whole file, with the place of their chunk and their place in it.
 
     Raises:

@@ -16,7 +16,7 @@ from mcap.records import (
 )
 
 from pipeline.archive.mcap.records import FRAME_HEAD, MAGIC, check_magic, parse
-from pipeline.storage.locations import Bytes
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.errors import ArchiveError
 
 _TAIL = 1 << 16
@@ -51,7 +51,7 @@ class Index:
         return self.start - _DATA_END
 
 
-def read_index(data: Bytes) -> Index:
+def read_index(data: RangedFile) -> Index:
     """The summary of a whole file, in two or three reads; its CRC is checked.
 
     Raises:
@@ -82,7 +82,7 @@ def read_index(data: Bytes) -> Index:
     )
 
 
-def _read_footer(tail: bytes, data: Bytes) -> Footer:
+def _read_footer(tail: bytes, data: RangedFile) -> Footer:
     footer = tail[-_FOOTER:]
     damaged = len(footer) < _FOOTER or footer[-len(MAGIC) :] != MAGIC
     if damaged or FRAME_HEAD.unpack_from(footer) != (Opcode.FOOTER, 20):

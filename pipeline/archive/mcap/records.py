@@ -18,7 +18,7 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Attachment, Metadata
 
-from pipeline.storage.locations import Bytes
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.errors import ArchiveError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -62,14 +62,14 @@ def parse(read: Callable[[ReadDataStream], T], body: bytes, what: str, offset: i
     """A record from its body.
 
     Args:
-        read: The library's, such as ``Chunk.read``.
-        body: Of the record.
-        what: Its kind, for errors.
-        offset: Its place, likewise.
-        name: Of the file, likewise.
+        read: Function of the library, for instance ``Chunk.read``.
+        body: Bytes of the record behind its length.
+        what: Kind of the record, for errors.
+        offset: Place of the record, for errors.
+        name: Name of the file, for errors.
 
     Raises:
-        ArchiveError: it is none.
+        ArchiveError: it is no such record.
     """
     try:
         return read(ReadDataStream(io.BytesIO(body)))
@@ -78,7 +78,7 @@ def parse(read: Callable[[ReadDataStream], T], body: bytes, what: str, offset: i
         raise ArchiveError(f"{name}: {what} at byte {offset}: {reason}") from error
 
 
-def read_record(data: Bytes, offset: int) -> McapRecord:
+def read_record(data: RangedFile, offset: int) -> McapRecord:
     """The record at a place.
 
     Raises:
@@ -97,7 +97,7 @@ def read_record(data: Bytes, offset: int) -> McapRecord:
     return McapRecord(offset, opcode, data.read(offset + FRAME_HEAD.size, length), length)
 
 
-def check_magic(data: Bytes) -> None:
+def check_magic(data: RangedFile) -> None:
     """Whether a file begins like an MCAP.
 
     Raises:
@@ -108,7 +108,7 @@ def check_magic(data: Bytes) -> None:
         raise ArchiveError(f"{data.name}: not an MCAP (it does not start with its magic bytes)")
 
 
-def records_of(data: Bytes, end: int) -> Iterator[McapRecord]:
+def records_of(data: RangedFile, end: int) -> Iterator[McapRecord]:
     """All records from the file's start to a place.
 
     Raises:
@@ -131,7 +131,7 @@ def read_metadata(record: McapRecord, name: str) -> Metadata:
     """A metadata record.
 
     Raises:
-        ArchiveError: it is none.
+        ArchiveError: it is no such record.
     """
     expect_whole(record, Opcode.METADATA, "metadata", name)
     return parse(Metadata.read, record.body, "metadata", record.offset, name)

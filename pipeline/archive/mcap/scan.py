@@ -1,4 +1,4 @@
-"""What is really in an MCAP, whatever its index says: intact, cut or damaged."""
+"""What is really in an MCAP, without trusting its index: intact, cut or damaged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.archive.mcap.records import (
     read_metadata,
     read_record,
 )
-from pipeline.storage.locations import Bytes
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.entropy.models import EntropyModel, unpack_model
 from quinr_lidar.errors import ArchiveError, BitstreamError
 
@@ -54,7 +54,7 @@ class Placed:
         message: With its file.
         chunk_offset: Where its chunk is.
         message_offset: Where it is in the chunk.
-        vouched: Whether the chunk's checksum is right.
+        vouched: Whether the chunk's checksum is right, so that the message is intact.
     """
 
     message: Message
@@ -66,15 +66,15 @@ class Placed:
 Found = Description | EntropyModel | Notes | Placed | Damage
 
 
-def scan(data: Bytes, resume_at: Sequence[int] = ()) -> Iterator[Found]:
+def scan(data: RangedFile, resume_at: Sequence[int] = ()) -> Iterator[Found]:
     """Everything of an archive in an MCAP, in the order of the file.
 
     Args:
         data: The file.
-        resume_at: Places of chunks, where to go on behind a record without a sound length.
+        resume_at: Places of chunks, where to continue after a record with a bad length.
 
     Yields:
-        What was found, and what could not be read. A summary that is missing is no damage.
+        What was found, and what could not be read. A missing summary is no damage.
 
     Raises:
         ArchiveError: not an MCAP, or of a newer version of the archive.

@@ -18,7 +18,8 @@ from pipeline.archive.repair import repair_archive
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
 from pipeline.storage.files import TEMPORARY_SUFFIX
-from pipeline.storage.locations import ATTEMPTS, Bytes, locate
+from pipeline.storage.locations import ATTEMPTS, locate
+from pipeline.storage.ranged_reads import RangedFile
 from quinr_lidar.errors import ArchiveError, StorageError
 from tests.support.archived_drive import FRAMES, digests
 
@@ -247,6 +248,6 @@ def test_a_read_only_output_is_named(folder, tmp_path, monkeypatch):
 def test_a_folder_is_no_archive(tmp_path):
     (tmp_path / MCAP).mkdir()
     with pytest.raises(StorageError, match="Is a directory"):
-        Bytes(locate(tmp_path / MCAP))
+        RangedFile(locate(tmp_path / MCAP))
     with pytest.raises(ArchiveError, match=r"no archive, expected <sequence>/frames\.mcap"):
         find_archives([str(tmp_path)])
