@@ -95,7 +95,7 @@ def export_rerun(
         out: The recording; a file that is there is replaced.
         colouring: What colours the clouds. All frames share the scale of the first one; with errors
             as colours, frames without their scan have no clouds.
-        original: Their scans, found by their ids.
+        original: Data set of their scans, which are found by frame id.
         overlay: Whether to show both clouds in one view.
         progress: Called after every frame.
 

@@ -26,7 +26,7 @@ def recording_to(file: Path, rerun: ModuleType, application: str, layout: Any) -
 
     Args:
         file: Is there and empty.
-        rerun: Its module.
+        rerun: The module ``rerun``.
         application: Name that Rerun remembers layouts by.
         layout: The recording's blueprint.
 

@@ -34,7 +34,7 @@ class FigureEntry:
     """A frame's figures, or why there are none.
 
     Attributes:
-        frame: Its id.
+        frame: Id of the frame.
         digest: Digest of everything that the figures depend on.
         figures: See :class:`~pipeline.evaluation.tasks.EvaluationRecord`.
         error: Why there are no figures, or ``None``.

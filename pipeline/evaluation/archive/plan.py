@@ -33,7 +33,7 @@ class PlannedFrame:
     """A frame of the archive.
 
     Attributes:
-        name: Its id.
+        name: Id of the frame.
         digest: Digest of everything that its figures depend on.
         sampled: Whether figures are wanted.
         error: Why it cannot be measured, if that is known without reading anything.

@@ -44,7 +44,7 @@ class DriveFrame:
     """A frame that is read and decoded only when it is needed.
 
     Attributes:
-        name: Its id.
+        name: Id of the frame.
         load: Reads its clouds. A :class:`~quinr_lidar.errors.QuinrError` fails this frame only.
         pose: The sensor's pose float64 [4, 4] in a fixed frame, or ``None``.
         sensor_height: Height of the sensor above the ground, metres, or ``None``.

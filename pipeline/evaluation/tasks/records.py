@@ -25,7 +25,7 @@ class EvaluationRecord:
     """A frame's figures and poses, of JSON's own types.
 
     Attributes:
-        frame: Its id.
+        frame: Id of the frame.
         figures: See :mod:`pipeline.evaluation.figures`; ``None`` where one is not finite, empty for
             a frame that was not sampled.
         poses: What odometry finds on each of :data:`CLOUDS`, and the ground truth as :data:`TRUTH`:

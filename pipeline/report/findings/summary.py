@@ -74,7 +74,7 @@ def summary_of_archive(
 
     Args:
         archive: The archive to report.
-        rows: Its rows with everything known.
+        rows: Rows of the manifest with everything known.
         figures: The result of :func:`figure_statistics`.
         promises: Whether files keep their promises.
         failed: Number of frames with a failure.

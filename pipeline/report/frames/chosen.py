@@ -33,7 +33,7 @@ class ShownFrame:
 
     Attributes:
         chosen: Why it is shown.
-        row: Its row of the manifest.
+        row: The frame's row of the manifest.
         decoded: The decoded range image.
         image: The range image of the original scan, or ``None``.
         scan: The original's points that are usable, float32 [N, 3], metres; or ``None``.
@@ -78,7 +78,7 @@ def show_frames(
 
     Args:
         archive: What is reported.
-        rows: Its rows with everything known.
+        rows: Rows of the manifest with everything known.
         files: The archive's files, see :func:`~pipeline.report.findings.files.read_files`.
         originals: Data set of the scans; only scans whose SHA-256 was archived count.
 

@@ -238,8 +238,8 @@ def test_summary_over_frames(drive, records):
     }
     assert summary["figures"]["codec_registration_m"]["mean"] is not None
     odometry = summary["odometry"]
-    for track in ("scan", "image", "decoded"):
-        errors = odometry[f"{track} to truth"]
+    for cloud in ("scan", "image", "decoded"):
+        errors = odometry[f"{cloud} to truth"]
         assert errors["frames"] == 4
         assert errors["path_m"] == pytest.approx(3, abs=0.1)
         assert errors["translation_per_m"] < 0.2
