@@ -188,11 +188,10 @@ def test_fields_of_newer_software_are_no_harm(archive, tmp_path):
 )
 @given(place=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255))
 def test_any_byte_may_be_wrong(archive, tmp_path, place, byte):
-    path = tmp_path / "report.json"
-    if not path.exists():
-        write_report(archive, tmp_path)
-        path.rename(tmp_path / "sound")
-    data = bytearray((tmp_path / "sound").read_bytes())
+    path, sound = tmp_path / "report.json", tmp_path / "sound.json"
+    if not sound.exists():
+        write_report(archive, tmp_path).json.rename(sound)
+    data = bytearray(sound.read_bytes())
     data[int(place * len(data))] = byte
     path.write_bytes(data)
     said = ""
