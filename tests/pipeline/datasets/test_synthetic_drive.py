@@ -18,7 +18,7 @@ from pipeline.datasets.synthetic.trajectory import MARGIN
 from quinr_lidar.errors import DatasetError
 from quinr_lidar.geometry import SphericalProjection
 
-FRAMES = 6
+FRAMES = 3
 
 # Range quantiles of the valid pixels of ten KITTI frames (odometry 00, object 000000 to
 # 000002), metres: 4.0..4.8, 4.7..6.5, 5.6..9.4, 8.0..15.5

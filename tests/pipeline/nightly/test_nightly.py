@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ import pytest
 from pipeline.archive.layout import MCAP
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
-from pipeline.datasets import open_dataset
+from pipeline.datasets import Dataset, FrameSource, open_dataset
 from pipeline.datasets.discovery import Drive, drives_in
+from pipeline.datasets.frame import ScanFile
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import ArchiveEvaluation
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
@@ -203,6 +204,43 @@ def test_a_scan_that_changed_or_came_after_the_verification_stays(nightly):
     assert "not the scan that was archived" in removal.kept["000002"]
     assert "a link" in removal.kept["000004"]
     assert "does not hold it" in removal.kept["000009"]
+
+
+@dataclass(frozen=True)
+class PartOfAFile(FrameSource):
+    """A scan in a file that holds others as well, as in a recording of a whole drive."""
+
+    whole: ScanFile
+
+    @property
+    def frame_id(self):
+        return self.whole.frame_id
+
+    @property
+    def path(self):
+        return self.whole.path
+
+    def read(self):
+        return self.whole.read()
+
+    def sha256(self):
+        return self.whole.sha256()
+
+    def size(self):
+        return self.whole.size()
+
+    def changed(self):
+        return self.whole.changed()
+
+
+def test_a_file_that_holds_more_than_one_scan_stays(nightly):
+    dataset, folder, archive = parts(nightly)
+    check = check_archive(VerifyJob(str(folder), nightly / "scans"))
+    shared = Dataset(dataset.name, dataset.layout, map(PartOfAFile, dataset.frames()))
+    removal = remove_originals(shared, folder, archive, check, dry_run=False)
+    assert removal.removed == ()
+    assert "holds more than this scan" in removal.kept["000000"]
+    assert len(scans_of(nightly)) == SCANS
 
 
 def test_a_removal_that_was_killed_goes_on(nightly, monkeypatch):
