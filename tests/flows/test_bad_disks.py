@@ -68,7 +68,7 @@ def test_a_full_disk_anywhere_and_then_space_again(drives, tmp_path):
     archive(drives, tmp_path / "whole")
     whole = contents(tmp_path / "whole" / "a")
     stopped = set()
-    for kilobytes in (4, 28, 44, 96):
+    for kilobytes in (4, 28, 44, 64, 96):
         with disk(tmp_path / "disk", f"{kilobytes}k") as change:
             said = refused(lambda: archive(drives, tmp_path / "disk"))
             assert "cannot be written: No space left on device" in said

@@ -149,7 +149,8 @@ def test_bad_times_are_their_drives_own_trouble(drives, tmp_path):
     state = run_nightly(drives, tmp_path / "out")
     assert (state.name, state.message) == ("CompletedWithFailures", "1/5 drives failed")
     report = (tmp_path / "out" / REPORT).read_text()
-    assert f"{root / '00'}: calib.txt or times.txt cannot be understood (OverflowError" in report
+    bad = "calib.txt, times.txt or its poses cannot be understood (OverflowError"
+    assert f"{root / '00'}: {bad}" in report
     assert digests(root / "00") == originals
     # A clock that jumps is kept as it is; where there is no time, one is assumed and said to be.
     jumping = PackedSequence.open(tmp_path / "out" / "01").rows
