@@ -1,10 +1,9 @@
 """The fused circuit kernel (C++, quinr_lidar/native); arrays in, arrays filled.
 
-Only :mod:`quinr_lidar.circuit.native` and :mod:`quinr_lidar.fields.native_quinr` call it. What is
-called strict, and the range coder, gives the same bits on every machine. Arrays
-are C-contiguous, float32 or float64 (all of a call alike), and never converted; F frames, P
-pixels or samples, R = L E 4 n rotations, C = L E pairs controlled rotations. Every function
-releases the GIL.
+It is loaded by :mod:`quinr_lidar.kernel`. What is called strict, and the range coder, gives the
+same bits on every machine. Arrays are C-contiguous, float32 or float64 (all of a call alike), and
+never converted; F frames, P pixels or samples, R = L E 4 n rotations, C = L E pairs controlled
+rotations. Every function releases the GIL.
 
 Raises:
     ValueError: a shape or size does not fit, or the machine lacks the instruction set ``isa``.

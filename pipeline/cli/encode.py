@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 import typer
-from tqdm import tqdm
 
 from pipeline.cli.config_options import options_from
 from pipeline.cli.console import Json, bar_to, print_json, print_table, value_rows
@@ -18,11 +16,16 @@ from pipeline.datasets.sources import Source, read_source
 from pipeline.fidelity import check_promise, largest_error, promise_of_profile
 from pipeline.models.files import read_model
 from pipeline.storage.files import write_atomically
-from quinr_lidar import Profile, RangeImage, codec, metrics
-from quinr_lidar.codec.images import EncodedImage, encode_image
+from quinr_lidar import RangeImage, codec, metrics
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ProfileError
 from quinr_lidar.training import FitProgress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from quinr_lidar.codec.images import EncodedImage
+    from quinr_lidar.codec.profiles import Profile
 
 PICTURE_PROFILE = "kodak-400"
 
@@ -55,6 +58,11 @@ def encode(
     Example: `quinr encode 000000.bin -o 000000.quinr --profile paper-350`, or
     `quinr encode 000000.bin --max-error 0.02`
     """
+    # The help needs no torch, which takes a second to import.
+    import torch
+
+    from quinr_lidar.codec.images import encode_image
+
     out = out or source.with_suffix(".quinr")
     read = read_source(source, config.projection.spherical())
     overrides: dict[str, Any] = {"seed": seed} | ({"restarts": restarts} if restarts else {})
@@ -159,6 +167,8 @@ def _figures(
 
 
 def _progress(name: str, profile: Profile, *, quiet: bool) -> tqdm:
+    from tqdm import tqdm
+
     return tqdm(total=profile.steps * profile.restarts, desc=name, unit="step", disable=quiet)
 
 

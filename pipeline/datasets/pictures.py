@@ -1,4 +1,7 @@
-"""Picture files of 8 bits a channel, read and written by Pillow."""
+"""Picture files of 8 bits a channel, read and written by Pillow.
+
+Pillow is imported where it is used: scans need none.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from quinr_lidar.errors import GeometryError
 
@@ -34,6 +36,8 @@ def parse_picture(data: bytes, name: str) -> NDArray[np.uint8]:
     Raises:
         GeometryError: no picture, a damaged one, or one of more than 8 bits; names the file.
     """
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode in ("I", "F") or image.mode.startswith("I;"):
@@ -56,6 +60,8 @@ def picture_bytes(image: NDArray[np.uint8], suffix: str = ".png") -> bytes:
     Raises:
         GeometryError: Pillow does not write this format.
     """
+    from PIL import Image
+
     kind = Image.registered_extensions().get(suffix.lower())
     if kind is None or kind not in Image.SAVE:
         raise GeometryError(f"{suffix}: expected the suffix of a picture, for instance .png")
