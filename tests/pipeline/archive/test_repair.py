@@ -37,7 +37,7 @@ def test_a_cut_loses_at_most_the_frames_of_its_chunk(many, tmp_path, compressed)
     chunks = sorted(archive.index.chunks.values(), key=lambda chunk: chunk.chunk_start_offset)
     first = chunks[0].chunk_start_offset
     generator = random.Random(1)
-    cuts = [generator.randrange(first, len(whole)) for _ in range(12)]
+    cuts = [generator.randrange(first, len(whole)) for _ in range(5)]
     for number, cut in enumerate([*cuts, first, len(whole) - 1]):
         broken, out = tmp_path / f"broken{number}", tmp_path / f"mended{number}"
         broken.mkdir()
