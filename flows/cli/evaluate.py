@@ -105,7 +105,7 @@ def summaries(requests: Sequence[Any]) -> list[dict[str, Any]]:
     """What is known of archives by now: JSON's types.
 
     Args:
-        requests: Of :func:`pipeline.evaluation.archive.requests.evaluation_requests`.
+        requests: Result of :func:`pipeline.evaluation.archive.requests.evaluation_requests`.
     """
     from pipeline.evaluation.archive import read_evaluation
     from pipeline.evaluation.tasks import summarise_evaluation

@@ -11,6 +11,7 @@ import typer
 
 from pipeline.cli.console import EXIT_SALVAGED
 from pipeline.datasets.cloud_files import image_writer
+from pipeline.datasets.pictures import picture_bytes
 from pipeline.models.files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
@@ -106,9 +107,6 @@ def decode(
 
 
 def _decode_picture(data: bytes, out: Path, options: dict[str, Any]) -> None:
-    # Needs Pillow, which the base install leaves out.
-    from pipeline.datasets.pictures import picture_bytes
-
     image = decode_image(data, **options)
     write_atomically(out, picture_bytes(image, out.suffix))
     print(f"{out}: {image.shape[1]} x {image.shape[0]} pixels")

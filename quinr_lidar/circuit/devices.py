@@ -47,7 +47,7 @@ class DeviceRun:
             Z, each as likely (``qml.DepolarizingChannel``; 3/4 leaves nothing of the state).
             Needs the device "default.mixed".
         readout_error: Probability that a measured bit is read wrongly, for each bit.
-        seed: Of the measurements; ``None`` draws others every time.
+        seed: Seed of the measurements; ``None`` draws others every time.
 
     Raises:
         BackendError: a value is out of range, or the device cannot simulate noise.

@@ -16,7 +16,7 @@ from typing import Protocol
 from quinr_lidar.byte_io import ByteReader
 
 MAX_SYMBOLS = 1 << 14
-"""Of one number: the time grows with the square."""
+"""Most symbols in one number: the time to code them grows with the square of their count."""
 
 MAX_SCALE_CODE = 104
 _SCALES_PER_OCTAVE = 8
@@ -26,7 +26,7 @@ _PRECISION = 1 << 16
 
 
 class Distribution(Protocol):
-    """How likely symbols are, in whole numbers."""
+    """How likely symbols are: each has a share of a whole number, the total."""
 
     @property
     def total(self) -> int:
@@ -37,14 +37,14 @@ class Distribution(Protocol):
         """Sum of the shares of all symbols before, and the symbol's own."""
         ...
 
-    def find(self, executor: int) -> int:
-        """The symbol whose shares hold an executor of ``range(total)``."""
+    def find(self, place: int) -> int:
+        """The symbol whose share covers a place in ``range(total)``."""
         ...
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """All of ``range(total)`` alike."""
+    """All symbols of ``range(total)`` are equally likely."""
 
     total: int
 
@@ -52,9 +52,9 @@ class Uniform:
         """See :class:`Distribution`."""
         return symbol, 1
 
-    def find(self, executor: int) -> int:
+    def find(self, place: int) -> int:
         """See :class:`Distribution`."""
-        return executor
+        return place
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class Bell:
         start = self.starts[symbol + self.reach]
         return start, self.starts[symbol + self.reach + 1] - start
 
-    def find(self, executor: int) -> int:
+    def find(self, place: int) -> int:
         """See :class:`Distribution`."""
-        return bisect_right(self.starts, executor) - 1 - self.reach
+        return bisect_right(self.starts, place) - 1 - self.reach
 
 
 @lru_cache(maxsize=128)
@@ -100,7 +100,7 @@ def bell(code: int) -> Bell:
 
 
 def encode_symbols(symbols: Sequence[int], distributions: Sequence[Distribution]) -> bytes:
-    """Symbols, each of a distribution of its own, in as few bytes as hold the number."""
+    """Code symbols, each with its own distribution, as one number in as few bytes as hold it."""
     state = 0
     for symbol, distribution in zip(reversed(symbols), reversed(distributions), strict=True):
         start, share = distribution.share(symbol)
@@ -122,10 +122,10 @@ def decode_symbols(
     state = int.from_bytes(data, "little")
     symbols = []
     for distribution in distributions:
-        state, executor = divmod(state, distribution.total)
-        symbol = distribution.find(executor)
+        state, place = divmod(state, distribution.total)
+        symbol = distribution.find(place)
         start, share = distribution.share(symbol)
-        state = state * share + executor - start
+        state = state * share + place - start
         symbols.append(symbol)
     if state:
         raise reader.error(f"{what} hold a number out of range")

@@ -17,12 +17,12 @@ from quinr_lidar.training.code_length import NEIGHBOURS, STRAIGHT_UP, MaskBatch,
 MASK_INPUTS = 29
 RANGE_INPUTS = 51
 CONTEXT_ROWS = 21
-"""Of the kernel's tables; its bindings check them."""
+"""Sizes of the kernel's tables; its bindings check them."""
 
 NOISE = 0.03
 """Metres, as in native/strict/range_model.hpp."""
 FIRST_GUESS = 10.0
-"""Metres, likewise."""
+"""Metres, as in native/strict/range_model.hpp."""
 MISSING = -1
 _BATCH_STEP = 16
 
@@ -78,8 +78,8 @@ class RangeSamples:
         """Pixels drawn at random, each with a bound of its own.
 
         Args:
-            count: Of pixels.
-            generator: Of random numbers.
+            count: Number of pixels.
+            generator: Draws the pixels and their bounds.
             max_errors: Smallest and largest, metres; logarithms are uniform between them.
         """
         chosen = torch.randint(len(self), (count,), generator=generator).numpy()

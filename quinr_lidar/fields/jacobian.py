@@ -15,7 +15,7 @@ def jacobian(field: Field, parameters: Parameters, coordinates: Tensor) -> tuple
 
     Args:
         field: Any.
-        parameters: Of one frame, [1, ...].
+        parameters: Parameters of one frame, [1, ...].
         coordinates: [P, inputs] in the dtype and on the device of the parameters.
 
     Returns:

@@ -91,7 +91,7 @@ class NativeTrainer:
         batch_size: Samples a step.
         weight_decay: AdamW's.
         betas: Adam's.
-        seed: Of the batches.
+        seed: Seed of the batches.
     """
 
     def __init__(
