@@ -13,41 +13,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from pipeline.benchmark.registry import BASELINES
+from pipeline.benchmark.baseline import Baseline
+from pipeline.benchmark.registry import BASELINES, PAPER, RATE
 from pipeline.benchmark.runner import Point
 from pipeline.benchmark.summary import means_over_sources, sources_of
 
-_CURVES = {
-    "quinr": ("#c0392b", "o-"),
-    "quinr-1": ("#e59866", "o--"),
-    "quinr-split": ("#c0392b", "s:"),
-    "siren": ("#2471a3", "^-"),
-    "siren-split": ("#2471a3", "s:"),
-    "coin": ("#7fb3d5", "^--"),
-    "fourier-relu": ("#28b463", "v-"),
-    "fourier-tanh": ("#82e0aa", "v--"),
-    "qiren": ("#8e44ad", "D-"),
-    "jpeg2000-8": ("#17202a", "x-"),
-    "jpeg2000-16": ("#707b7c", "x--"),
-    "jpeg": ("#b7950b", "+-"),
-    "jpeg-xl-lossy": ("#784212", "+--"),
-    "webp": ("#117864", "+:"),
-}
-"""Colours and styles; what is not named (the paper's letter) is left to the tables."""
-_BITS = {
-    "quinr-bounded": ("#c0392b", "o-"),
-    "quinr-unseen": ("#c0392b", "o--"),
-    "quinr-field": ("#f1948a", "o:"),
-    "mlp": ("#17202a", "s:"),
-    "context-mixing": ("#17202a", "x:"),
-    "jpeg-xl": ("#784212", "+-"),
-    "jpeg-xl-10": ("#b9770e", "+--"),
-    "png": ("#28b463", "v-"),
-    "jpeg-ls": ("#117864", "v--"),
-    "zstd": ("#707b7c", "x--"),
-    "draco": ("#8e44ad", "D-"),
-    "laszip": ("#2471a3", "s-"),
-}
+_MARKERS = "o^vDsx+"
+
+
+def _style(name: str, among: Sequence[Baseline]) -> dict[str, Any]:
+    """A colour and a marker of its own for each baseline, the same in every figure."""
+    rank = [one.name for one in among].index(name)
+    style = {"marker": _MARKERS[rank % len(_MARKERS)], "ls": "-" if rank % 2 else "--"}
+    return style | {"color": f"C{rank}", "label": BASELINES[name].title, "gid": name, "ms": 4}
 
 
 def draw_curves(points: Sequence[Point], kind: str = "svg") -> bytes:
@@ -67,7 +45,8 @@ def draw_curves(points: Sequence[Point], kind: str = "svg") -> bytes:
 def _curves_panel(axes: Axes, points: Sequence[Point]) -> None:
     widest = max((p.figures["bpp"] for p in points if p.baseline == "quinr"), default=np.inf)
     axes.set_xscale("log")
-    for name, (colour, style) in _CURVES.items():
+    # Far below and far above the others, these are left to the tables.
+    for name in (one.name for one in PAPER if not one.name.endswith(("literal", "depth"))):
         some = [
             p.figures for p in points if p.baseline == name and p.figures["bpp"] <= 1.6 * widest
         ]
@@ -77,22 +56,21 @@ def _curves_panel(axes: Axes, points: Sequence[Point]) -> None:
             np.array([one[key] for one in some])
             for key in ("psnr_db", "psnr_low_db", "psnr_high_db")
         )
-        line: Any = {"fmt": style, "color": colour, "label": BASELINES[name].title, "gid": name}
-        line |= {"markersize": 4, "linewidth": 1.2, "capsize": 2}
-        axes.errorbar([one["bpp"] for one in some], psnr, yerr=[psnr - low, high - psnr], **line)
+        bars = {"yerr": [psnr - low, high - psnr], "capsize": 2, **_style(name, PAPER)}
+        axes.errorbar([one["bpp"] for one in some], psnr, **bars)
 
 
 def draw_bits(points: Sequence[Point], kind: str = "svg") -> bytes:
     """Bits a valid point against the largest error, means over scans."""
-    means = [one for one in means_over_sources(points) if one.baseline in _BITS]
+    bounded = [one.name for one in RATE if one.goal == "max_error" and not one.unseen_only]
+    means = [one for one in means_over_sources(points) if one.baseline in bounded]
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axes = figure.add_subplot()
-    for name, (colour, style) in _BITS.items():
+    for name in bounded:
         some = sorted((one for one in means if one.baseline == name), key=lambda one: one.setting)
         if some:
             bits = [one.figures["bits_per_point"] for one in some]
-            line: Any = {"color": colour, "label": BASELINES[name].title, "gid": name}
-            axes.plot([one.setting for one in some], bits, style, ms=5, lw=1.3, **line)
+            axes.plot([one.setting for one in some], bits, **_style(name, RATE))
     axes.set_xscale("log")
     axes.set_xticks(sorted({one.setting for one in means}))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -30,7 +30,6 @@ from pipeline.benchmark.summary import (
     measured,
     psnr_at,
     savings,
-    savings_document,
 )
 from pipeline.datasets.pictures import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
@@ -201,12 +200,11 @@ def _against_section(points: Sequence[Point], seen: Sequence[str]) -> str:
         total = savings(fair, OURS, other)
         body = []
         for scan, some in by_source(fair).items():
-            found = {one.max_error: one.mean for one in savings(some, OURS, other)}
-            cells = [number(found.get(one.max_error), "{:+.1f}") for one in total]
+            found = {one["max_error"]: one["mean"] for one in savings(some, OURS, other)}
+            cells = [number(found.get(one["max_error"]), "{:+.1f}") for one in total]
             body += [[scan + " *" * (scan in seen), *cells]] if found else []
-        body.append(["mean", *(f"{one.mean:+.1f}" for one in total)])
-        body.append(["worst", *(f"{one.worst:+.1f}" for one in total)])
-        head = [BASELINES[other].title, *(centimetres(one.max_error) for one in total)]
+        body += [[name, *(f"{one[name]:+.1f}" for one in total)] for name in ("mean", "worst")]
+        head = [BASELINES[other].title, *(centimetres(one["max_error"]) for one in total)]
         tables += [markdown_table(head, body)] if total else []
     text = (
         "Bits of quINR's files less those of the other's, percent of the latter. Of scans marked "
@@ -308,8 +306,9 @@ def layers_of(point: Point) -> str:
 
 def _facts(points: Sequence[Point], _out: Path) -> dict[str, Any]:
     seen = _seen(points)
+    fair = fair_points(points, seen)
     return {
-        "savings_percent": savings_document(fair_points(points, seen), OTHERS),
+        "savings_percent": {other: savings(fair, OURS, other) for other in OTHERS},
         "scans_of_the_model": seen,
         "failures": [one.as_dict() for one in points if one.error],
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -19,23 +19,6 @@ SAME_SIZE = 0.02
 
 Curve = list[tuple[float, float]]
 """Bytes (or bits a pixel) and PSNR in dB, both rising."""
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Bits of a baseline against another's at one largest error, percent; negative is fewer.
-
-    Attributes:
-        max_error: Largest error, metres.
-        mean: Mean over scans.
-        worst: The scan that is worst for the baseline.
-        scans: Number of scans that have both.
-    """
-
-    max_error: float
-    mean: float
-    worst: float
-    scans: int
 
 
 def measured(points: Iterable[Point]) -> list[Point]:
@@ -165,8 +148,13 @@ def mean_gain(points: Sequence[Point], name: str, other: str, size: int) -> floa
     return fmean(gains) if gains else None
 
 
-def savings(points: Iterable[Point], name: str, other: str) -> list[Saving]:
-    """How a baseline's bits a point compare with another's, by rising largest error."""
+def savings(points: Iterable[Point], name: str, other: str) -> list[dict[str, float]]:
+    """How a baseline's bits a point compare with another's, by rising largest error.
+
+    Returns:
+        ``max_error`` in metres; ``mean`` and ``worst`` over scans, percent, negative is fewer;
+        ``scans``, the number of scans that have both.
+    """
     bits = {
         (one.baseline, one.setting, one.source): one.figures["bits_per_point"]
         for one in measured(points)
@@ -180,7 +168,8 @@ def savings(points: Iterable[Point], name: str, other: str) -> list[Saving]:
             if (baseline, setting) == (name, max_error) and (other, max_error, source) in bits
         ]
         if percents:
-            found.append(Saving(max_error, fmean(percents), max(percents), len(percents)))
+            row = {"max_error": max_error, "mean": fmean(percents), "worst": max(percents)}
+            found.append(row | {"scans": len(percents)})
     return found
 
 
@@ -199,11 +188,6 @@ def fair_points(points: Iterable[Point], seen: Collection[str]) -> list[Point]:
         if one.baseline not in (OURS, UNSEEN)
         or one.baseline == (UNSEEN if one.source in seen else OURS)
     ]
-
-
-def savings_document(points: Sequence[Point], others: Sequence[str]) -> dict[str, Any]:
-    """:func:`savings` of ours against some others, ready for JSON."""
-    return {other: [asdict(one) for one in savings(points, OURS, other)] for other in others}
 
 
 def _groups(points: Iterable[Point], key: Callable[[Point], Hashable]) -> list[list[Point]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.benchmark import kernel as steps_of_training
 from pipeline.benchmark import shots as measurements
+from pipeline.benchmark.figures import draw_shots
 from pipeline.benchmark.fit import bench_fit
 from pipeline.benchmark.small_images import (
     CLAIMS,
@@ -20,7 +21,6 @@ from pipeline.benchmark.small_images import (
 )
 from pipeline.cli.bench.options import (
     OutFile,
-    Quick,
     Seeds,
     SequenceName,
     Source,
@@ -36,8 +36,6 @@ from pipeline.storage.files import write_atomically
 from quinr_lidar import SphericalProjection
 from quinr_lidar.circuit import CircuitSpec
 
-QUICK_SHOTS_STEPS, QUICK_IMAGE_STEPS = 300, 100
-
 
 def shots(
     scan: Annotated[
@@ -48,44 +46,30 @@ def shots(
     pixels: Annotated[int, typer.Option(min=1, help="Pixels decoded from shots.")] = 4096,
     noise_qubits: Annotated[int, typer.Option(min=1, help="Qubits of the noisy file.")] = 5,
     noise_pixels: Annotated[int, typer.Option(min=1, help="Pixels decoded with noise.")] = 256,
-    quick: Quick = False,
     profile: ProfileName = "paper",
     settings: Settings = [],  # noqa: B006 (typer copies it)
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw the result here, as .svg or .png.")
-    ] = None,
     out: OutFile = None,
     json: Json = False,
 ) -> None:
     """Count the measurements a quantum computer needs to decode a file, and what noise costs.
 
-    Files of about 210 parameters, which differ in qubits; takes minutes.
-    Example: `quinr bench shots 000000.bin --qubits 3,4,5 --figure shots.svg`
+    Files of about 210 parameters, which differ in qubits; takes minutes. Beside the document OUT a
+    figure is drawn, as .svg. Example: `quinr bench shots 000000.bin --qubits 3,4,5 -o shots.json`
     """
-    if figure and figure.suffix not in (".svg", ".png"):
-        raise typer.BadParameter(f"expected .svg or .png, got {figure}", param_hint="--figure")
     try:
         numbers = tuple(int(part) for part in qubits.split(","))
     except ValueError:
         message = f"expected numbers, for instance 2,3,4, got {qubits!r}"
         raise typer.BadParameter(message, param_hint="--qubits") from None
-    overrides = ({"steps": QUICK_SHOTS_STEPS} if quick else {}) | parse_settings(settings)
-    wanted = measurements.ShotsSettings(
-        qubits=numbers,
-        seeds=1 if quick else seeds,
-        pixels=pixels,
-        noise_qubits=noise_qubits,
-        noise_pixels=min(noise_pixels, 32) if quick else noise_pixels,
-    )
-    chosen = find_profile(profile).with_overrides(**overrides)
+    sizes = {"noise_qubits": noise_qubits, "noise_pixels": noise_pixels}
+    wanted = measurements.ShotsSettings(numbers, seeds, pixels, **sizes)
+    chosen = find_profile(profile).with_overrides(**parse_settings(settings))
     image = SphericalProjection().project(_points(scan))
     with progress("bench shots", wanted.steps, json) as advance:
         result = measurements.bench_shots(image, chosen, wanted, advance)
     result["source"] = str(scan or "synthetic frame")
-    if figure:
-        from pipeline.benchmark.figures import draw_shots
-
-        write_atomically(figure, draw_shots(result, figure.suffix[1:]))
+    if out:
+        write_atomically(out.with_suffix(".svg"), draw_shots(result))
 
     def show() -> None:
         names = ("qubits", "seed", "parameters", "total_bytes", "exact_db", "output_scale")
@@ -109,7 +93,6 @@ def small_images(
     ] = 680,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the final trainings.")] = 4000,
     seeds: Seeds = 3,
-    quick: Quick = False,
     out: OutFile = None,
     json: Json = False,
 ) -> None:
@@ -118,11 +101,10 @@ def small_images(
     Takes hours of one core: QIREN trains on circuits of its own. Example:
     `quinr bench small-images -o small-images.json`
     """
-    rivals, runs = families(parameters), 1 if quick else seeds
-    length = min(steps, QUICK_IMAGE_STEPS) if quick else steps
-    total = sum(rival.most_trainings(runs) for rival in rivals)
+    rivals = families(parameters)
+    total = sum(rival.most_trainings(seeds) for rival in rivals)
     with progress("bench small-images", total, json) as advance:
-        result = bench_small_images(load_pictures(), rivals, length, runs, advance)
+        result = bench_small_images(load_pictures(), rivals, steps, seeds, advance)
     result["target_parameters"] = parameters
 
     def show() -> None:

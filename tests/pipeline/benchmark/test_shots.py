@@ -153,23 +153,13 @@ def test_figure(result):
 def test_the_command(tmp_path):
     from pipeline.datasets.velodyne import encode_velodyne
 
-    scan, out, svg = (tmp_path / name for name in ("scan.bin", "out.json", "figure.svg"))
+    scan, out, svg = (tmp_path / name for name in ("scan.bin", "out.json", "out.svg"))
     points = np.random.default_rng(0).normal(scale=(15, 15, 1), size=(2000, 3))
     scan.write_bytes(encode_velodyne(points))
     sizes = ["--qubits", "2", "--noise-qubits", "1", "--pixels", "256", "--noise-pixels", "2"]
-    sizes += ["--quick", "--set", "steps=4", "--set", "batch_size=64"]
-    arguments = [
-        "bench",
-        "shots",
-        str(scan),
-        *sizes,
-        "--quick",
-        "--set",
-        "steps=4",
-        "--set",
-        "batch_size=64",
-    ]
-    outputs = ["--figure", str(svg), "--out", str(out), "--json"]
+    sizes += ["--seeds", "1", "--set", "steps=4", "--set", "batch_size=64"]
+    arguments = ["bench", "shots", str(scan), *sizes]
+    outputs = ["--out", str(out), "--json"]
     shown = CliRunner().invoke(app, [*arguments, *outputs])
     assert shown.exit_code == 0, shown.output
     document = json.loads(shown.stdout)
@@ -184,6 +174,6 @@ def test_the_command(tmp_path):
     assert "shots_needed" in table.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--figure", "a.pdf"], ["--qubits", "2,x"]])
+@pytest.mark.parametrize("arguments", [["--pixels", "0"], ["--qubits", "2,x"]])
 def test_wrong_options(arguments):
     assert CliRunner().invoke(app, ["bench", "shots", *arguments]).exit_code == 2
