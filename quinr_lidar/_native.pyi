@@ -166,6 +166,9 @@ def range_encode(bits: NDArray[Any], probabilities: NDArray[Any]) -> bytes:
 def range_decode(data: bytes, probabilities: NDArray[Any], bits: NDArray[Any]) -> int:
     """Fills ``bits``; returns how many zeros were taken for bytes behind the end."""
 
+def format_constants() -> dict[str, Any]:
+    """See :class:`quinr_lidar.kernel.FormatConstants`."""
+
 def encode_mask(field: StrictField, mask: NDArray[Any], isa: str) -> bytes:
     """Mask [H, W], uint8."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from quinr_lidar.errors import BackendError
@@ -37,6 +39,73 @@ def load_kernel() -> Any:
             "`pip install`, which builds it, or set QUINR_BACKEND=torch to do without"
         )
     return kernel
+
+
+@dataclass(frozen=True)
+class FormatConstants:
+    """Constants of the format that are written down in C++ (``quinr_lidar/native/strict``).
+
+    Attributes:
+        mask_inputs: Inputs of the mask's field.
+        mask_outputs: Outputs of the mask's field.
+        range_inputs: Inputs of the ranges' field.
+        range_outputs: Outputs of the ranges' field.
+        components: Logistic distributions in the mixture of a range.
+        neighbours: Pixels around a pixel that its range is predicted from.
+        context_rows: Rows of the table of what is known of a pixel; neighbours come first.
+        second_left: Position among the neighbours of the second one to the left.
+        straight_up: Position of the one above.
+        second_up: Position of the one two rows above.
+        missing: Stands in the table for a neighbour that is not known.
+        batch_step: Batches are padded to a multiple of this many pixels.
+        noise: Noise of a sensor, metres: differences are measured in it where steps are finer.
+        first_guess: Range that pixels without neighbours are predicted from, metres.
+        farthest_slope: Limit of slopes, in units.
+        farthest_linear: Limit of differences that move the means, in units.
+        smallest_log_scale: Smallest logarithm of a component's scale.
+        largest_log_scale: Largest logarithm of a component's scale.
+        most_steps: Largest number of steps of a range.
+        smallest_step: Smallest step, metres.
+        largest_step: Largest step, metres.
+    """
+
+    mask_inputs: int
+    mask_outputs: int
+    range_inputs: int
+    range_outputs: int
+    components: int
+    neighbours: int
+    context_rows: int
+    second_left: int
+    straight_up: int
+    second_up: int
+    missing: int
+    batch_step: int
+    noise: float
+    first_guess: float
+    farthest_slope: float
+    farthest_linear: float
+    smallest_log_scale: float
+    largest_log_scale: float
+    most_steps: int
+    smallest_step: float
+    largest_step: float
+
+
+@cache
+def format_constants() -> FormatConstants:
+    """The constants of the format, from the extension module.
+
+    Raises:
+        BackendError: it cannot be loaded, or was built from other sources than these.
+    """
+    try:
+        return FormatConstants(**load_kernel().format_constants())
+    except (AttributeError, TypeError) as error:
+        raise BackendError(
+            f"the compiled kernel does not fit this version ({error}): build it again with "
+            "`pip install`"
+        ) from error
 
 
 def instruction_sets() -> list[str]:

@@ -13,6 +13,7 @@ from quinr_lidar import RangeImage
 from quinr_lidar.entropy.models import EntropyModel, pack_model
 from quinr_lidar.entropy.samples import MaskSamples, RangeSamples
 from quinr_lidar.fields import Parameters
+from quinr_lidar.fields.conditional import ConditionalField
 from quinr_lidar.layers import mask as mask_layer
 from quinr_lidar.layers import ranges as ranges_layer
 from quinr_lidar.layers.layer import Source
@@ -20,8 +21,6 @@ from quinr_lidar.layers.mask import MASK
 from quinr_lidar.layers.ranges import LINEAR, RANGES
 from quinr_lidar.training import FitProgress
 from quinr_lidar.training.code_length import (
-    COMPONENTS,
-    NEIGHBOURS,
     CodeLengthSettings,
     Trainable,
     train_by_code_length,
@@ -35,9 +34,17 @@ MEASURED_ERRORS = (0.01, 0.02, 0.05, 0.1)
 MOST_THREADS = 2
 """The steps are small: more threads would wait for each other."""
 
-MASK_FIELD = mask_layer.MODEL.field((16,), qubits=4, blocks=2)
-RANGES_FIELD = ranges_layer.MODEL.field((64, 32), qubits=4, blocks=2)
 _LINEAR_WEIGHTS = 0.02
+
+
+def mask_field() -> ConditionalField:
+    """Sizes of the field that is trained for masks."""
+    return mask_layer.model_shape().field((16,), qubits=4, blocks=2)
+
+
+def ranges_field() -> ConditionalField:
+    """Sizes of the field that is trained for ranges."""
+    return ranges_layer.model_shape().field((64, 32), qubits=4, blocks=2)
 
 
 @dataclass(frozen=True)
@@ -91,10 +98,10 @@ def _train(
     generator = torch.Generator().manual_seed(settings.seed)
     mask = _train_mask(images, settings, generator, _named(progress, "mask"))
     ranges = train_range_field(
-        RANGES_FIELD, images, settings, generator, progress=_named(progress, "ranges")
+        ranges_field(), images, settings, generator, progress=_named(progress, "ranges")
     )
     return pack_model(
-        {mask_layer.NAME: (MASK_FIELD, mask), ranges_layer.NAME: (RANGES_FIELD, ranges)},
+        {mask_layer.NAME: (mask_field(), mask), ranges_layer.NAME: (ranges_field(), ranges)},
         settings.bits,
     )
 
@@ -122,7 +129,10 @@ def train_range_field(
         TrainingError: training diverged.
     """
     samples = RangeSamples(images)
-    linear = torch.randn(COMPONENTS, NEIGHBOURS, generator=generator) * _LINEAR_WEIGHTS
+    linear = (
+        torch.randn(ranges_layer.model_shape().further[LINEAR], generator=generator)
+        * _LINEAR_WEIGHTS
+    )
     return train_by_code_length(
         field,
         {LINEAR: linear},
@@ -141,7 +151,7 @@ def _train_mask(
     """A function of its own, so that the samples, which are large, are freed when it returns."""
     samples = MaskSamples([image.valid for image in images])
     return train_by_code_length(
-        MASK_FIELD,
+        mask_field(),
         {},
         lambda: samples.draw(settings.batch_size, generator),
         CodeLengthSettings(settings.mask_steps, settings.mask_rate, settings.seed),

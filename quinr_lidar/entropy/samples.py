@@ -11,27 +11,15 @@ from numpy.typing import NDArray
 
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.geometry import RangeImage
-from quinr_lidar.kernel import instruction_set, load_kernel
-from quinr_lidar.training.code_length import NEIGHBOURS, STRAIGHT_UP, MaskBatch, RangeBatch
-
-MASK_INPUTS = 29
-RANGE_INPUTS = 51
-CONTEXT_ROWS = 21
-"""Sizes of the kernel's tables; its bindings check them."""
-
-NOISE = 0.03
-"""Metres, as in native/strict/range_model.hpp."""
-FIRST_GUESS = 10.0
-"""Metres, as in native/strict/range_model.hpp."""
-MISSING = -1
-_BATCH_STEP = 16
+from quinr_lidar.kernel import format_constants, instruction_set, load_kernel
+from quinr_lidar.training.code_length import MaskBatch, RangeBatch
 
 
 class MaskSamples:
     """The pixels of masks.
 
     Args:
-        masks: bool [H, W] each, at least one.
+        masks: One or more masks, bool [H, W] each.
     """
 
     def __init__(self, masks: Sequence[NDArray[np.bool_]]) -> None:
@@ -52,15 +40,16 @@ class RangeSamples:
     """The valid pixels of range images; the bound is chosen when they are drawn.
 
     Args:
-        images: At least one pixel of them is measured.
+        images: Range images with at least one valid pixel among them.
     """
 
     def __init__(self, images: Sequence[RangeImage]) -> None:
         contexts, ranges, first = [], [], 0
+        here = format_constants()
         for image in images:
             context = range_context(image.valid)
-            neighbours = context[:NEIGHBOURS]
-            neighbours[neighbours != MISSING] += first
+            neighbours = context[: here.neighbours]
+            neighbours[neighbours != here.missing] += first
             contexts.append(context)
             ranges.append(image.ranges[image.valid])
             first += len(ranges[-1])
@@ -79,8 +68,8 @@ class RangeSamples:
 
         Args:
             count: Number of pixels.
-            generator: Draws the pixels and their bounds.
-            max_errors: Smallest and largest, metres; logarithms are uniform between them.
+            generator: Generator of random numbers.
+            max_errors: Smallest and largest error to draw, metres; their logarithms are uniform.
         """
         chosen = torch.randint(len(self), (count,), generator=generator).numpy()
         low, high = map(math.log, max_errors)
@@ -92,17 +81,17 @@ class RangeSamples:
         return self._batch(np.arange(len(self)), np.full(len(self), max_error))
 
     def _batch(self, chosen: NDArray[np.int64], max_errors: NDArray[np.floating]) -> RangeBatch:
-        count = len(chosen)
-        padded = -(-count // _BATCH_STEP) * _BATCH_STEP
+        here, count = format_constants(), len(chosen)
+        padded = -(-count // here.batch_step) * here.batch_step
         chosen = np.resize(chosen, padded)
         step = np.resize(2 * max_errors, padded).astype(np.float32)
         context = self._context[chosen]
-        neighbours = context[:, :NEIGHBOURS]
-        known = neighbours != MISSING
+        neighbours = context[:, : here.neighbours]
+        known = neighbours != here.missing
         steps = np.rint(self._ranges[neighbours] / step[:, None]).astype(np.int32)
-        context[:, :NEIGHBOURS] = np.where(known, steps, MISSING)
+        context[:, : here.neighbours] = np.where(known, steps, here.missing)
         base = base_of(context, step)
-        unit = np.sqrt(step**2 + np.float32(NOISE**2))
+        unit = np.sqrt(step**2 + np.float32(here.noise) ** 2)
         inputs, differences = range_inputs(np.ascontiguousarray(context.T), base, step, unit)
         target = np.rint(self._ranges[chosen] / step) - base
         return RangeBatch(
@@ -115,24 +104,25 @@ class RangeSamples:
 
 def base_of(context: NDArray[np.int32], step: NDArray[np.float32]) -> NDArray[np.int32]:
     """What pixels are predicted from: left, else above, else a guess; int32 [N], steps."""
-    left, above = context[:, 0], context[:, STRAIGHT_UP]
-    guess = (FIRST_GUESS / step.astype(np.float64)).astype(np.int32)
-    return np.where(left != MISSING, left, np.where(above != MISSING, above, guess))
+    here = format_constants()
+    left, above = context[:, 0], context[:, here.straight_up]
+    guess = (here.first_guess / step.astype(np.float64)).astype(np.int32)
+    return np.where(left != here.missing, left, np.where(above != here.missing, above, guess))
 
 
 def mask_inputs(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The mask field's inputs: float32 [MASK_INPUTS, H W]."""
-    inputs = np.empty((MASK_INPUTS, mask.size), np.float32)
+    """Inputs of the mask's field: float32 [mask_inputs, H W]."""
+    inputs = np.empty((format_constants().mask_inputs, mask.size), np.float32)
     load_kernel().mask_inputs(np.ascontiguousarray(mask, np.uint8), inputs)
     return inputs
 
 
 def range_context(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """What is known of every valid pixel: int32 [CONTEXT_ROWS, N].
+    """What is known of every valid pixel: int32 [context_rows, N].
 
-    The first 14 rows are neighbours, as places among the valid pixels, or ``MISSING``.
+    The first 14 rows are neighbours, as places among the valid pixels, or ``missing``.
     """
-    context = np.empty((CONTEXT_ROWS, np.count_nonzero(mask)), np.int32)
+    context = np.empty((format_constants().context_rows, np.count_nonzero(mask)), np.int32)
     load_kernel().range_context(np.ascontiguousarray(mask, np.uint8), context)
     return context
 
@@ -143,16 +133,21 @@ def range_inputs(
     step: NDArray[np.float32],
     unit: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The ranges field's inputs [RANGE_INPUTS, N] and neighbours' differences [14, N] in units.
+    """Inputs of the ranges' field and differences of neighbours, as the coder sees them.
 
     Args:
-        context: int32 [CONTEXT_ROWS, N], neighbours in steps; N is a multiple of 16.
-        base: int32 [N], steps.
-        step: float32 [N], metres.
-        unit: float32 [N], metres.
+        context: What is known of each pixel, int32 [context_rows, N], neighbours in steps; N is a
+            multiple of 16.
+        base: What pixels are predicted from, int32 [N], steps.
+        step: Step of each pixel, float32 [N], metres.
+        unit: Unit of differences for each pixel, float32 [N], metres.
+
+    Returns:
+        Inputs, float32 [range_inputs, N], and differences in units, float32 [neighbours, N].
     """
-    inputs = np.empty((RANGE_INPUTS, len(base)), np.float32)
-    differences = np.empty((NEIGHBOURS, len(base)), np.float32)
+    here = format_constants()
+    inputs = np.empty((here.range_inputs, len(base)), np.float32)
+    differences = np.empty((here.neighbours, len(base)), np.float32)
     load_kernel().range_inputs(
         context, base, step, unit, differences, inputs, isa=instruction_set()
     )

@@ -6,6 +6,7 @@ coded, then the range coder's bytes. See docs/format.md.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,17 @@ from quinr_lidar.entropy.models import (
 )
 from quinr_lidar.errors import UnknownEntropyModelError
 from quinr_lidar.geometry import SphericalProjection
-from quinr_lidar.kernel import instruction_set, load_kernel
+from quinr_lidar.kernel import format_constants, instruction_set, load_kernel
 from quinr_lidar.layers.layer import Draft, Source
 
 NAME = "mask"
-MODEL = ModelShape(inputs=29, outputs=1)
-"""29 numbers of a pixel's surroundings to the logit of its being valid."""
+
+
+@cache
+def model_shape() -> ModelShape:
+    """What the layer asks of its model: a pixel's surroundings to the logit of its being valid."""
+    constants = format_constants()
+    return ModelShape(constants.mask_inputs, constants.mask_outputs)
 
 
 class MaskLayer:
@@ -87,7 +93,7 @@ def model_name(payload: bytes, start: int = 0) -> str:
 
 
 def _field(entropy_model: EntropyModel) -> Any:
-    return entropy_model.layer(NAME, MODEL).strict
+    return entropy_model.layer(NAME, model_shape()).strict
 
 
 def _digest(reader: ByteReader) -> bytes:

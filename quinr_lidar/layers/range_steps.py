@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quinr_lidar.errors import GeometryError
-
-MAX_STEPS = 1 << 30
-MIN_STEP, MAX_STEP = 1e-6, 1e6
-"""Metres; what the coder takes."""
+from quinr_lidar.kernel import format_constants
 
 _ULP = 2.0**-23
 """Twice the largest relative error of rounding to float32."""
@@ -41,12 +38,23 @@ class RangeSteps:
         return np.minimum(warped, float(np.finfo(np.float32).max)).astype(np.float32)
 
     def to_steps(self, ranges: NDArray[np.floating]) -> NDArray[np.int32]:
-        """Numbers of steps, int32; at most ``MAX_STEPS``."""
+        """Numbers of steps, int32; at most what the coder takes."""
         warped = ranges.astype(np.float64)
         if self.knee is not None:
             far = self.knee * (1 + np.log(np.maximum(warped, self.knee) / self.knee))
             warped = np.where(warped > self.knee, far, warped)
-        return np.minimum(np.rint(warped / self.step), MAX_STEPS).astype(np.int32)
+        return np.minimum(np.rint(warped / self.step), most_steps()).astype(np.int32)
+
+
+def most_steps() -> int:
+    """The largest number of steps that the coder takes."""
+    return format_constants().most_steps
+
+
+def step_limits() -> tuple[float, float]:
+    """The smallest and the largest step that the coder takes, metres."""
+    constants = format_constants()
+    return constants.smallest_step, constants.largest_step
 
 
 def allowed_error(
@@ -82,7 +90,8 @@ def choose_steps(max_error: float, relative_error: float, largest: float) -> Ran
         half = min(half, max_error - knee * _ULP)
     # Rounded towards zero: float32 must not widen it.
     step = float(np.nextafter(np.float32(2 * half), np.float32(0)))
-    if not (MIN_STEP <= step <= MAX_STEP and largest / step < MAX_STEPS):
+    lowest, highest = step_limits()
+    if not (lowest <= step <= highest and largest / step < most_steps()):
         raise GeometryError(
             f"max_error: {max_error:g} m is out of reach of ranges up to {largest:g} m, "
             f"whose float32 values are {largest * _ULP:.2g} m apart"

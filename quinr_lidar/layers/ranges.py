@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,27 +17,29 @@ from quinr_lidar.byte_io import ByteReader
 from quinr_lidar.entropy.layer_models import ModelShape
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.kernel import instruction_set, load_kernel
+from quinr_lidar.kernel import format_constants, instruction_set, load_kernel
 from quinr_lidar.layers.layer import Draft, Source
 from quinr_lidar.layers.mask import MASK
-from quinr_lidar.layers.range_steps import (
-    MAX_STEP,
-    MIN_STEP,
-    RangeSteps,
-    allowed_error,
-    choose_steps,
-)
+from quinr_lidar.layers.range_steps import RangeSteps, allowed_error, choose_steps, step_limits
 
 NAME = "ranges"
-COMPONENTS, NEIGHBOURS = 10, 14
 LINEAR = "linear"
-MODEL = ModelShape(51, 3 * COMPONENTS, {LINEAR: (COMPONENTS, NEIGHBOURS)})
-"""51 numbers of a pixel's surroundings to a mixture of 10 logistic distributions, whose means
-``linear`` moves with 14 neighbours."""
+"""Name of the parameter that moves the means of the mixture with the neighbours."""
 
 EVEN, GROWING = 0, 1
 STEPS_A_KNEE = 16
 """The largest step in knees: beyond it the ranges of one step differ by factors."""
+
+
+@cache
+def model_shape() -> ModelShape:
+    """What the layer asks of its model: a pixel's surroundings to a mixture of distributions."""
+    constants = format_constants()
+    return ModelShape(
+        constants.range_inputs,
+        constants.range_outputs,
+        {LINEAR: (constants.components, constants.neighbours)},
+    )
 
 
 class RangesLayer:
@@ -66,7 +69,7 @@ class RangesLayer:
         steps[image.valid] = grid.to_steps(valid)
         _verify(valid, grid.to_ranges(steps[image.valid]), max_error, relative_error)
         coded = load_kernel().encode_ranges(
-            model.layer(NAME, MODEL).strict,
+            model.layer(NAME, model_shape()).strict,
             linear_of(model),
             np.ascontiguousarray(image.valid, np.uint8),
             grid.step,
@@ -89,7 +92,7 @@ class RangesLayer:
         grid = _unpack_grid(reader)
         steps = np.zeros(mask.shape, np.int32)
         sound = load_kernel().decode_ranges(
-            model.layer(NAME, MODEL).strict,
+            model.layer(NAME, model_shape()).strict,
             linear_of(model),
             payload[reader.position :],
             np.ascontiguousarray(mask, np.uint8),
@@ -118,8 +121,8 @@ class RangesLayer:
 
 
 def linear_of(entropy_model: EntropyModel) -> NDArray[np.float32]:
-    """How neighbours move the means of the mixture: float32 [COMPONENTS, NEIGHBOURS]."""
-    parameters = entropy_model.layer(NAME, MODEL).parameters
+    """How neighbours move the means of the mixture: float32 [components, neighbours]."""
+    parameters = entropy_model.layer(NAME, model_shape()).parameters
     return np.ascontiguousarray(parameters[LINEAR], np.float32)
 
 
@@ -149,12 +152,13 @@ def _unpack_grid(reader: ByteReader) -> RangeSteps:
     if kind not in (EVEN, GROWING):
         raise reader.error(f"unknown kind of steps {kind}; a newer quinr-lidar may read it")
     step = reader.number("f", "step")
-    if not MIN_STEP <= step <= MAX_STEP:
-        raise reader.error(f"step: expected {MIN_STEP:g}..{MAX_STEP:g} m, got {step}")
+    smallest, largest = step_limits()
+    if not smallest <= step <= largest:
+        raise reader.error(f"step: expected {smallest:g}..{largest:g} m, got {step}")
     if kind == EVEN:
         return RangeSteps(step)
     knee = reader.number("f", "knee")
-    least = max(MIN_STEP, step / STEPS_A_KNEE)
+    least = max(smallest, step / STEPS_A_KNEE)
     if not (math.isfinite(knee) and knee >= least):
         raise reader.error(f"knee: expected at least {least:g} m, got {knee}")
     return RangeSteps(step, knee)

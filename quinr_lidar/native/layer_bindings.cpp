@@ -62,7 +62,8 @@ bool decode_mask(const strict::ConditionalField& field, const nb::bytes& bytes,
 }
 
 void check_step(float step) {
-    if (!(step >= 1e-6f && step <= 1e6f)) throw nb::value_error("step: expected 1e-6 .. 1e6");
+    if (!(step >= strict::smallest_step && step <= strict::largest_step))
+        throw nb::value_error("step: expected 1e-6 .. 1e6");
 }
 
 // What encoding and decoding of ranges are given, checked.
@@ -175,10 +176,39 @@ void mixture(In<float> differences, In<float> outputs, In<float> linear, In<floa
                   int(pixels));
 }
 
+// Constants of the format that Python needs as well: they are written down once, in C++.
+nb::dict format_constants() {
+    using namespace strict;
+    nb::dict d;
+    d["mask_inputs"] = mask_model::inputs;
+    d["mask_outputs"] = mask_model::outputs;
+    d["range_inputs"] = range_model::inputs;
+    d["range_outputs"] = range_model::outputs;
+    d["components"] = range_model::components;
+    d["neighbours"] = range_context::neighbours;
+    d["context_rows"] = range_context::rows;
+    d["second_left"] = range_context::second_left;
+    d["straight_up"] = range_context::straight_up;
+    d["second_up"] = range_context::second_up;
+    d["missing"] = range_context::missing;
+    d["batch_step"] = batch_step;
+    d["noise"] = range_model::noise;
+    d["first_guess"] = range_model::first_guess;
+    d["farthest_slope"] = range_model::farthest_slope;
+    d["farthest_linear"] = range_model::farthest_linear;
+    d["smallest_log_scale"] = range_model::smallest_log_scale;
+    d["largest_log_scale"] = range_model::largest_log_scale;
+    d["most_steps"] = most_steps;
+    d["smallest_step"] = smallest_step;
+    d["largest_step"] = largest_step;
+    return d;
+}
+
 }  // namespace
 
 void bind_layers(nb::module_& m) {
     using namespace nb::literals;
+    m.def("format_constants", format_constants);
     m.def("encode_mask", encode_mask, "field"_a, array("mask"), "isa"_a);
     m.def("decode_mask", decode_mask, "field"_a, "data"_a, array("mask"), "isa"_a);
     m.def("encode_ranges", encode_ranges, "field"_a, array("linear"), array("mask"), "step"_a,

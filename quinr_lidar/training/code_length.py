@@ -12,17 +12,9 @@ from torch import Tensor
 
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.field import Parameters
+from quinr_lidar.kernel import format_constants
 from quinr_lidar.training.settings import FitProgress
 
-COMPONENTS = 10
-"""Components of a mixture, as in native/strict/range_model.hpp."""
-NEIGHBOURS = 14
-LEFT, STRAIGHT_UP, SECOND_UP = 1, 6, 11
-"""Positions among the neighbours: second to the left, above, two rows above."""
-FARTHEST_SLOPE = 50.0
-FARTHEST_LINEAR = 20.0
-SCALES = (-6.0, 8.0)
-"""Logarithms of the smallest and the largest scale."""
 MOST_BITS = 25.0
 """A pixel that costs more does not count in the gradient: some outliers cannot be predicted."""
 
@@ -88,7 +80,7 @@ class RangeBatch:
     scale: Tensor
 
     def bits(self, parameters: Parameters, outputs: Tensor) -> Tensor:
-        """Cost of each pixel [N], bits; outputs are [N, 3 COMPONENTS]."""
+        """Cost of each pixel [N], bits; outputs are [N, 3 components]."""
         mean, log_scale, log_weight = mixture(parameters["linear"], self.differences, outputs)
         inverse = torch.exp(-log_scale)
         target = self.target[:, None]
@@ -102,28 +94,32 @@ class RangeBatch:
 
 
 def centres(differences: Tensor) -> Tensor:
-    """Means of the components before the field moves them: [N, COMPONENTS] in units."""
-    up, far = differences[:, STRAIGHT_UP], FARTHEST_SLOPE
+    """Means of the components before the field moves them: [N, components] in units."""
+    here = format_constants()
+    above, far = here.straight_up, here.farthest_slope
+    up = differences[:, above]
     none = torch.zeros_like(up)
-    slope = (up - differences[:, STRAIGHT_UP - 1]).clamp(-far, far)
-    along = (-differences[:, LEFT]).clamp(-far, far)
-    beside, second = differences[:, STRAIGHT_UP + 1], differences[:, SECOND_UP]
+    slope = (up - differences[:, above - 1]).clamp(-far, far)
+    along = (-differences[:, here.second_left]).clamp(-far, far)
+    beside, second = differences[:, above + 1], differences[:, here.second_up]
     made = [none, slope, along, up, beside, 0.5 * (slope + along), second]
-    return torch.stack(made + [none] * (COMPONENTS - len(made)), 1)
+    return torch.stack(made + [none] * (here.components - len(made)), 1)
 
 
 def mixture(linear: Tensor, differences: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means, logarithms of scales (units) and of weights, [N, COMPONENTS] each.
+    """Means, logarithms of scales (units) and of weights, [N, components] each.
 
     Args:
-        linear: How neighbours move the means, [COMPONENTS, 14].
+        linear: How neighbours move the means, [components, 14].
         differences: Differences of the neighbours from the base in units, [N, 14].
-        outputs: Outputs of the field, [N, 3 COMPONENTS].
+        outputs: Outputs of the field, [N, 3 components].
     """
-    raw = outputs.view(len(outputs), COMPONENTS, 3)
-    near = differences.clamp(-FARTHEST_LINEAR, FARTHEST_LINEAR)
+    here = format_constants()
+    raw = outputs.view(len(outputs), here.components, 3)
+    near = differences.clamp(-here.farthest_linear, here.farthest_linear)
     mean = centres(differences) + 2 * raw[..., 0] + near @ linear.T
-    return mean, raw[..., 1].clamp(*SCALES), torch.log_softmax(raw[..., 2], 1)
+    log_scale = raw[..., 1].clamp(here.smallest_log_scale, here.largest_log_scale)
+    return mean, log_scale, torch.log_softmax(raw[..., 2], 1)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ def coarser(entropy_model: EntropyModel | None = None) -> EntropyModel:
 def untaught() -> EntropyModel:
     """One that has learnt nothing: small fields of random parameters."""
     generator = torch.Generator().manual_seed(1)
-    of_mask = mask.MODEL.field((6,), qubits=2, blocks=2)
-    of_ranges = ranges.MODEL.field((12, 8), qubits=3, blocks=2)
-    linear = 0.02 * torch.randn(ranges.MODEL.further[ranges.LINEAR], generator=generator)
+    of_mask = mask.model_shape().field((6,), qubits=2, blocks=2)
+    of_ranges = ranges.model_shape().field((12, 8), qubits=3, blocks=2)
+    linear = 0.02 * torch.randn(ranges.model_shape().further[ranges.LINEAR], generator=generator)
     return pack_model(
         {
             mask.NAME: (of_mask, of_mask.initial_parameters(generator)),

@@ -27,6 +27,7 @@ constexpr int above = 2 * above_reach + 1;
 constexpr int second = 3, third = 1;               // pixels two and three rows up
 constexpr int neighbours = left + above + second + third;
 constexpr int straight_up = left + above_reach;    // the pixel above, or the nearest further up
+constexpr int second_left = 1, second_up = left + above + 1;  // two to the left, two rows up
 constexpr int missing = -1;                        // in place of a neighbour
 constexpr int left_gap = neighbours, up_gap = left_gap + 1;  // distance in pixels, 0 for none
 constexpr int flags = up_gap + 1, flag_count = 4;  // valid: right, two to the right, below, above

@@ -55,9 +55,9 @@ QUINR_INLINE void centres(const Floats* x, Floats* to) {
     const float far = range_model::farthest_slope;
     const Floats none = splat<Floats>(0), up = x[straight_up];
     const Floats slope = clamp(up - x[straight_up - 1], -far, far);
-    const Floats along = clamp(-x[1], -far, far);
+    const Floats along = clamp(-x[second_left], -far, far);
     const Floats made[] = {none, slope, along, up, x[straight_up + 1], 0.5f * (slope + along),
-                           x[left + above + 1]};
+                           x[second_up]};
     for (int k = 0; k < range_model::components; ++k) to[k] = k < 7 ? made[k] : none;
 }
 
@@ -82,7 +82,7 @@ QUINR_INLINE void mixture_at(const MixtureBatch& b, long at) {
         Floats mean = centre[k] + 2.0f * output(k, 0);
         for (int j = 0; j < range_context::neighbours; ++j)
             mean = mean + x[j] * b.linear[k * range_context::neighbours + j];
-        const Floats narrow = strict_exp(-clamp(output(k, 1), -6.0f, 8.0f));
+        const Floats narrow = strict_exp(-clamp(output(k, 1), smallest_log_scale, largest_log_scale));
         store_lanes(mean / scale, b.mean + k * b.stride + at);
         store_lanes(narrow * scale, b.sharpness + k * b.stride + at);
         store_lanes(weight[k] / total, b.weight + k * b.stride + at);

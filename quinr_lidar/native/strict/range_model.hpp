@@ -20,6 +20,7 @@ constexpr float noise = 0.03f;  // metres; unit^2 = step^2 + noise^2
 // its weight.
 constexpr int components = 10, outputs = 3 * components;
 constexpr float farthest_slope = 50.0f, farthest_linear = 20.0f;
+constexpr float smallest_log_scale = -6.0f, largest_log_scale = 8.0f;
 
 // Metres from which the first pixels are predicted, where there is no neighbour.
 constexpr float first_guess = 10.0f;

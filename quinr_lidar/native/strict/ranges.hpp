@@ -11,6 +11,7 @@
 namespace quinr::strict {
 
 constexpr std::int32_t most_steps = 1 << 30;
+constexpr float smallest_step = 1e-6f, largest_step = 1e6f;  // metres
 
 // What the coder of a layer is given: a field and where it runs.
 struct Model {

@@ -159,14 +159,14 @@ def write_model() -> None:
     """Trained for a moment on another view of the same drive."""
     image = drive(quinr_lidar.SphericalProjection(40, 120))
     generator = torch.Generator().manual_seed(0)
-    mask = mask_layer.MODEL.field((6,), 2, 2)
-    ranges = ranges_layer.MODEL.field((12, 8), 3, 2)
+    mask = mask_layer.model_shape().field((6,), 2, 2)
+    ranges = ranges_layer.model_shape().field((12, 8), 3, 2)
     masks, samples = MaskSamples([image.valid]), RangeSamples([image])
     settings = CodeLengthSettings(steps=150, learning_rate=2e-2)
     of_mask = train_by_code_length(mask, {}, lambda: masks.draw(512, generator), settings)
     of_ranges = train_by_code_length(
         ranges,
-        {LINEAR: torch.zeros(ranges_layer.MODEL.further[LINEAR])},
+        {LINEAR: torch.zeros(ranges_layer.model_shape().further[LINEAR])},
         lambda: samples.draw(512, generator, (0.005, 0.2)),
         settings,
     )

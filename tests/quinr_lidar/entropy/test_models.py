@@ -30,14 +30,14 @@ from quinr_lidar.layers import mask as mask_layer
 from quinr_lidar.layers import ranges as ranges_layer
 from quinr_lidar.layers.ranges import LINEAR, linear_of
 
-MASK = mask_layer.MODEL.field((5,), 2, 1)
-RANGES = ranges_layer.MODEL.field((7, 4), 3, 2)
-RANGE_INPUTS, RANGE_OUTPUTS = ranges_layer.MODEL.inputs, ranges_layer.MODEL.outputs
+MASK = mask_layer.model_shape().field((5,), 2, 1)
+RANGES = ranges_layer.model_shape().field((7, 4), 3, 2)
+RANGE_INPUTS, RANGE_OUTPUTS = ranges_layer.model_shape().inputs, ranges_layer.model_shape().outputs
 
 
 def draw(seed: int = 0) -> tuple[Parameters, Parameters]:
     generator = torch.Generator().manual_seed(seed)
-    linear = torch.randn(ranges_layer.MODEL.further[LINEAR], generator=generator)
+    linear = torch.randn(ranges_layer.model_shape().further[LINEAR], generator=generator)
     ranges = RANGES.initial_parameters(generator) | {LINEAR: linear}
     return MASK.initial_parameters(generator), ranges
 
@@ -198,7 +198,7 @@ def test_damage_with_a_valid_checksum_is_refused_or_harmless(small_model):
             del damaged[generator.randrange(len(damaged)) :]
         try:
             entropy_model = unpack_model(sealed(bytes(damaged)))
-            layer = entropy_model.layer("ranges", ranges_layer.MODEL)
+            layer = entropy_model.layer("ranges", ranges_layer.model_shape())
         except (BitstreamError, EntropyModelError):
             refused += 1
         else:

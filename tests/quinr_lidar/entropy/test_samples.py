@@ -15,10 +15,6 @@ from numpy.typing import NDArray
 
 from quinr_lidar import RangeImage, SphericalProjection
 from quinr_lidar.entropy.samples import (
-    CONTEXT_ROWS,
-    MASK_INPUTS,
-    MISSING,
-    RANGE_INPUTS,
     MaskSamples,
     RangeSamples,
     base_of,
@@ -27,8 +23,12 @@ from quinr_lidar.entropy.samples import (
     range_inputs,
 )
 from quinr_lidar.errors import GeometryError
-from quinr_lidar.kernel import instruction_sets
-from quinr_lidar.training.code_length import NEIGHBOURS
+from quinr_lidar.kernel import format_constants, instruction_sets
+
+CONSTANTS = format_constants()
+MASK_INPUTS, RANGE_INPUTS = CONSTANTS.mask_inputs, CONSTANTS.range_inputs
+CONTEXT_ROWS, NEIGHBOURS = CONSTANTS.context_rows, CONSTANTS.neighbours
+MISSING = CONSTANTS.missing
 
 Mask = NDArray[np.bool_]
 MASK_LAG, RANGE_LAG = 6, 4

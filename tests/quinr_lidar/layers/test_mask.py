@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from quinr_lidar.entropy.models import EntropyModel, built_in_models, pack_model
 from quinr_lidar.errors import BitstreamError, UnknownEntropyModelError
 from quinr_lidar.kernel import instruction_sets
-from quinr_lidar.layers.mask import MASK, MODEL, NAME, model_name
+from quinr_lidar.layers.mask import MASK, NAME, model_name, model_shape
 from tests.support.layers import draft_of, pack_mask, unpack_mask
 
 Mask = NDArray[np.bool_]
@@ -55,7 +55,7 @@ def test_round_trip(small_model, mask):
 
 def expecting(logit: float, small_model: EntropyModel) -> EntropyModel:
     """An entropy model that expects the same of every pixel."""
-    field = MODEL.field((1,), 1, 1)
+    field = model_shape().field((1,), 1, 1)
     parameters = {name: torch.zeros(shape) for name, shape in field.shapes.items()}
     parameters["offset"] += logit
     return pack_model({NAME: (field, parameters)})

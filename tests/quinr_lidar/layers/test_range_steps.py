@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from quinr_lidar.errors import GeometryError
 from quinr_lidar.layers.range_steps import (
-    MAX_STEPS,
     RangeSteps,
     allowed_error,
     choose_steps,
+    most_steps,
 )
 
 metres = st.floats(np.float32(1e-3), 300, width=32)
@@ -84,9 +84,9 @@ def test_a_bound_below_what_float32_resolves_is_refused(max_error, largest, rela
 
 
 def test_steps_of_a_hostile_file_give_finite_ranges():
-    steps = np.array([0, 1, 2, MAX_STEPS], np.int32)
+    steps = np.array([0, 1, 2, most_steps()], np.int32)
     for grid in (RangeSteps(1e6), RangeSteps(1e6, 1e-6), RangeSteps(1e-6, 1e-6)):
         decoded = grid.to_ranges(steps)
         assert np.isfinite(decoded).all()
         assert (decoded > 0).all()
-    assert RangeSteps(1e-6).to_steps(np.array([3e38])).tolist() == [MAX_STEPS]
+    assert RangeSteps(1e-6).to_steps(np.array([3e38])).tolist() == [most_steps()]

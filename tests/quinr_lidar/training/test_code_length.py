@@ -11,10 +11,8 @@ from torch import Tensor
 from quinr_lidar import _native
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields.conditional import ConditionalField
-from quinr_lidar.kernel import instruction_sets
+from quinr_lidar.kernel import format_constants, instruction_sets
 from quinr_lidar.training.code_length import (
-    COMPONENTS,
-    NEIGHBOURS,
     CodeLengthSettings,
     MaskBatch,
     RangeBatch,
@@ -23,6 +21,7 @@ from quinr_lidar.training.code_length import (
     train_by_code_length,
 )
 
+COMPONENTS, NEIGHBOURS = format_constants().components, format_constants().neighbours
 OUTPUTS = 3 * COMPONENTS
 
 
