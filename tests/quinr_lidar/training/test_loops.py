@@ -36,7 +36,8 @@ def test_it_is_torchs_adamw():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        torch.testing.assert_close(losses[step], loss.item(), rtol=1e-9, atol=0)
+        # Where a gradient is zero, its rounding error over Adam's epsilon of 1e-8 moves parameters.
+        torch.testing.assert_close(losses[step], loss.item(), rtol=1e-7, atol=0)
     torch.testing.assert_close(
-        flatten(FIELD, loop.parameters()), flatten(FIELD, own), rtol=0, atol=1e-9
+        flatten(FIELD, loop.parameters()), flatten(FIELD, own), rtol=0, atol=1e-7
     )
