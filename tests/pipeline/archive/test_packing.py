@@ -81,7 +81,7 @@ def test_the_mcap_librarys_own_reader_finds_a_valid_indexed_file(folder, packed)
     assert settings["entropy_model"] == entropy_model.name
 
 
-def test_frames_of_an_own_prior_decode_from_the_archive_alone(own_drive, own_model, tmp_path):
+def test_frames_of_an_own_model_decode_from_the_archive_alone(own_drive, own_model, tmp_path):
     pack_sequence(own_drive, tmp_path / "packed")
     archive = PackedSequence.open(tmp_path / "packed")
     assert [entropy_model.name for entropy_model in archive.entropy_models] == [own_model.name]
@@ -89,7 +89,7 @@ def test_frames_of_an_own_prior_decode_from_the_archive_alone(own_drive, own_mod
     assert verify_archive(tmp_path / "packed").ok
 
 
-def test_a_prior_that_is_nowhere_fails_its_frames(own_drive, tmp_path):
+def test_an_entropy_model_that_is_nowhere_fails_its_frames(own_drive, tmp_path):
     folder = shutil.copytree(own_drive, tmp_path / "00")
     for entropy_model in folder.glob("*.qmodel"):
         entropy_model.unlink()

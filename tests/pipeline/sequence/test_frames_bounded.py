@@ -149,7 +149,7 @@ def test_an_error_within_the_bound_is_none(tmp_path, monkeypatch):
     assert (record.fidelity or {})["largest_error_m"] == pytest.approx(0.19, abs=1e-5)
 
 
-def test_an_archive_carries_its_prior(tmp_path, own_model):
+def test_an_archive_carries_its_entropy_model(tmp_path, own_model):
     file = tmp_path / "mine.qmodel"
     file.write_bytes(own_model.data)
     jobs = drive(tmp_path, entropy_model=str(file))
@@ -180,7 +180,7 @@ def test_an_archive_carries_its_prior(tmp_path, own_model):
         encoder_settings(folder, ArchiveConfig(overrides=TINY | {"entropy_model": own_model.name}))
 
 
-def test_a_damaged_prior_is_refused_before_anything_is_done(tmp_path, own_model):
+def test_a_damaged_entropy_model_is_refused_before_anything_is_done(tmp_path, own_model):
     file = tmp_path / "mine.qmodel"
     file.write_bytes(own_model.data[:50])
     with pytest.raises(BitstreamError, match=r"mine\.qmodel"):
