@@ -48,7 +48,7 @@ def run_demo(
     Args:
         out: Folder for everything.
         frames: Scans of the drive.
-        seed: Of the drive.
+        seed: Another seed makes another street.
         steps: Training steps of a cold start; the profile's when ``None``.
         max_error: Largest error of a range, metres; the profile's when ``None``.
 

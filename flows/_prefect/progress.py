@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pipeline.jobs.job import FileRecord, Record
 from pipeline.jobs.log_lines import json_wanted, write_event
 
-_PAUSE = 10.0
+PAUSE = 10.0
 """Seconds between two lines, at least."""
 
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
@@ -23,20 +23,24 @@ _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fm
 
 
 @contextmanager
-def progress_of(total: int, title: str, unit: str) -> Iterator[Callable[[Record], None]]:
+def progress_of(
+    total: int, title: str, unit: str, pause: float = PAUSE
+) -> Iterator[Callable[[Record], None]]:
     """Count jobs, failed ones and bytes, and print errors; yields what reports a record.
 
     Args:
         total: Number of jobs.
         title: What all jobs are called.
-        unit: What a job is of, in the singular.
+        unit: What one job works on, in the singular.
+        pause: Seconds between two lines at least, where there is no bar.
 
     Raises:
         ProfileError: the environment asks for an unknown format, see
             :mod:`pipeline.jobs.log_lines`.
     """
     if json_wanted() or not sys.stderr.isatty():
-        lines = _Lines(total, title, unit, _JsonForm() if json_wanted() else _TextForm())
+        form = _JsonForm() if json_wanted() else _TextForm()
+        lines = _Lines(total, title, unit, pause, form)
         yield lines.report
         lines.write()
         return
@@ -133,8 +137,9 @@ class _JsonForm:
 class _Lines:
     """A line now and then; arguments as :func:`progress_of`, and what lines look like."""
 
-    def __init__(self, total: int, title: str, unit: str, form: _Form) -> None:
+    def __init__(self, total: int, title: str, unit: str, pause: float, form: _Form) -> None:
         self._total, self._title, self._unit, self._form = total, title, unit, form
+        self._pause = pause
         self._done = self._failed = self._bytes = 0
         self._began = self._written = time.monotonic()
 
@@ -145,7 +150,7 @@ class _Lines:
         if record.status == "failed":
             self._failed += 1
             self._form.failure(self._title, record)
-        if time.monotonic() - self._written >= _PAUSE:
+        if time.monotonic() - self._written >= self._pause:
             self.write()
 
     def write(self) -> None:

@@ -13,7 +13,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from flows._prefect.artifacts import artifact_key
 from pipeline.jobs.job import Record
 
-_PAUSE = 10.0
+PAUSE = 10.0
 """Seconds between two updates, at least: each is a request to the server."""
 
 
@@ -28,8 +28,9 @@ class ProgressArtifact:
         unit: What one job works on, in the singular.
     """
 
-    def __init__(self, total: int, title: str, unit: str) -> None:
+    def __init__(self, total: int, title: str, unit: str, pause: float = PAUSE) -> None:
         self._total, self._title, self._unit = total, title, unit
+        self._pause = pause
         self._done = self._failed = 0
         self._shown = time.monotonic()
         self._artifact: UUID | None = None
@@ -39,7 +40,7 @@ class ProgressArtifact:
         """Count a record, of one thread at a time."""
         self._done += 1
         self._failed += record.status == "failed"
-        if self._done == self._total or time.monotonic() - self._shown >= _PAUSE:
+        if self._done == self._total or time.monotonic() - self._shown >= self._pause:
             self._shown = time.monotonic()
             self._try(self._update)
 

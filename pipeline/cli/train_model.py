@@ -11,7 +11,9 @@ import typer
 from tqdm import tqdm
 
 import quinr_lidar
-from pipeline.cli.console import Json, print_json, print_table
+from pipeline.cli.config_options import options_from
+from pipeline.cli.console import Json, SequenceName, print_json, print_table
+from pipeline.config.archive_config import ProjectionConfig
 from pipeline.datasets import FrameSource
 from pipeline.models.scans import ScanChoice, choose_scans, read_variants
 from pipeline.models.training import ModelCost, ModelSettings, measure_model, train_model
@@ -22,12 +24,11 @@ from quinr_lidar.errors import EntropyModelError
 from quinr_lidar.training import FitProgress
 
 
+@options_from(ProjectionConfig(), "view", file=False)
 def train_model_command(
     sources: Annotated[list[Path], typer.Argument(help="Data sets, or single scans (.bin).")],
     out: Annotated[Path, typer.Option("--out", "-o", help=f"Entropy model to write ({SUFFIX}).")],
-    sequence: Annotated[
-        str | None, typer.Option(help="Sequence of a data set that has several.")
-    ] = None,
+    sequence: SequenceName = None,
     frames: Annotated[int, typer.Option(min=1, help="Scans at most of each source.")] = 24,
     held_out: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of the scans to measure on.")
@@ -41,11 +42,9 @@ def train_model_command(
     range_steps: Annotated[int, typer.Option(min=1, help="Training steps of the ranges.")] = 3500,
     bits: Annotated[int, typer.Option(min=4, max=16, help="Bits of a parameter.")] = 10,
     seed: Annotated[int, typer.Option(help="Makes a run repeatable.")] = 0,
-    height: Annotated[int, typer.Option(help="Rows of the range image.")] = 64,
-    width: Annotated[int, typer.Option(help="Columns of the range image.")] = 1024,
-    fov_up: Annotated[float, typer.Option(help="Upper edge of the view, degrees.")] = 3.0,
-    fov_down: Annotated[float, typer.Option(help="Lower edge of the view, degrees.")] = -25.0,
     json: Json = False,
+    *,
+    view: ProjectionConfig,
 ) -> None:
     """Train an entropy model for masks and bounded ranges, in about a minute.
 
@@ -55,7 +54,7 @@ def train_model_command(
     """
     if out.suffix != SUFFIX:
         raise EntropyModelError(f"{out}: expected a name that ends in {SUFFIX}")
-    projection = SphericalProjection(height, width, fov_up, fov_down)
+    projection = view.spherical()
     choice = choose_scans(sources, sequence, frames, 0 if measure else held_out)
     if measure:
         choice = replace(choice, held_out=choose_scans(measure, sequence, frames, 0).training_set)

@@ -52,8 +52,8 @@ def scan_profile(
         name: As :func:`find_profile`.
         overrides: Settings to change; they outweigh the options.
         max_error: Largest error of a range, metres.
-        relative_error: Of the bound with the range.
-        entropy_model: To code masks and ranges with.
+        relative_error: A range r may err by ``max(max_error, relative_error * r)``.
+        entropy_model: The one that codes masks and ranges; the profile's when ``None``.
         others: Further entropy models at hand, which the profile may name.
 
     Returns:
@@ -61,7 +61,7 @@ def scan_profile(
         may be another one of the same name.
 
     Raises:
-        PriorError: the profile's entropy model is not at hand.
+        EntropyModelError: the profile's entropy model is not at hand.
         ProfileError: no such profile or setting, a value out of range, or one without effect.
     """
     profile = find_profile(name)

@@ -19,9 +19,8 @@ def records() -> list[FrameRecord]:
     return [*good, FrameRecord("3", "failed", error="3.bin: no scan")]
 
 
-def test_a_log_file_gets_plain_lines(capfd, monkeypatch):
-    monkeypatch.setattr(progress, "_PAUSE", 0)
-    with progress.progress_of(5, "archive 00", "frame") as report:
+def test_a_log_file_gets_plain_lines(capfd):
+    with progress.progress_of(5, "archive 00", "frame", pause=0) as report:
         for record in records():
             report(record)
     lines = capfd.readouterr().err.splitlines()
@@ -73,9 +72,8 @@ def test_slow_frames_have_a_rate_too():
 
 
 def test_programs_get_events(capfd, monkeypatch):
-    monkeypatch.setattr(progress, "_PAUSE", 0)
     monkeypatch.setenv("QUINR_LOG_FORMAT", "json")
-    with progress.progress_of(5, "archive 00", "frame") as report:
+    with progress.progress_of(5, "archive 00", "frame", pause=0) as report:
         for record in records():
             report(record)
     events = [json.loads(line) for line in capfd.readouterr().err.splitlines()]

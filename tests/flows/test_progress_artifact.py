@@ -53,9 +53,8 @@ def test_a_server_that_is_gone_is_asked_once(shown, monkeypatch, caplog):
         shown.append((-1.0, "asked"))
         raise ConnectionError("gone")
 
-    artifact = ProgressArtifact(2, "archive 00", "frame")
+    artifact = ProgressArtifact(2, "archive 00", "frame", pause=0)
     monkeypatch.setattr(progress_artifact, "update_progress_artifact", gone)
-    monkeypatch.setattr(progress_artifact, "_PAUSE", 0.0)
     artifact.report(OK)
     artifact.report(OK)
     assert shown[1:] == [(-1.0, "asked")]
