@@ -220,6 +220,13 @@ def test_the_extra_of_the_command_is_named_where_it_has_the_package(package, ext
     assert install_hint(package, extra) == f"pip install 'quinr-lidar[{named}]'"
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_loads_with_its_extra_alone(command: LazyCommand):
+    extras = {command.extra, *INCLUDED.get(command.extra or "", ())}
+    others = [package for package in BLOCKED if not extras & set(EXTRAS.get(package, ()))]
+    loaded(quinr(command.name, "--help", blocked=others))
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, *FLOWS], ids=lambda command: command.target)
 def test_the_list_of_commands_shows_the_first_line_of_their_help(command: LazyCommand):
     assert command.load().help.strip().splitlines()[0] == command.help
