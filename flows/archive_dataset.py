@@ -14,11 +14,11 @@ from flows._prefect.alerts import ALERTS
 from flows._prefect.chunks import final_state
 from flows.archive_sequence import archive_sequence
 from flows.parameters import Folder, Minutes, Share
+from pipeline.archive.target import resolve_target
 from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets.discovery import Drive, drives_in, newest_change
 from pipeline.nightly.inbox import is_archived
 from pipeline.nightly.report import DriveOutcome
-from pipeline.sequence.target import resolve_target
 from pipeline.storage.lock import holder_of
 from quinr_lidar.errors import QuinrError
 

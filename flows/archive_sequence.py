@@ -17,15 +17,15 @@ from flows._prefect.automatic_model import resolve_model
 from flows._prefect.chunks import chunk_runner, final_state, run_in_chunks
 from flows._prefect.leftovers import end_runs_of, own_runs
 from flows.parameters import Folder, Positive
+from pipeline.archive.target import resolve_target
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import AUTO, ArchiveConfig
 from pipeline.config.files import CONFIG, write_config
 from pipeline.datasets import open_dataset
-from pipeline.models.files import keep_model
 from pipeline.nightly.inbox import check_settings
 from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.model_files import keep_model
 from pipeline.sequence.sequence import archive_jobs, table_rows, write_results
-from pipeline.sequence.target import resolve_target
 from pipeline.storage.lock import lock
 from quinr_lidar.errors import QuinrError
 

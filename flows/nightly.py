@@ -18,6 +18,7 @@ from flows._prefect.chunks import chunk_runner, run_in_chunks
 from flows.archive_dataset import archive_drives, count_kinds, dataset_state
 from flows.evaluate_archive import Evaluated, evaluate_all
 from flows.parameters import Count, Folder, Minutes, Retention, Seconds, Share
+from pipeline.archive.target import packed_location
 from pipeline.config.archive_config import ArchiveConfig
 from pipeline.evaluation.archive.requests import (
     REPORT_FOLDER,
@@ -35,7 +36,6 @@ from pipeline.nightly.report import (
 )
 from pipeline.nightly.retention import Removal, has_begun, remove_originals
 from pipeline.nightly.verification import ArchiveRecord, VerifyJob, check_archive
-from pipeline.sequence.target import packed_location
 from pipeline.storage.files import write_atomically
 from pipeline.storage.lock import lock
 from quinr_lidar.errors import QuinrError

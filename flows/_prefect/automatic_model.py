@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.utilities.annotations import quote
 from tqdm import tqdm
 
-from pipeline.models.resolved import resolved_model
-from pipeline.sequence.target import ArchiveTarget
+from pipeline.archive.chosen_model import resolved_model
+from pipeline.archive.target import ArchiveTarget
 from quinr_lidar.training import FitProgress
 
 
@@ -23,7 +23,7 @@ def resolve_model(target: ArchiveTarget) -> None:
         target: The drive, with provisional settings.
 
     Raises:
-        QuinrError: as :func:`~pipeline.models.resolved.resolved_model` and
+        QuinrError: as :func:`~pipeline.archive.chosen_model.resolved_model` and
             :func:`~pipeline.models.automatic.choose_automatically`.
     """
     if resolved_model(target.folder, target.packed) is None:

@@ -22,6 +22,7 @@ from flows.cli.options import (
 )
 from flows.parameters import RUN_VERIFICATION
 from pipeline.archive.overview import find_archives
+from pipeline.archive.target import encoder_settings
 from pipeline.cli.config_options import options_from
 from pipeline.cli.console import (
     EXIT_BAD_INPUT,
@@ -30,7 +31,6 @@ from pipeline.cli.console import (
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.discovery import drives_in
 from pipeline.nightly.report import REPORT
-from pipeline.sequence.target import encoder_settings
 from quinr_lidar.errors import QuinrError
 
 
@@ -174,7 +174,7 @@ def serve(
         )
         raise typer.Exit(EXIT_BAD_INPUT)
 
-    from flows._prefect.serving import serve_nightly
+    from flows.serving import serve_nightly
 
     parameters = {
         "source": str(source.resolve()),

@@ -15,6 +15,7 @@ from flows.cli.options import (
     finish,
 )
 from flows.parameters import RUN_FRAMES
+from pipeline.archive.target import resolve_target
 from pipeline.cli.config_options import options_from
 from pipeline.cli.console import Json, SequenceName, print_json, print_table
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
@@ -23,7 +24,6 @@ from pipeline.datasets.cloud_files import KINDS, VELODYNE
 from pipeline.nightly.inbox import check_settings
 from pipeline.sequence.records import read_record
 from pipeline.sequence.sequence import restore_jobs, table_rows
-from pipeline.sequence.target import resolve_target
 from pipeline.storage.lock import check_unlocked
 
 

@@ -14,7 +14,7 @@ from pipeline.archive.layout import MAX_NAME, Description, check_frame_id
 from pipeline.archive.manifest import FIGURES, FrameRow
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.facts import facts_of
-from pipeline.models.files import models_in
+from pipeline.sequence.model_files import models_in
 from pipeline.sequence.records import (
     FRAMES_FOLDER,
     SUFFIX,

@@ -20,6 +20,7 @@ import numpy as np
 import psutil
 
 from pipeline.archive.layout import MANIFEST, MCAP
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.benchmark.machine import describe_machine
 from pipeline.config.archive_config import ArchiveConfig
@@ -29,7 +30,6 @@ from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.records import FrameRecord
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from quinr_lidar.errors import StorageError
 
 PARTS = 5

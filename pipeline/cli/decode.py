@@ -12,7 +12,7 @@ import typer
 from pipeline.cli.console import EXIT_SALVAGED
 from pipeline.datasets.cloud_files import image_writer
 from pipeline.datasets.pictures import picture_bytes
-from pipeline.models.files import models_for, read_model
+from pipeline.sequence.model_files import models_for, read_model
 from pipeline.storage.files import named, read_bytes, write_atomically
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.codec.image_decoding import decode_image

@@ -14,7 +14,7 @@ from pipeline.config.archive_config import AUTO, ENCODER, ArchiveConfig
 from pipeline.config.profile_files import find_profile, scan_profile
 from pipeline.datasets.sources import Source, read_source
 from pipeline.fidelity import check_promise, largest_error, promise_of_profile
-from pipeline.models.files import read_model
+from pipeline.sequence.model_files import read_model
 from pipeline.storage.files import write_atomically
 from quinr_lidar import RangeImage, codec, metrics
 from quinr_lidar.entropy.models import EntropyModel

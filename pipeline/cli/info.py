@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli.console import Json, print_json, print_table, value_rows
 from pipeline.fidelity.promises import promise_of_file
-from pipeline.models.files import built_in_name
+from pipeline.sequence.model_files import built_in_name
 from pipeline.storage.files import named, read_bytes
 from quinr_lidar import codec
 from quinr_lidar.errors import BitstreamError

@@ -11,7 +11,7 @@ from tqdm import tqdm
 from pipeline.archive.extract import choose_frames
 from pipeline.archive.originals import open_originals
 from pipeline.cli.console import EXIT_PARTIAL, Json, print_json
-from pipeline.models.files import read_model
+from pipeline.sequence.model_files import read_model
 from pipeline.viewing.frame import ViewedFrame, view_frame, with_scan
 from pipeline.viewing.sources import Frames, choose_frame, open_frames
 from quinr_lidar.errors import BackendError

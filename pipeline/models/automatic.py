@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import quinr_lidar
+from pipeline.archive.chosen_model import ModelChoice, write_choice
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.datasets import Dataset
-from pipeline.models.files import keep_model, models_in
-from pipeline.models.resolved import ModelChoice, write_choice
 from pipeline.models.scans import read_variants
 from pipeline.models.training import ModelSettings, train_model
+from pipeline.sequence.model_files import keep_model, models_in
 from quinr_lidar import Profile, RangeImage, SphericalProjection
 from quinr_lidar.entropy.models import EntropyModel, built_in_models
 from quinr_lidar.errors import EntropyModelError, GeometryError, ScanError, StorageError

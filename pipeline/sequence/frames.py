@@ -12,8 +12,8 @@ from pipeline.datasets import Frame, FrameSource
 from pipeline.datasets.cloud_files import image_writer
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
-from pipeline.models.files import models_for, models_in
 from pipeline.sequence.identity import is_archived_scan
+from pipeline.sequence.model_files import models_for, models_in
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
 from pipeline.sequence.warm_start import Start, encode_from, find_start
 from pipeline.storage.files import named, read_bytes, sha256_of, write_atomically

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page
 
 from pipeline.archive import PackedSequence, pack_sequence
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import write_archive
 from pipeline.config.archive_config import ArchiveConfig
 from pipeline.datasets import Dataset, open_dataset
@@ -28,7 +29,6 @@ from pipeline.report.comparison import compare
 from pipeline.report.page.comparison_page import write_comparison
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
 from tests.e2e.browser import WEBGL, Browsers, Seen, accessible, until
 from tests.support.tiny import tiny

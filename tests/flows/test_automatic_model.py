@@ -10,12 +10,12 @@ import pytest
 
 from flows.archive_dataset import decide
 from flows.archive_sequence import archive_sequence
+from pipeline.archive.chosen_model import NOTE, ModelChoice, write_choice
 from pipeline.archive.reader import PackedSequence
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from pipeline.datasets.discovery import Drive
 from pipeline.datasets.velodyne import encode_velodyne
-from pipeline.models.files import keep_model
-from pipeline.models.resolved import NOTE, ModelChoice, write_choice
+from pipeline.sequence.model_files import keep_model
 from quinr_lidar import codec
 from quinr_lidar.entropy.models import built_in_models
 from tests.support.models import coarser

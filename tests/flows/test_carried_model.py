@@ -9,7 +9,7 @@ import pytest
 import flows.archive_dataset
 import flows.nightly
 from flows.cli import main as cli
-from pipeline.models.files import keep_model
+from pipeline.sequence.model_files import keep_model
 from quinr_lidar import codec
 from tests.support.models import coarser
 

@@ -15,6 +15,7 @@ from flows.cli import main as cli
 from flows.evaluate_archive import Evaluated, evaluate_archive, evaluation_state
 from pipeline.archive import PackedSequence
 from pipeline.archive.layout import MANIFEST, MCAP
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig, RunConfig
 from pipeline.datasets import open_dataset
@@ -26,7 +27,6 @@ from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.lock import lock
 from tests.support.tiny import tiny
 

@@ -14,15 +14,15 @@ from pipeline.archive import writer
 from pipeline.archive.mcap.index import read_index
 from pipeline.archive.mcap.records import records_of
 from pipeline.archive.reader import PackedSequence
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
-from pipeline.models.files import keep_model
 from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.model_files import keep_model
 from pipeline.sequence.records import frame_path, read_record, write_record
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import sha256_of
 from pipeline.storage.locations import locate
 from pipeline.storage.ranged_reads import RangedFile

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.archive import PackedSequence, pack_sequence
 from pipeline.archive.manifest import FrameRow
+from pipeline.archive.target import encoder_settings
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset
 from pipeline.evaluation.archive.results import ArchiveEvaluation
@@ -16,7 +17,6 @@ from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
 from pipeline.report.archive_report import ReportFiles
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from tests.support.tiny import tiny
 
 TINY = tiny(keyframe_interval=3, steps=20)

@@ -9,8 +9,8 @@ from importlib.metadata import version
 import quinr_lidar
 from pipeline.archive.layout import Description
 from pipeline.archive.manifest import FrameRow
-from pipeline.models.files import built_in_name
 from pipeline.report.document import Settings, Versions
+from pipeline.sequence.model_files import built_in_name
 
 _PACKAGES = ("numpy", "torch")
 

@@ -11,12 +11,12 @@ from pipeline.archive import layout
 from pipeline.archive.layout import MANIFEST, MCAP, MismatchError
 from pipeline.archive.manifest import pack_manifest
 from pipeline.archive.reader import PackedSequence
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.verify import verify_archive
 from pipeline.archive.writer import pack_sequence
 from pipeline.datasets import open_dataset
 from pipeline.nightly.inbox import check_settings, is_archived
 from pipeline.sequence.records import FrameRecord, read_record, write_record
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import TEMPORARY_SUFFIX, sha256_of
 from pipeline.storage.locations import Location, locate
 from quinr_lidar import container

@@ -10,6 +10,8 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
+from pipeline.archive.chosen_model import NOTE, ModelChoice, resolved_model, write_choice
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig
 from pipeline.config.encoder_settings import EncoderSettings
@@ -18,12 +20,10 @@ from pipeline.datasets import Dataset, open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.models import automatic
 from pipeline.models.automatic import choose_automatically, frame_bytes
-from pipeline.models.files import keep_model
-from pipeline.models.resolved import NOTE, ModelChoice, resolved_model, write_choice
 from pipeline.models.training import ModelSettings
 from pipeline.sequence.frames import archive_frame
+from pipeline.sequence.model_files import keep_model
 from pipeline.sequence.sequence import archive_jobs
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.entropy.models import SUFFIX, built_in_models

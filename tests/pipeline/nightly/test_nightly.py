@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.archive.layout import MCAP
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import Dataset, FrameSource, open_dataset
@@ -25,7 +26,6 @@ from pipeline.nightly.retention import BEGUN, LIST, has_begun, remove_originals
 from pipeline.nightly.verification import VerifyJob, check_archive
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import ArchiveError, DatasetError, StorageError
 from tests.support.tiny import tiny

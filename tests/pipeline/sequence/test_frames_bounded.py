@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.archive.target import encoder_settings
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.files import measure_file, measure_sequence
-from pipeline.models.files import keep_model
 from pipeline.sequence import frames
 from pipeline.sequence.frames import ArchiveJob, archive_frame, restore_frame
+from pipeline.sequence.model_files import keep_model
 from pipeline.sequence.records import frame_path, read_record
 from pipeline.sequence.sequence import (
     archive_jobs,
@@ -24,7 +25,6 @@ from pipeline.sequence.sequence import (
     table_rows,
     write_results,
 )
-from pipeline.sequence.target import encoder_settings
 from pipeline.storage.files import sha256_of
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.errors import BitstreamError, EntropyModelError, GeometryError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
 from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig
 from pipeline.datasets import open_dataset, read_scan
@@ -23,7 +24,6 @@ from pipeline.evaluation.archive import (
 from pipeline.evaluation.tasks import TaskSettings
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, write_results
-from pipeline.sequence.target import encoder_settings
 from quinr_lidar import SphericalProjection
 from tests.support.tiny import tiny
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.archive.chosen_model import resolved_model
 from pipeline.config.archive_config import AUTO, ArchiveConfig
 from pipeline.config.encoder_settings import EncoderSettings
 from pipeline.config.profile_files import scan_profile
 from pipeline.datasets import Dataset
-from pipeline.models.files import built_in_name, models_in, read_model
-from pipeline.models.resolved import resolved_model
+from pipeline.sequence.model_files import built_in_name, models_in, read_model
 from pipeline.storage.locations import Location, locate
 from quinr_lidar.entropy.models import EntropyModel
 from quinr_lidar.errors import ProfileError

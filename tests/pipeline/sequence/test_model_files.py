@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from pipeline.config.profile_files import scan_profile
-from pipeline.models.files import built_in_name, keep_model, models_for, models_in, read_model
 from pipeline.sequence.frames import decode_file
+from pipeline.sequence.model_files import (
+    built_in_name,
+    keep_model,
+    models_for,
+    models_in,
+    read_model,
+)
 from quinr_lidar import SphericalProjection, codec
 from quinr_lidar.entropy.models import built_in_models
 from quinr_lidar.errors import (

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.archive.layout import MANIFEST
 from pipeline.archive.reader import PackedSequence
 from pipeline.jobs.job import read_dataclass
-from pipeline.models.files import models_in
+from pipeline.sequence.model_files import models_in
 from pipeline.storage.files import write_json_atomically
 from pipeline.storage.locations import Location
 from quinr_lidar.entropy.models import EntropyModel, choose_model
