@@ -13,11 +13,12 @@ from pipeline.benchmark import kernel as steps_of_training
 from pipeline.benchmark import shots as measurements
 from pipeline.benchmark.figures import draw_shots
 from pipeline.benchmark.fit import bench_fit
+from pipeline.benchmark.small_fields import families
 from pipeline.benchmark.small_images import (
     CLAIMS,
     bench_small_images,
-    families,
     load_pictures,
+    most_trainings,
 )
 from pipeline.cli.bench.options import (
     OutFile,
@@ -102,7 +103,7 @@ def small_images(
     `quinr bench small-images -o small-images.json`
     """
     rivals = families(parameters)
-    total = sum(rival.most_trainings(seeds) for rival in rivals)
+    total = sum(most_trainings(rival, seeds) for rival in rivals)
     with progress("bench small-images", total, json) as advance:
         result = bench_small_images(load_pictures(), rivals, steps, seeds, advance)
     result["target_parameters"] = parameters

@@ -13,6 +13,7 @@ import typer
 
 from pipeline.benchmark import paper as at_equal_bytes
 from pipeline.benchmark import rate as at_an_error
+from pipeline.benchmark import rate_page
 from pipeline.benchmark.results import JOURNAL, Comparison, page_of, write_results
 from pipeline.benchmark.runner import Job, Point, find_sources, known_points, run_jobs
 from pipeline.cli.bench.options import (
@@ -115,7 +116,7 @@ def rate(
         names = [*(baseline or at_an_error.USUAL), *(at_an_error.MODELS if entropy_models else ())]
         return at_an_error.plan_rate(find_sources(scans), names, max_error, out / "models")
 
-    points = _run(at_an_error.COMPARISON, None if report else plan, out, workers, as_json=json)
+    points = _run(rate_page.COMPARISON, None if report else plan, out, workers, as_json=json)
     for point in points:
         if point.error is not None:
             name = f"{point.source} {point.baseline} {point.setting:g}"

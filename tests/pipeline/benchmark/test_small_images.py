@@ -9,16 +9,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from pipeline.benchmark.small_fields import TOLERANCE, Configuration, Family, families
 from pipeline.benchmark.small_images import (
     SLOWER,
-    TOLERANCE,
-    Configuration,
-    Family,
     Picture,
     bench_small_images,
-    families,
     judgement,
     load_pictures,
+    most_trainings,
     mse,
     reductions,
 )
@@ -117,7 +115,7 @@ def test_the_best_configuration_is_chosen():
     assert slower["learning_rate"] == full["learning_rate"] / SLOWER
     assert full["mean_fit_mse"] == pytest.approx(entry["fit"]["smooth"]["mse"])
     assert "SIREN: diverged" in said
-    assert len(said) == rival.most_trainings(1)
+    assert len(said) == most_trainings(rival, 1)
     hopeless = Family("SIREN", "classical", (Configuration(SIREN, "adamw", 1e38),))
     with pytest.raises(TrainingError, match="SIREN: 1 trainings diverged"):
         bench_small_images([smooth(8)], [hopeless], steps=10, seeds=1)
