@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.markdown import markdown_table
+from pipeline.benchmark.pages import render_page
 from quinr_lidar.metrics.clouds import PLANE_NEIGHBOURS
 
 DEVIATIONS = 2.0
@@ -96,33 +96,16 @@ def conclusion(verdict: Summary) -> str:
 
 def page(document: Summary, source: str, command: str) -> str:
     """The Markdown page of a document, with the name of its source and the command."""
-    settings, noise = document["settings"], document["noise"]
-    short = ", ".join(f"{name}={value}" for name, value in settings["bounded_previews"].items())
-    reference = "Without ground truth, drift, rotation and ATE are against odometry on the scans."
-    if document["ground_truth"]:
-        reference = "Drift, rotation and ATE are against ground truth."
-    return f"""# What decoded scans are good for
-
-{source}, {document["frames"]} frames. Made by `{command}`.
-
-{markdown_table(_HEAD, list(_rows(document)))}
-{conclusion(document["verdict"])}
-
-- Means over frames. *scan*: the original points; *range image*: their projection, without a codec,
-  which is what decoded clouds can reach. PSNR is of range images, Chamfer distance between the
-  image's points and the decoded ones (for the range image itself: to the scan).
-- D1 (point to point) and D2 (point to plane, {PLANE_NEIGHBOURS} neighbours) as MPEG's pc_error,
-  peak {settings["peak"]:g} m.
-- Drift is KISS-ICP's relative error of translation, over stretches as in KITTI or, on paths under
-  100 m, of 1/16 to 8/16 of the path. {reference} Off the originals' path: the same
-  against odometry on the range images; the {len(noise["odometry"])} runs with further noise of
-  {100 * noise["sigma_m"]:g} cm in every range differ by as much as the row *noise* says.
-- Registration: by how much ICP of consecutive frames moves from that of the range images (for the
-  range image itself: of the scans); its error is against ground truth.
-- Ground and occupancy against the range image (for the range image itself: against the scan).
-- Bounded files were encoded with short previews ({short}), which changes their bytes a little and
-  nothing else: their points do not depend on the preview.
-"""
+    return render_page(
+        "fidelity.md.j2",
+        **document,
+        source_label=source,
+        made_by=command,
+        head=_HEAD,
+        rows=list(_rows(document)),
+        conclusion=conclusion(document["verdict"]),
+        neighbours=PLANE_NEIGHBOURS,
+    )
 
 
 def _rows(document: Summary) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from pipeline.benchmark.baseline import Request
 from pipeline.benchmark.baselines.fields import FIELDS, PICTURE_SIZES, SCAN_SIZES
 from pipeline.benchmark.figures import draw_curves
 from pipeline.benchmark.registry import BASELINES, PAPER
-from pipeline.benchmark.results import Comparison
+from pipeline.benchmark.results import Comparison, by_source
 from pipeline.benchmark.runner import Job, Point, SourceFile, require_known
 from pipeline.benchmark.summary import (
     SAME_SIZE,
@@ -20,7 +20,6 @@ from pipeline.benchmark.summary import (
     best_variants,
     curve_of,
     mean_gain,
-    sources_of,
 )
 from pipeline.datasets.pictures import is_picture
 from pipeline.evaluation.markdown import markdown_table, number
@@ -30,16 +29,6 @@ CODEC_SIZES = (2500, 5000)
 MAIN = ("quinr", "quinr-1", "siren")
 """Have several seeds and all pictures; the other fields, far behind, one seed and one picture."""
 TIE_DB = 0.1
-
-HEAD = """# Results
-
-Rate and distortion of quINR and of all it is compared with, as `quinr bench paper` measures them.
-Bytes are whole files, header and checksum included; PSNR is of what a file decodes to, over all
-pixels (invalid pixels of a scan hold the maximum range, as in the paper). Fields share one
-trainer, quantiser and container; of several fields that a baseline enters at a size the best
-mean counts. JPEG 2000 and the other codecs search all their settings for the best PSNR that fits,
-and bytes that a decoder does without (comments, boxes) do not count.
-"""
 
 
 def plan_paper(
@@ -192,15 +181,15 @@ def _claims(points: Sequence[Point], out: Path) -> list[Claim]:
     return judge(best_variants(points), others)
 
 
-def _page(points: Sequence[Point], out: Path) -> str:
+def _values(points: Sequence[Point], out: Path) -> dict[str, Any]:
+    """What the template of the page shows."""
     best = best_variants(points)
     rows = [[one.claim, one.measured, one.judgement] for one in _claims(points, out)]
-    table = markdown_table(["claim", "measured here", "judgement"], rows, left=range(3))
-    parts = [f"## Claims of the papers\n\n{table}"]
-    for source in sorted(sources_of(best)):
-        some = [one for one in best if one.source == source]
-        parts.append(f"\n## {source}\n\n{_table(some)}{_details(some)}")
-    return "".join(parts)
+    scans = dict(sorted(by_source(best).items()))
+    return {
+        "claims": markdown_table(["claim", "measured here", "judgement"], rows, left=range(3)),
+        "sources": [(name, _table(some), _details(some)) for name, some in scans.items()],
+    }
 
 
 def _table(points: Sequence[Point]) -> str:
@@ -213,11 +202,7 @@ def _table(points: Sequence[Point]) -> str:
         row = [cells.get((name, size), "") for size in sizes]
         body.append([BASELINES[name].title, *row, number(gap, "{:+.2f} dB")])
     head = ["", *(f"{size:g} B" for size in sizes), "BD-PSNR against quINR"]
-    return markdown_table(head, body) + (
-        "\nPSNR in dB, mean over seeds with half the distance of the worst from the best; bytes "
-        "where they differ by more than 2 % from what was asked for. What is empty was not run, or "
-        "cannot be written.\n"
-    )
+    return markdown_table(head, body)
 
 
 def _cell(point: Point) -> str:
@@ -237,9 +222,7 @@ def _details(points: Sequence[Point]) -> str:
         row = [BASELINES[one.baseline].title, f"{one.setting:g}", one.label]
         body += [[*row, number(lost, "{:.3f}"), seconds]] if one.label else []
     head = ["baseline", "bytes", "field", "lost by quantisation, dB", "core-seconds"]
-    summary = "<details><summary>Fields, loss by quantisation, training time</summary>"
-    table = markdown_table(head, body, left=(0, 2))
-    return f"\n{summary}\n\n{table}\n</details>\n" if body else ""
+    return markdown_table(head, body, left=(0, 2)) if body else ""
 
 
 def _facts(points: Sequence[Point], out: Path) -> dict[str, Any]:
@@ -250,8 +233,7 @@ COMPARISON = Comparison(
     "paper",
     "results.json",
     "rate-distortion.svg",
-    HEAD,
-    _page,
+    _values,
     _facts,
     lambda points: draw_curves(best_variants(points)),
 )

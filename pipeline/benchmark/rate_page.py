@@ -17,7 +17,6 @@ from pipeline.benchmark.results import (
     asked_for,
     by_source,
     centimetres,
-    failures,
     grid_table,
 )
 from pipeline.benchmark.runner import Point
@@ -30,6 +29,7 @@ from pipeline.benchmark.summary import (
     measured,
     psnr_at,
     savings,
+    sources_of,
 )
 from pipeline.evaluation.markdown import markdown_table, number
 from pipeline.facts.units import format_value
@@ -37,34 +37,6 @@ from pipeline.facts.units import format_value
 OTHERS = ("jpeg-xl", "jpeg-xl-10")
 """What quINR is held against: the field's yardstick, and its slower setting."""
 RATE_SHOWN, EQUAL_SIZE = 0.8, 1638
-
-HEAD = """# Rate at a guaranteed error
-
-What each codec needs for a range image so that no range, or no point, is off by more than the
-largest error allowed, as `quinr bench rate` measures it. Bytes are whole streams, mask or geometry
-included; no codec pays for projection and maximum range, which every decoder is told. Several
-settings of each are tried, the smallest file counts. Every file is decoded, and every error is that
-of the decoded scan: one above the largest error allowed would be no row but a failure.
-
-- *Image codecs* store `round(range / (2 max_error)) + 1` without loss, 0 for invalid pixels; bytes
-  of containers do not count. Where that needs more than 16 bits there is no row.
-- *Point codecs* store the points re-created at the pixels' centres, on a grid of cells whose half
-  diagonal is the largest error; their error is the distance of a point from its decoded self.
-  PSNR is of the decoded points projected again, which puts some into another pixel, or behind
-  another point: a decoder is not told the pixels. Draco does not keep the order of points; the
-  benchmark, not a decoder, knows which is which.
-- *JPEG 2000* knows no largest error: it is given sizes, and the best PSNR of all its settings
-  counts.
-- D1 RMSE is the root mean squared distance to the nearest point, of the worse direction; Chamfer is
-  the mean distance, mean of both directions, not squared. PSNR is the paper's: whole image,
-  invalid pixels at the maximum range, which is the peak.
-- Seconds are of the winning setting on one thread; the search for it is not counted. Those of
-  quINR are of mask and ranges: its preview does not depend on the largest error and is trained
-  apart.
-- quINR's built-in entropy model was made from some scans. Where such a scan is measured, it is
-  named below, and "no entropy model has seen the scan" is quINR with an entropy model that was
-  trained on the other ones only.
-"""
 
 _COLUMNS = {
     "bytes": ("bytes", "{:.0f}"),
@@ -79,50 +51,36 @@ _COLUMNS = {
 }
 
 
-def _page(points: Sequence[Point], _out: Path) -> str:
+def _values(points: Sequence[Point], _out: Path) -> dict[str, Any]:
+    """What the template of the page shows; tables that would have no rows are empty."""
     rest = [one for one in points if one.baseline not in MODELS]
     done, seen = measured(rest), _seen(rest)
-    scans, means = by_source(rest), means_over_sources(measured(rest))
-    parts = [f"The built-in entropy model was made from {', '.join(seen)}.\n"] if seen else []
-    parts += [_against_section(done, seen), _seconds_section(means), _ranges_section(means)]
-    heads = {name: name for name in scans}
-    between = {
-        (one.name, scan): psnr
-        for one in RATE
-        for scan in scans
-        if (psnr := psnr_at(curve_of(done, scan, one.name, "bpp"), RATE_SHOWN)) is not None
+    means, names = means_over_sources(done), sources_of(rest)
+    ours = [one for one in means if one.baseline == OURS]
+    of_scan = {name: [one for one in done if one.source == name] for name in names}
+    alone = len(names) == 1
+    return {
+        "seen": seen,
+        "against": _against(done, seen),
+        "seconds": [
+            [asked_for(one)]
+            + [f"{1e3 * one.figures[name]:.0f}" for name in ("encode_seconds", "decode_seconds")]
+            for one in sorted(ours, key=lambda one: one.setting)
+        ],
+        "training_seconds": fmean(one.figures["training_seconds"] for one in ours) if ours else 0,
+        "ranges": _ranges(means),
+        "rate_shown": RATE_SHOWN,
+        "at_rate": _at_rate(done, names),
+        "size_shown": EQUAL_SIZE,
+        "at_size": _at_size(done, names),
+        "models": _models([one for one in measured(points) if one.baseline in MODELS]),
+        "mean": [_overview(means), _table(means)] if len(names) > 1 else [],
+        "scans": {
+            name: [_overview(some), _table(some) if alone else ""] for name, some in of_scan.items()
+        },
+        "failures": [one for one in points if one.error],
+        "asked_for": asked_for,
     }
-    equal = {
-        (one.baseline, one.source): one.figures["psnr_db"]
-        for one in done
-        if BASELINES[one.baseline].goal == "size" and one.setting == EQUAL_SIZE
-    }
-    parts += [
-        _section(
-            f"PSNR at {RATE_SHOWN:g} bpp",
-            "Interpolated in log bits between the rows below; dB.",
-            grid_table("", heads, between, "{:.2f}", mean=True),
-        ),
-        _section(
-            f"PSNR of files of {EQUAL_SIZE:,} bytes",
-            "Whole image, dB; whole files, a mask that is sent apart included.",
-            grid_table("", heads, equal, "{:.2f}", mean=True),
-        ),
-        _models_section([one for one in measured(points) if one.baseline in MODELS]),
-    ]
-    if len(scans) > 1:
-        text = "Maximum errors are the largest. All figures of each scan are in the JSON next to "
-        tables = f"{_overview(means)}\n{_table(means)}"
-        parts.append(_section(f"Mean of {len(scans)} scans", f"{text}the plot.", tables))
-    for scan, some in scans.items():
-        whole = f"\n{_table(measured(some))}" if len(scans) == 1 else ""
-        parts.append(_section(scan, "", (_overview(measured(some)) or "\n") + whole))
-    return "".join(parts) + failures(points)
-
-
-def _section(title: str, text: str, table: str) -> str:
-    paragraph = f"{text}\n\n" if text else ""
-    return f"\n## {title}\n\n{paragraph}{table}" if table else ""
 
 
 def _seen(points: Sequence[Point]) -> list[str]:
@@ -137,7 +95,8 @@ def _bound_heads(points: Sequence[Point]) -> dict[float, str]:
     return {max_error: centimetres(max_error) for max_error in sorted(bounded)}
 
 
-def _against_section(points: Sequence[Point], seen: Sequence[str]) -> str:
+def _against(points: Sequence[Point], seen: Sequence[str]) -> list[str]:
+    """What quINR saves, a table for each of the others."""
     fair = fair_points(points, seen)
     tables = []
     for other in OTHERS:
@@ -150,31 +109,11 @@ def _against_section(points: Sequence[Point], seen: Sequence[str]) -> str:
         body += [[name, *(f"{one[name]:+.1f}" for one in total)] for name in ("mean", "worst")]
         head = [BASELINES[other].title, *(centimetres(one["max_error"]) for one in total)]
         tables += [markdown_table(head, body)] if total else []
-    text = (
-        "Bits of quINR's files less those of the other's, percent of the latter. Of scans marked "
-        "with a star, from which the built-in entropy model was made, the figures are those of "
-        "entropy models that were trained on the other ones; where there are none, the scan has "
-        "no row."
-    )
-    return _section("quINR against JPEG XL", text, "\n".join(tables))
+    return tables
 
 
-def _seconds_section(means: Sequence[Point]) -> str:
-    ours = [one for one in means if one.baseline == OURS]
-    names = ("encode_seconds", "decode_seconds")
-    body = [
-        [asked_for(one), *(f"{1e3 * one.figures[name]:.0f}" for name in names)]
-        for one in sorted(ours, key=lambda one: one.setting)
-    ]
-    text = "Of mask and ranges on one core, medians of several runs, mean over scans."
-    if ours:
-        seconds = fmean(one.figures["training_seconds"] for one in ours)
-        text += f" Training a preview takes {seconds:.1f} s on top, once a scan."
-    table = markdown_table(["", "encode, ms", "decode, ms"], body)
-    return _section("quINR's seconds", text, table if body else "")
-
-
-def _ranges_section(means: Sequence[Point]) -> str:
+def _ranges(means: Sequence[Point]) -> str:
+    """Bits of the ranges layer, where several baselines have one."""
     layered = [
         one
         for one in means
@@ -184,19 +123,33 @@ def _ranges_section(means: Sequence[Point]) -> str:
         (one.baseline, one.setting): 8 * one.parts["ranges"] / one.figures["points"]
         for one in layered
     }
-    text = (
-        "Mean bytes over mean points, without mask and preview. What is called a code length is "
-        "what an ideal coder would write by the model's probabilities; in all other tables the "
-        "bytes of quINR's mask layer are added to it. The MLP has as many parameters as quINR's "
-        "field and the same inputs, mixture, scans and training; both without the adaptation "
-        "that quINR's files have on top. Neither has seen the scan it codes."
-    )
-    table = grid_table("bits a point", _bound_heads(layered), bits, "{:.3f}")
     several = len({name for name, _ in bits}) > 1
-    return _section("The ranges layer alone", text, table if several else "")
+    return grid_table("bits a point", _bound_heads(layered), bits, "{:.3f}") if several else ""
 
 
-def _models_section(points: Sequence[Point]) -> str:
+def _at_rate(points: Sequence[Point], scans: Sequence[str]) -> str:
+    """PSNR of all baselines at :data:`RATE_SHOWN`."""
+    found = {
+        (one.name, scan): psnr
+        for one in RATE
+        for scan in scans
+        if (psnr := psnr_at(curve_of(points, scan, one.name, "bpp"), RATE_SHOWN)) is not None
+    }
+    return grid_table("", {name: name for name in scans}, found, "{:.2f}", mean=True)
+
+
+def _at_size(points: Sequence[Point], scans: Sequence[str]) -> str:
+    """PSNR of files of :data:`EQUAL_SIZE` bytes."""
+    found = {
+        (one.baseline, one.source): one.figures["psnr_db"]
+        for one in points
+        if BASELINES[one.baseline].goal == "size" and one.setting == EQUAL_SIZE
+    }
+    return grid_table("", {name: name for name in scans}, found, "{:.2f}", mean=True)
+
+
+def _models(points: Sequence[Point]) -> str:
+    """What one entropy model for all largest errors and its rounding cost."""
     heads, body = _bound_heads(points), []
     for one in ENTROPY_MODELS:
         own = [point for point in points if point.baseline == one.name]
@@ -214,12 +167,7 @@ def _models_section(points: Sequence[Point]) -> str:
             body.append([one.title, size, *bits])
     head = ["entropy model", "bytes"]
     head += [f"{what}, {title}" for what in ("field", "layer") for title in heads.values()]
-    text = (
-        "Bits a point on the scans that the built-in entropy model has not seen: by the field's "
-        "probabilities alone, and of the ranges layer, which adapts to the scan as well. These "
-        "entropy models learnt from the scans of the built-in one, in fewer steps."
-    )
-    return _section("Entropy models", text, markdown_table(head, body) if body else "")
+    return markdown_table(head, body) if body else ""
 
 
 def _overview(points: Sequence[Point]) -> str:
@@ -229,23 +177,15 @@ def _overview(points: Sequence[Point]) -> str:
 
 
 def _table(points: Sequence[Point]) -> str:
-    order = [one.name for one in RATE]
-    body = [
-        [
-            BASELINES[one.baseline].title,
-            asked_for(one),
-            *(number(one.figures.get(name), form) for name, (_, form) in _COLUMNS.items()),
-            "; ".join(filter(None, [one.label, layers_of(one)])),
-        ]
-        for one in sorted(points, key=lambda one: (order.index(one.baseline), one.setting))
-    ]
+    """All figures, a row for each point."""
+    order, body = [one.name for one in RATE], []
+    for one in sorted(points, key=lambda one: (order.index(one.baseline), one.setting)):
+        layers = [f"{name} {format_value(round(size))}" for name, size in one.parts.items()]
+        settings = "; ".join(filter(None, [one.label, ", ".join(layers)]))
+        figures = [number(one.figures.get(name), form) for name, (_, form) in _COLUMNS.items()]
+        body.append([BASELINES[one.baseline].title, asked_for(one), *figures, settings])
     head = ["codec", "asked for", *(title for title, _ in _COLUMNS.values()), "setting, layers"]
     return markdown_table(head, body, left=(0, len(head) - 1))
-
-
-def layers_of(point: Point) -> str:
-    """Bytes of a point's layers for people."""
-    return ", ".join(f"{name} {format_value(round(size))}" for name, size in point.parts.items())
 
 
 def _facts(points: Sequence[Point], _out: Path) -> dict[str, Any]:
@@ -258,4 +198,4 @@ def _facts(points: Sequence[Point], _out: Path) -> dict[str, Any]:
     }
 
 
-COMPARISON = Comparison("rate", "rate.json", "rate.svg", HEAD, _page, _facts, draw_bits)
+COMPARISON = Comparison("rate", "rate.json", "rate.svg", _values, _facts, draw_bits)

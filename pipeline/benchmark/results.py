@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.benchmark.machine import describe_machine
+from pipeline.benchmark.pages import render_page
 from pipeline.benchmark.registry import BASELINES
 from pipeline.benchmark.runner import Point
 from pipeline.benchmark.summary import sources_of
@@ -23,11 +24,10 @@ class Comparison:
     """What a comparison makes of its points.
 
     Attributes:
-        name: Name of the command.
+        name: Name of the command, and of the page's template.
         document: Name of the JSON file.
         figure: Name of the plot.
-        head: First paragraphs of the page.
-        page: The rest of the page, from the points and the folder of the results.
+        values: What the page's template shows, from the points and the folder of the results.
         facts: Further entries of the document, from the same.
         draw: The plot as SVG.
     """
@@ -35,8 +35,7 @@ class Comparison:
     name: str
     document: str
     figure: str
-    head: str
-    page: Callable[[Sequence[Point], Path], str]
+    values: Callable[[Sequence[Point], Path], dict[str, Any]]
     facts: Callable[[Sequence[Point], Path], dict[str, Any]]
     draw: Callable[[Sequence[Point]], bytes]
 
@@ -69,10 +68,11 @@ def write_results(
         "command": made_by,
         "machine": machine,
     }
-    page = f"{comparison.head}\nMade by `{made_by}`.\n\n"
-    page += f"![Rate and distortion]({out.name}/{comparison.figure})\n\n"
+    values = {"command": made_by, "figure": f"{out.name}/{comparison.figure}"}
+    values |= comparison.values(points, out)
+    page = render_page(f"{comparison.name}.md.j2", **values)
     write_atomically(out / comparison.figure, comparison.draw(points))
-    write_atomically(page_of(out), (page + comparison.page(points, out)).encode())
+    write_atomically(page_of(out), page.encode())
     write_json_atomically(path, document)
     return document
 
@@ -130,16 +130,6 @@ def asked_for(point: Point) -> str:
 def centimetres(max_error: float) -> str:
     """A largest error for people."""
     return f"{100 * max_error:g} cm"
-
-
-def failures(points: Sequence[Point]) -> str:
-    """What could not be measured, as a section of a page."""
-    lines = [
-        f"- {one.source}, {one.baseline}, {asked_for(one)}: {one.error}\n"
-        for one in points
-        if one.error
-    ]
-    return "\n## Not measured\n\n" + "".join(lines) if lines else ""
 
 
 def by_source(points: Sequence[Point]) -> dict[str, list[Point]]:
