@@ -51,7 +51,8 @@ def test_encode_shows_progress_and_figures(scan, tmp_path):
 
 
 def test_encode_to_bits_a_pixel(scan, tmp_path):
-    result = run("encode", scan, "-o", tmp_path / "a.quinr", *TINY, "--bpp", "0.01", "--json")
+    how = ["--profile", "paper", "--bpp", "0.01", "--json"]
+    result = run("encode", scan, "-o", tmp_path / "a.quinr", *TINY, *how)
     assert json.loads(result.stdout)["bytes"] == (tmp_path / "a.quinr").stat().st_size
     assert 0.9 * 81 <= json.loads(result.stdout)["bytes"] <= 81  # 0.01 bits x 65,536 pixels
 
@@ -115,7 +116,7 @@ def test_damaged_files_end_with_code_2(compressed, tmp_path, command):
     path.write_bytes(data)
     result = run(command, path)
     assert result.returncode == 2
-    assert "damaged.quinr: preview at byte" in result.stderr
+    assert "damaged.quinr: ranges at byte" in result.stderr
     assert "checksum" in result.stderr
     assert list(tmp_path.iterdir()) == [path]
 

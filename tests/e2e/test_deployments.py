@@ -120,7 +120,7 @@ def is_archived(archive: Path) -> bool:
     return [row.status for row in rows] == ["ok", "ok"] and (archive / REPORT).is_file()
 
 
-def test_serve_runs_scheduled_nights(environment, inbox, tmp_path):
+def test_serve_runs_scheduled_nightly_runs(environment, inbox, tmp_path):
     archive, log = tmp_path / "archive", tmp_path / "serve.log"
     line = [
         sys.executable,
@@ -144,7 +144,7 @@ def test_serve_runs_scheduled_nights(environment, inbox, tmp_path):
     assert is_archived(archive)
 
 
-def test_a_worker_runs_the_nights_of_prefect_yaml(environment, inbox, tmp_path):
+def test_a_worker_runs_the_nightly_runs_of_prefect_yaml(environment, inbox, tmp_path):
     archive, log = tmp_path / "archive", tmp_path / "worker.log"
     values = environment | {"QUINR_INBOX": str(inbox), "QUINR_ARCHIVE": str(archive)}
 

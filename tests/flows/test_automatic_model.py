@@ -56,7 +56,7 @@ def test_the_first_run_settles_it_and_later_ones_keep_to_it(tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
-def test_what_was_settled_codes_the_frames(tmp_path):
+def test_what_was_resolved_codes_the_frames(tmp_path):
     scans, out = drive(tmp_path / "inbox" / "d", 2), tmp_path / "archive"
     own = coarser()
     keep_model(out / "d", own)

@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_the_archive_that_was_there(drives, tmp_path):
         assert digests(drives) == originals
 
 
-def test_a_night_on_a_full_disk_removes_nothing(drives, tmp_path):
+def test_a_nightly_run_on_a_full_disk_removes_nothing(drives, tmp_path):
     originals = digests(drives)
     for kilobytes in (24, 64):
         with disk(tmp_path / "disk", f"{kilobytes}k"):

@@ -177,7 +177,7 @@ def objects() -> dict[str, bytes]:
     return {path: store.cat_file(path) for path in store.find("nights")}
 
 
-def test_a_night_into_a_store(drives, tmp_path):
+def test_a_nightly_run_into_a_store(drives, tmp_path):
     originals = digests(drives)
     state = run_nightly(drives, tmp_path / "out")
     assert (state.name, state.message) == ("Completed", "2 drives: 2 archived")

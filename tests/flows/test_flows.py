@@ -108,7 +108,7 @@ def test_archive_resume_and_restore(scans, tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness")
-def test_an_archive_with_a_bound_and_a_prior_of_ones_own(scans, tmp_path):
+def test_an_archive_with_a_bound_and_a_model_of_ones_own(scans, tmp_path):
     entropy_model = coarser()
     (tmp_path / "own.qmodel").write_bytes(entropy_model.data)
     state = archive_sequence(

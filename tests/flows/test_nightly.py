@@ -79,7 +79,7 @@ def test_an_archive_that_does_not_verify_is_a_failed_drive():
     assert (lacking.kind, lacking.partial) == ("archived", True)
 
 
-def test_a_night_with_problems_is_not_plainly_complete():
+def test_a_nightly_run_with_problems_is_not_plainly_complete():
     fine = dataset_state([outcome("a", "archived")], 0.5, "x")
     assert nightly_state(fine, [], "x") is fine
     assert nightly_state(fine, ["scan stays"], "x").name == "CompletedWithFailures"
@@ -163,7 +163,7 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_harness", "inline")
-def test_a_night_removes_what_it_has_proven_only(inbox, tmp_path):
+def test_a_nightly_run_removes_what_it_has_proven_only(inbox, tmp_path):
     out = tmp_path / "archive"
 
     def run(retention: str):

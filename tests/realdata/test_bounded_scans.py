@@ -46,7 +46,7 @@ def test_every_scan_keeps_its_mask_and_its_bound(data_root):
 @pytest.mark.parametrize(
     ("max_error", "relative_error"), [(0.001, 0), (0.1, 0), (1.0, 0), (0.02, 0.002), (0.02, 0.05)]
 )
-def test_other_bounds_and_a_prior_that_knows_nothing(
+def test_other_bounds_and_a_model_that_knows_nothing(
     data_root, small_model, max_error, relative_error
 ):
     image = image_of(data_root / "kitti" / FIRST)

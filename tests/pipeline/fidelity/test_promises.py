@@ -92,7 +92,7 @@ def test_the_worst_error_is_named():
     assert largest_error(image, worse) == pytest.approx(2, rel=1e-5)
 
 
-def test_unmeasured_pixels_count_for_the_mask_only():
+def test_invalid_pixels_count_for_the_mask_only():
     image = image_of(3)
     hole = tuple(int(index) for index in np.argwhere(~image.valid)[0])
     promise = Promise(True, 0.02)

@@ -175,7 +175,7 @@ def test_a_resumed_archive_is_the_same_byte_for_byte(tmp_path, lost):
     assert again == times, "finished frames are not encoded again"
 
 
-def test_an_interrupted_night_ends_as_one_that_ran_through(tmp_path):
+def test_an_interrupted_nightly_run_ends_as_one_that_ran_through(tmp_path):
     archive(drive(tmp_path))
     whole = files(jobs_of(tmp_path))
     half = jobs_of(tmp_path, out="half")

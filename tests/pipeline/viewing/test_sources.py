@@ -141,7 +141,7 @@ def test_damage_names_the_frame(folder, packed):
     assert all(str(packed) in complaint for complaint in complaints)
 
 
-def test_priors_that_the_archive_carries(own_drive, own_model, tmp_path):
+def test_models_that_the_archive_carries(own_drive, own_model, tmp_path):
     pack_sequence(own_drive, tmp_path / "packed")
     expected = viewed(own_drive).decoded.ranges
     assert np.array_equal(viewed(tmp_path / "packed").decoded.ranges, expected)

@@ -73,7 +73,7 @@ def test_expecting_the_opposite_costs_bytes_and_nothing_else(small_model, kind, 
 
 
 @pytest.mark.parametrize("kind", ["all", "none"])
-def test_a_file_adapts_to_what_no_prior_expects(small_model, kind):
+def test_a_file_adapts_to_what_no_model_expects(small_model, kind):
     mask = mask_of(kind, 64, 1024)
     for logit in (-6, 6):
         assert len(pack_mask(mask, expecting(logit, small_model))) < 100

@@ -62,7 +62,7 @@ def test_steps_are_as_wide_as_the_bound_allows():
     assert count < even.to_steps(np.array([80.0]))[0] / 10
 
 
-def test_growth_that_no_range_reaches_changes_nothing():
+def test_relative_error_that_no_range_reaches_changes_nothing():
     assert choose_steps(0.5, 0.01, 40) == choose_steps(0.5, 0, 40)
     assert choose_steps(0.5, 0.01, 60).knee == 50
 
