@@ -27,7 +27,7 @@ from pipeline.datasets.velodyne import SUFFIX, parse_velodyne
 from quinr_lidar.errors import DatasetError
 
 SENSOR_HEIGHT = 1.73
-"""Height of the velodyne on KITTI's car above the ground, metres (Geiger et al., 2013, figure 1)."""
+"""Height of the velodyne above the ground, metres (Geiger et al., 2013, figure 1)."""
 
 FRAME_SECONDS = 0.1
 """KITTI's velodyne turns at 10 Hz."""
