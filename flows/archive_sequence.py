@@ -50,7 +50,7 @@ def archive_sequence(
     A frame starts from the one before, unless it is the first of a run (``keyframe_interval`` of
     the settings) or that one failed. Frames finished earlier (same scan, start, settings and
     software, intact file) are skipped. A frame that fails is recorded and reported, the rest go
-    on; one whose file breaks its bound fails, and its file is removed. The files depend neither
+    on; one whose file breaks its promise fails, and its file is removed. The files depend neither
     on the number of workers nor on interruptions.
 
     One run at a time writes to a sequence. At its end all frames are packed into one MCAP and one

@@ -75,7 +75,7 @@ def run_demo(
     figures = results["summary"]
     print(f"archive   {folder}")
     print(
-        f"bound     {figures['max_error_m']['max']:g} m promised, "
+        f"max error {figures['max_error_m']['max']:g} m promised, "
         f"largest error {figures['largest_error_m']['max']:.5f} m"
     )
     print(f"restored  {out / 'restored'} ({restored} scans, KITTI layout)")

@@ -1,4 +1,4 @@
-"""The Kodak track: a folder of pictures encoded, decoded, measured and shown side by side."""
+"""Kodak images, or any folder of pictures: encoded, decoded, measured and shown side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.kodak.results import (
 
 
 @flow(
-    name="kodak-track",
+    name="kodak",
     flow_run_name="kodak {source}",
     task_runner=chunk_runner(),
     validate_parameters=True,

@@ -67,7 +67,7 @@ def nightly(
         source: The inbox: a folder of drives, or a KITTI root.
         archive: Folder for archives; each drive's is ``archive/<drive>``.
         config: How to archive each of them.
-        sample: Frames of every drive archived tonight to measure anew, for its report in
+        sample: Frames of every drive archived in this run to measure anew, for its report in
             ``archive/<drive>/report``.
         retention: "off": originals stay. "dry-run": list which would go. "delete": remove them.
         settle_minutes: A drive whose scans changed less than this ago is left for the next night.
@@ -144,7 +144,7 @@ def _verify_job(outcome: DriveOutcome, folder: Path, config: ArchiveConfig) -> V
 def report_drives(
     outcomes: Sequence[DriveOutcome], folder: Path, config: ArchiveConfig, sample: int
 ) -> dict[str, Evaluated]:
-    """Report each drive archived tonight, a sample of it measured; must be called inside a flow.
+    """Report each drive archived in this run, a sample measured; must be called inside a flow.
 
     Args:
         outcomes: What became of each drive.

@@ -37,7 +37,7 @@ def verify_archive(
     Args:
         archive: A packed sequence, or a folder of them; folder or URL.
         originals: Data set to measure every frame against: masks must be exact, and no range may
-            err by more than its bound.
+            err by more than its file promises.
         sequence: Which sequence of originals that have several; the archive's own name when left
             out.
         run: How the jobs run, one for each archive. By default none may fail, and each may take

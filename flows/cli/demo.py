@@ -19,7 +19,7 @@ def demo(
         float | None, typer.Option(metavar="METRES", help="Largest error of a range.")
     ] = None,
 ) -> None:
-    """A synthetic drive: archive within a bound, restore, evaluate, a table and a picture.
+    """A synthetic drive: archive it, restore it, evaluate it; a table and a picture.
 
     Example: `quinr-flows demo --out data/demo --frames 3 --max-error 0.05`
     """

@@ -64,7 +64,7 @@ COMMANDS = (
     LazyCommand(
         "demo",
         "flows.cli.demo:demo",
-        "A synthetic drive: archive within a bound, restore, evaluate, a table and a picture.",
+        "A synthetic drive: archive it, restore it, evaluate it; a table and a picture.",
         "flows",
     ),
 )

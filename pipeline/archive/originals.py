@@ -38,16 +38,18 @@ class Originals:
             The largest error of a range, metres.
 
         Raises:
-            ArchiveError: the scan is another one than was archived, or the file promises no bound.
+            ArchiveError: another scan than was archived, or the file promises no max error.
             DatasetError: there is no such scan.
-            GeometryError: the mask is not exact, or a range errs by more than the bound.
+            GeometryError: the mask is not exact, or a range errs by more than promised.
             ScanError, StorageError: the scan cannot be read.
         """
         source = self.dataset.frame(row.frame_id)
         scan = read_original(self.dataset, row)
         promise = promise_of_file(info)
         if promise.max_error is None or not promise.mask:
-            raise ArchiveError(f"frame {row.frame_id}: a preview, without a bound: keep {source}")
+            raise ArchiveError(
+                f"frame {row.frame_id}: a preview, which promises no max error: keep {source}"
+            )
         image = decoded.projection.project(scan.points)
         try:
             check_promise(promise, image, decoded)

@@ -175,7 +175,7 @@ def query(
 ) -> None:
     """Find frames in any number of archives by a condition on their manifests.
 
-    Short names: psnr, chamfer, bound, max_error, and time in seconds.
+    Short names: psnr, chamfer, max_error, largest_error, and time in seconds.
     Example: `quinr archive query 'psnr < 40' archive s3://fleet/drives`
     """
     opened = [PackedSequence.open(location) for location in find_archives(archives)]

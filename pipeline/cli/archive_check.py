@@ -32,7 +32,7 @@ def verify(
     """Check every byte of an archive, and that every frame decodes; changes nothing.
 
     With `--originals`, every frame is compared with its original: the mask must be exact and no
-    range may err by more than the bound. Exit code 0: all is well, and with `--originals` these
+    range may err by more than promised. Exit code 0: all is well, and with `--originals` these
     may go; 1: something is wrong.
     Example: `quinr archive verify archive/00 --originals kitti/odometry`
     """
@@ -65,7 +65,7 @@ def _print_verification(found: Verification) -> None:
     if not found.ok:
         typer.echo(f"{found.archive}: {count}: NOT intact, keep the originals")
     elif found.deep:
-        typer.echo(f"{found.archive}: {count}: intact, and all within their bounds")
+        typer.echo(f"{found.archive}: {count}: intact, and all within max error")
     else:
         typer.echo(f"{found.archive}: {count}: intact")
 

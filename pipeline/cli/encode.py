@@ -54,7 +54,7 @@ def encode(
     """Compress a scan or a picture.
 
     Files of scans keep every range to within 2 cm unless options say otherwise; a file that would
-    break its bound is not written. Pictures take the profile kodak-400 unless another is named.
+    break that promise is not written. Pictures take the profile kodak-400 unless another is named.
     Example: `quinr encode 000000.bin -o 000000.quinr --profile paper-350`, or
     `quinr encode 000000.bin --max-error 0.02`
     """
@@ -83,7 +83,7 @@ def encode(
         figures = _encode_scan(read, read.content, out, chosen, given, quiet=json)
     else:
         if given or config.max_error is not None or config.relative_error is not None:
-            raise ProfileError(f"{source}: a picture has neither bound nor entropy model")
+            raise ProfileError(f"{source}: a picture has neither max error nor entropy model")
         name = config.profile if "profile" in config.model_fields_set else PICTURE_PROFILE
         chosen = find_profile(name).with_overrides(**overrides)
         with _progress(source.name, chosen, quiet=json) as bar:

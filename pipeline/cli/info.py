@@ -19,7 +19,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A .quinr file.")],
     json: Json = False,
 ) -> None:
-    """Show what a file holds: bytes of each layer, bound, entropy model, sizes of the field.
+    """Show what a file holds: bytes of each layer, max error, entropy model, field's sizes.
 
     Example: `quinr info 000000.quinr --json`
     """

@@ -45,7 +45,7 @@ COMMANDS = (
     LazyCommand(
         "info",
         "pipeline.cli.info:info",
-        "Show what a file holds: bytes of each layer, bound, entropy model, sizes of the field.",
+        "Show what a file holds: bytes of each layer, max error, entropy model, field's sizes.",
     ),
     LazyCommand(
         "evaluate",

@@ -28,7 +28,7 @@ def rd_search(
     target_bytes: Annotated[int, typer.Option("--bytes", help="Size of a file.", min=64)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Preset to write (.json).")],
     candidates: Annotated[int, typer.Option(min=1, help="Fields that are tried.")] = 54,
-    steps: Annotated[int, typer.Option(min=1, help="Of the preset's training.")] = 12000,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the preset's training.")] = 12000,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of the last candidates.")] = 3,
     seed: Annotated[int, typer.Option(help="Draws other candidates.")] = 0,
     workers: Annotated[

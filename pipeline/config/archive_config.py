@@ -122,7 +122,7 @@ class RunConfig(ConfigModel):
 
 
 _LIMITS = Profile.model_fields
-"""Limits of bounds are the profile's."""
+"""Limits of errors are the profile's."""
 
 
 class ArchiveConfig(ConfigModel):

@@ -92,7 +92,7 @@ def text_of(kind: Kind | None, value: float | None) -> str:
 
 
 def plain_length(metres: float) -> str:
-    """A length that somebody chose, such as a bound: ``2 cm``, not ``2.000 cm``."""
+    """A length that somebody chose, such as a max error: ``2 cm``, not ``2.000 cm``."""
     unit = unit_for("length", [metres])
     return f"{metres * unit.factor:g}{_SPACE}{unit.symbol}"
 

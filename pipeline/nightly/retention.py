@@ -1,7 +1,7 @@
 """Removing originals for good: only those that an archive was proven to hold.
 
 What has to be true before a scan is removed: a deep verification of *every* frame of its sequence
-passed (masks exact, no range errs by more than its bound); the archive is still the one that was
+passed (masks exact, no range errs by more than promised); the archive is still the one that was
 verified (SHA-256); and the scan is, byte for byte, the one that was archived. Only scans are
 removed: no calibration, no times, no folders.
 

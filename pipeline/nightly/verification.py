@@ -23,7 +23,7 @@ class ArchiveRecord:
         deep: Whether every frame was measured against its original.
         frames: Number of frames that were checked.
         largest_error_m: Largest error of a range, metres, of a deep check.
-        max_error_m: The widest bound that its frames promise.
+        max_error_m: The largest max error that its frames promise.
         mcap_sha256: SHA-256 of the MCAP that was checked.
         only_unarchived: Whether nothing is wrong but frames that failed when they were archived.
     """

@@ -67,7 +67,7 @@ class FrameFacts:
             "encoding time",
             "seconds",
             tables=("sequence", "report"),
-            meaning="Of one frame, on the machine then used.",
+            meaning="Time to encode one frame, on the machine that did it.",
         ),
     ] = None
     steps: int | None = None

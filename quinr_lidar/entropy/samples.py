@@ -37,7 +37,7 @@ class MaskSamples:
 
 
 class RangeSamples:
-    """The valid pixels of range images; the bound is chosen when they are drawn.
+    """The valid pixels of range images; the max error is chosen when they are drawn.
 
     Args:
         images: Range images with at least one valid pixel among them.
@@ -64,7 +64,7 @@ class RangeSamples:
     def draw(
         self, count: int, generator: torch.Generator, max_errors: tuple[float, float]
     ) -> RangeBatch:
-        """Pixels drawn at random, each with a bound of its own.
+        """Pixels drawn at random, each with a max error of its own.
 
         Args:
             count: Number of pixels.
@@ -77,7 +77,7 @@ class RangeSamples:
         return self._batch(chosen, np.exp(low + (high - low) * draws))
 
     def everything(self, max_error: float) -> RangeBatch:
-        """All pixels at one bound, metres."""
+        """All pixels at one max error, metres."""
         return self._batch(np.arange(len(self)), np.full(len(self), max_error))
 
     def _batch(self, chosen: NDArray[np.int64], max_errors: NDArray[np.floating]) -> RangeBatch:

@@ -51,7 +51,7 @@ def prefect(*arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
-    """Of processes that know a server of our own."""
+    """The environment of processes that use a server of our own."""
     home = tmp_path_factory.mktemp("prefect")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -156,7 +156,7 @@ def test_a_worker_runs_the_nightly_runs_of_prefect_yaml(environment, inbox, tmp_
 
     run("work-pool", "create", "quinr", "--type", "process")
     run("--no-prompt", "deploy", "--all")
-    # That of prefect.yaml comes at night only.
+    # The schedule of prefect.yaml starts a run at night only.
     run("deployment", "schedule", "create", "nightly/nightly", "--cron", EVERY_MINUTE)
     with running(prefect("worker", "start", "--pool", "quinr"), values, log):
         ended = wait_for_scheduled(environment["PREFECT_API_URL"], "nightly/nightly", log.read_text)

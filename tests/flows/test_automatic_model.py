@@ -1,4 +1,4 @@
-"""`entropy_model="auto"` through the flow: settled before the first frame, and only once."""
+"""`entropy_model="auto"` through the flow: chosen before the first frame, and only once."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_a_drive_that_grows_while_it_is_archived(drives, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("frame_id", [pytest.param("000000", marks=pytest.mark.slow), "000002"])
 def test_a_scan_that_changes_while_its_drive_is_archived(drives, tmp_path, monkeypatch, frame_id):
-    """Of the same size: between hashing and packing, where only a deep verification sees it."""
+    """Same size, changed between hashing and packing: only a deep verification sees it."""
     scan = drives / "a" / "velodyne" / f"{frame_id}.bin"
     with monkeypatch.context() as patch:
         meanwhile(patch, "000002", lambda: write_scan(scan, 99))
@@ -60,7 +60,7 @@ def test_a_scan_that_changes_while_its_drive_is_archived(drives, tmp_path, monke
     assert f"{scan}: not the scan that was archived" in (tmp_path / "out" / REPORT).read_text()
     there = digests(drives)
     assert sorted(there) == [f"a/velodyne/{number:06d}.bin" for number in range(3)]
-    # Nor does any later night remove what is archived otherwise.
+    # Nor does any later run remove what is archived otherwise.
     assert run_nightly(drives, tmp_path / "out").is_failed()
     assert digests(drives) == there
     said = refused(lambda: archive(drives, tmp_path / "out"))

@@ -44,7 +44,7 @@ class Proxy:
     """Passes requests on to a server, but for those that are to go wrong.
 
     Attributes:
-        url: Of the proxy.
+        url: The proxy's URL.
         target: Host and port of the server.
         faults: Method and path of requests that fail, how they do, and how many still have to.
         seen: Method and path of all requests.

@@ -1,4 +1,4 @@
-"""The Kodak track against a real (temporary) Prefect server, on tiny pictures and circuits."""
+"""Kodak images by a real (temporary) Prefect server, with tiny pictures and circuits."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def kill_at(process: subprocess.Popen[bytes], folder: Path, done: int, later: fl
 
 
 def children_of(pid: int) -> list[int]:
-    """Of all threads: a child is its thread's."""
+    """The children of all threads of a process: the system lists them by thread."""
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:

@@ -92,7 +92,7 @@ def test_a_deep_verify_measures_every_frame(quinr, packed, drive):
         image = PROJECTION.project(read_scan(scans / f"{frame['frame_id']}.bin").points)
         decoded = archive.decode(frame["frame_id"])
         assert frame["largest_error_m"] == largest_error(image, decoded) <= 0.02
-    assert "within their bounds" in quinr("archive", "verify", packed, "--originals", scans)[1]
+    assert "all within max error" in quinr("archive", "verify", packed, "--originals", scans)[1]
 
 
 def test_a_deep_verify_finds_what_would_be_lost_with_the_originals(
@@ -118,7 +118,7 @@ def test_a_deep_verify_finds_what_would_be_lost_with_the_originals(
     pack_sequence(folder, tmp_path / "partial")
     assert '"000004": "why"' in errors(tmp_path / "partial")
     pack_sequence(drive / "previews" / "00", tmp_path / "previews")
-    assert "a preview, without a bound" in errors(tmp_path / "previews")
+    assert "a preview, which promises no max error" in errors(tmp_path / "previews")
 
 
 def test_a_file_that_breaks_its_bound_is_found(quinr, folder, drive, tmp_path):

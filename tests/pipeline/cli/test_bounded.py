@@ -1,4 +1,4 @@
-"""quinr encode, info and decode of files with a bound."""
+"""quinr encode, info and decode of files with a max error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROJECTION = SphericalProjection(16, 64)
 
 
 def within(path: Path, image: RangeImage, max_error: float) -> bool:
-    """Whether a decoded .npy holds exactly the valid pixels, each within the bound."""
+    """Whether a decoded .npy holds exactly the valid pixels, each within the max error."""
     ranges = np.load(path)
     if not np.array_equal(np.isfinite(ranges), image.valid):
         return False
@@ -94,7 +94,10 @@ def test_a_picture_has_no_bound(quinr, tmp_path, own_model, monkeypatch, options
     Path("own.qmodel").write_bytes(own_model.data)
     Image.new("L", (8, 8)).save("a.png")
     code, _, err = quinr("encode", "a.png", *options, *TINY)
-    assert (code, err.strip()) == (2, "quinr: a.png: a picture has neither bound nor entropy model")
+    assert (code, err.strip()) == (
+        2,
+        "quinr: a.png: a picture has neither max error nor entropy model",
+    )
     assert not Path("a.quinr").exists()
 
 

@@ -21,7 +21,7 @@ WORTH = {
 
 
 def within(path: Path, image: RangeImage, max_error: float) -> bool:
-    """Whether a decoded .npy holds exactly the valid pixels, each within the bound."""
+    """Whether a decoded .npy holds exactly the valid pixels, each within the max error."""
     ranges = np.load(path)
     if not np.array_equal(np.isfinite(ranges), image.valid):
         return False

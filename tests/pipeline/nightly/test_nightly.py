@@ -292,7 +292,7 @@ def test_the_report_says_what_became_of_every_drive(nightly):
     rows = nightly_rows(
         outcomes, {"scans": check}, reports, {"scans": removal}, nightly / "archive"
     )
-    text = nightly_report("Night", rows, [outcomes[1].error or ""])
+    text = nightly_report("Nightly run", rows, [outcomes[1].error or ""])
     assert "5 would be removed (0.0 MB)" in text
     assert "| b | failed | no \\| scans |" in text
     assert "- b: no | scans" in text

@@ -17,7 +17,7 @@ from tests.support.archived_drive import FRAMES
 
 
 @pytest.fixture
-def night(drive, folder, tmp_path) -> Path:
+def scans(drive, folder, tmp_path) -> Path:
     """A packed archive in ``00``, and its scans, which a test may remove."""
     scans = tmp_path / "scans" / "00"
     scans.mkdir(parents=True)
@@ -28,43 +28,43 @@ def night(drive, folder, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("how", ["written to", "replaced", "appended to"])
-def test_a_scan_that_changes_before_its_turn_stays(night, folder, monkeypatch, how):
-    scan = night / "000004.bin"
-    new = encode_velodyne(open_dataset(night).read("000000").points)
+def test_a_scan_that_changes_before_its_turn_stays(scans, folder, monkeypatch, how):
+    scan = scans / "000004.bin"
+    new = encode_velodyne(open_dataset(scans).read("000000").points)
     real = retention.write_json_atomically
 
     def change(path, value):
         # All scans have been compared by now, and none is gone.
-        assert len(list(night.iterdir())) == FRAMES
+        assert len(list(scans.iterdir())) == FRAMES
         if how == "written to":
             scan.write_bytes(new)
         elif how == "appended to":
             with scan.open("ab") as file:
                 file.write(new[:16])
         else:
-            (night / "new").write_bytes(new)
-            (night / "new").rename(scan)
+            (scans / "new").write_bytes(new)
+            (scans / "new").rename(scan)
         real(path, value)
 
     monkeypatch.setattr(retention, "write_json_atomically", change)
-    check = check_archive(VerifyJob(str(folder), night))
-    removal = remove_originals(open_dataset(night), folder, locate(folder), check, dry_run=False)
-    assert [path.name for path in night.iterdir()] == ["000004.bin"]
+    check = check_archive(VerifyJob(str(folder), scans))
+    removal = remove_originals(open_dataset(scans), folder, locate(folder), check, dry_run=False)
+    assert [path.name for path in scans.iterdir()] == ["000004.bin"]
     assert removal.kept == {"000004": f"{scan}: changed since it was compared with the archive"}
     assert len(removal.removed) == FRAMES - 1
     assert scan not in removal.removed
     assert (folder / LIST).read_text().splitlines() == [str(path) for path in removal.removed]
 
 
-def test_a_scan_that_is_gone_before_its_turn(night, folder, monkeypatch):
+def test_a_scan_that_is_gone_before_its_turn(scans, folder, monkeypatch):
     real = retention.write_json_atomically
 
     def lose(path, value):
-        (night / "000002.bin").unlink()
+        (scans / "000002.bin").unlink()
         real(path, value)
 
     monkeypatch.setattr(retention, "write_json_atomically", lose)
-    check = check_archive(VerifyJob(str(folder), night))
-    removal = remove_originals(open_dataset(night), folder, locate(folder), check, dry_run=False)
-    assert list(night.iterdir()) == []
+    check = check_archive(VerifyJob(str(folder), scans))
+    removal = remove_originals(open_dataset(scans), folder, locate(folder), check, dry_run=False)
+    assert list(scans.iterdir()) == []
     assert len(removal.removed) == FRAMES

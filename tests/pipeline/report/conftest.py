@@ -40,7 +40,7 @@ def packed(scans) -> Path:
 
 @pytest.fixture(scope="session")
 def previews(scans) -> Path:
-    """Its archive without a bound; not to be changed."""
+    """Its archive of previews, without a max error; not to be changed."""
     return archive_scans(scans, scans.parents[1] / "previews", "paper")
 
 

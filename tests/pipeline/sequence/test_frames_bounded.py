@@ -1,4 +1,4 @@
-"""Frames with a bound: what breaks it is no file, and an archive carries what it was coded with."""
+"""Frames with a max error: no file breaks it, and an archive carries what it was coded with."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_records_say_the_bound_and_the_largest_error(tmp_path, options, max_erro
         worst = np.abs(decoded.ranges.astype(float) - image.ranges)[image.valid].max()
         figures = record.fidelity or {}
         assert figures["largest_error_m"] == worst <= figures["max_error_m"] == max_error
-        assert worst > max_error / 2, "the bound is made use of"
+        assert worst > max_error / 2, "the max error is made use of"
         assert figures["mask_exact"] is True
         assert figures["preview_psnr_db"] < figures["psnr_db"]
     results = write_results(jobs[0].folder, records, {})

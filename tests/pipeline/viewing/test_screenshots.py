@@ -56,7 +56,7 @@ def test_scales_fit_the_frame(frame):
     clouds = (frame.points, frame.scan.points)
     every = np.concatenate([np.linalg.norm(points, axis=1) for points in clouds])
     assert ranges.high == pytest.approx(np.percentile(every, 98), rel=1e-5)
-    # Of the bound, whatever the errors are; so frames compare.
+    # The max error's, whatever the errors are, so that frames can be compared.
     assert (error.high, error.beyond[1]) == (frame.promise.max_error, False)
     assert "0.02 m" in error.text
 

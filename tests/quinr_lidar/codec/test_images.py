@@ -1,4 +1,4 @@
-"""The Kodak track: pictures in and out of files."""
+"""Kodak images: pictures in and out of files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ranges layer: within its bound for every image, whatever the entropy model expects."""
+"""The ranges layer: within its max error for every image, whatever the entropy model expects."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ PAIRS = {
 
 
 def rounded(cloud: np.ndarray, step: float = STEP) -> np.ndarray:
-    """As a codec of a bound of half a step would leave it."""
+    """As a codec whose max error is half a step would leave it."""
     ranges = np.linalg.norm(cloud, axis=1, keepdims=True)
     return cloud * (np.round(ranges / step) * step / ranges)
 
