@@ -71,14 +71,10 @@ def bench_fidelity(
     repeats: int = 5,
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Encode, decode and evaluate every frame of a drive with every profile.
+    """Encode, decode and evaluate every frame of a drive, in its order, with every profile.
 
-    Args:
-        frames: Frames of one drive, in its order.
-        profiles: What is compared, by name.
-        repeats: Odometry runs on range images with further noise of :data:`SENSOR_NOISE`: by how
-            much drift differs between them is chance.
-        progress: Called with the name of every finished frame.
+    ``repeats`` odometry runs are on range images with further noise of :data:`SENSOR_NOISE`: by how
+    much drift differs between them is chance. ``progress`` is called with every finished frame.
 
     Returns:
         A document of JSON's types: settings, and summaries of originals and profiles.

@@ -81,12 +81,7 @@ def draw_bits(points: Sequence[Point], kind: str = "svg") -> bytes:
 
 
 def draw_shots(result: dict[str, Any], kind: str = "svg") -> bytes:
-    """PSNR by shots for every number of qubits, and PSNR by noise.
-
-    Args:
-        result: The document of :func:`pipeline.benchmark.shots.bench_shots`.
-        kind: "svg" or "png".
-    """
+    """PSNR by shots for every number of qubits, and PSNR by noise, of the document of a run."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for qubits in sorted({row["qubits"] for row in result["files"]}):

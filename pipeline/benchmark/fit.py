@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -35,12 +35,7 @@ def bench_fit(
 ) -> dict[str, Any]:
     """Time all optimisers on a frame, and on its follower from what the frame came to.
 
-    Args:
-        images: A frame and its follower.
-        profile: Field, steps and rates.
-        seeds: Trainings whose mean counts.
-        progress: Called with a line for every length.
-        shares: Lengths that are tried, in lengths of the profile.
+    Lengths that are tried are ``shares`` of the profile's steps.
 
     Returns:
         A dictionary ready for JSON. Its ``fits`` are the shortest trainings that came within
@@ -64,21 +59,20 @@ def bench_fit(
     }
 
 
+@dataclass(eq=False)
 class _Bench:
-    def __init__(
-        self,
-        images: Sequence[RangeImage],
-        profile: Profile,
-        seeds: Sequence[int],
-        progress: Callable[[str], object],
-        shares: Sequence[float],
-    ) -> None:
-        self._field: QuinrField = profile.field()
-        self._profile, self._seeds, self._say, self._shares = profile, seeds, progress, shares
-        self._coordinates = pixel_coordinates(*images[0].shape)
+    images: Sequence[RangeImage]
+    profile: Profile
+    seeds: Sequence[int]
+    say: Callable[[str], object]
+    shares: Sequence[float]
+
+    def __post_init__(self) -> None:
+        self._field: QuinrField = self.profile.field()
+        self._coordinates = pixel_coordinates(*self.images[0].shape)
         self._targets = [
             torch.from_numpy((image.filled() / np.float32(image.no_return)).reshape(1, -1, 1))
-            for image in images
+            for image in self.images
         ]
         self._starts: dict[int, Parameters] = {}
 
@@ -86,12 +80,12 @@ class _Bench:
         """All optimisers, cold and warm."""
         found = []
         for start in ("cold", "warm"):
-            settings = self._profile.fit_settings(warm=start == "warm")
+            settings = self.profile.fit_settings(warm=start == "warm")
             if start == "warm":
-                usual = self._profile.fit_settings()
-                self._starts = {seed: self._fit(usual, seed, 0) for seed in self._seeds}
+                usual = self.profile.fit_settings()
+                self._starts = {seed: self._fit(usual, seed, 0) for seed in self.seeds}
             yardstick = self._row(settings, settings.optimizer, LONGER, start)["psnr_db"]
-            self._say(f"{start}: {LONGER} times as long comes to {yardstick:.3f} dB")
+            self.say(f"{start}: {LONGER} times as long comes to {yardstick:.3f} dB")
             found += [self._shortest(start, one, settings, yardstick) for one in OPTIMIZERS]
         return found
 
@@ -99,11 +93,11 @@ class _Bench:
         self, start: str, optimizer: Optimizer, settings: FitSettings, yardstick: float
     ) -> dict[str, Any]:
         row: dict[str, Any] = {}
-        for share in self._shares:
+        for share in self.shares:
             row = self._row(settings, optimizer, share, start) | {"yardstick_db": yardstick}
             row["reached"] = row["psnr_db"] >= yardstick - TOLERANCE_DB
             what = f"{start} {optimizer}, {row['steps']} steps"
-            self._say(f"{what}: {row['psnr_db']:.3f} dB in {row['core_seconds']:.2f} core-seconds")
+            self.say(f"{what}: {row['psnr_db']:.3f} dB in {row['core_seconds']:.2f} core-seconds")
             if row["reached"]:
                 break
         return row
@@ -118,7 +112,7 @@ class _Bench:
         changes: dict[str, Any] = {"steps": steps, "learning_rate": rate, "patience": 10**9}
         settings, frame = replace(settings, optimizer=optimizer, **changes), int(start == "warm")
         began = time.process_time()
-        trained = [self._fit(settings, seed, frame) for seed in self._seeds]
+        trained = [self._fit(settings, seed, frame) for seed in self.seeds]
         seconds = (time.process_time() - began) / len(trained)
         psnrs = [self._psnr(parameters, frame) for parameters in trained]
         row = {"start": start, "optimizer": optimizer, "steps": steps, "core_seconds": seconds}

@@ -47,14 +47,9 @@ def bench_kernel(
     repeats: int = 5,
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Time all simulators and the kernel's share of the machine's peak.
+    """Time all simulators, each by its fastest repeat, and the kernel's share of the peak.
 
-    Args:
-        spec: The circuit.
-        pixels: Pixels of the image.
-        threads: Threads of torch, and so of everything that is timed.
-        repeats: Timings of each, the fastest of which counts.
-        progress: Called with the name of what is timed next, :data:`PARTS` times.
+    ``progress`` is called :data:`PARTS` times, with the name of what is timed next.
 
     Returns:
         A dictionary ready for JSON; ``speedup_vs_pennylane`` and ``fma_share`` are its point. Its

@@ -73,10 +73,7 @@ def measure(content: Content, baseline: Baseline, request: Request) -> dict[str,
 def errors_of(content: Content, decoded: Decoded, order: NDArray[np.intp] | None = None) -> Figures:
     """Distances and PSNR of what was decoded, see :func:`measure`.
 
-    Args:
-        content: The original.
-        decoded: What came out of the decoder.
-        order: Which original point the i-th decoded one is; that of the image by default.
+    The i-th decoded point is the original one ``order[i]``; the image's order by default.
 
     Raises:
         GeometryError: another mask, shape or number of points.

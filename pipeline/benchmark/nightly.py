@@ -68,12 +68,8 @@ def bench_nightly(
 ) -> dict[str, Any]:
     """Archive a drive of so many frames, and one of an eighth, with and without Prefect.
 
-    Args:
-        folder: An empty folder for everything.
-        frames: Frames of the larger drive, at least 16.
-        points: Points of a scan.
-        workers: Number of worker processes.
-        progress: Called with the name of each of the :data:`PARTS` parts before it begins.
+    There are at least 16 frames, ``folder`` is empty, and ``progress`` is called with the name of
+    each of the :data:`PARTS` parts before it begins.
 
     Returns:
         A document of JSON's types: both runs of both kinds, and ``costs``, see :func:`costs_of`.
@@ -104,21 +100,15 @@ def bench_nightly(
 def costs_of(
     plain: list[Run], flow: list[Run], workers: int, frame_seconds: float
 ) -> dict[str, float]:
-    """What Prefect costs.
-
-    Args:
-        plain: The smaller and the larger drive without Prefect.
-        flow: The same by the flow.
-        workers: Number of worker processes of all.
-        frame_seconds: Seconds that a real frame takes one worker.
+    """What Prefect costs, from the smaller and the larger drive without it and by the flow.
 
     Returns:
         ``start_seconds``: once a flow. ``prefect_seconds_per_frame``: time that the flow takes
         longer for each further frame. ``prefect_share``: share of the larger drive's time, both
-        included, and ``prefect_share_of_real_frames``, if its frames were real ones. Noise may make
-        any of them negative. Growth by each frame: ``parent_bytes_per_frame`` of the flow's
-        process, ``plain_parent_bytes_per_frame`` of the one without Prefect, and those of the
-        server, the database and the manifest.
+        included, and ``prefect_share_of_real_frames``, if its frames took one worker
+        ``frame_seconds``. Noise may make any of them negative. Growth by each frame:
+        ``parent_bytes_per_frame`` of the flow's process, ``plain_parent_bytes_per_frame`` of the
+        one without Prefect, and those of the server, the database and the manifest.
     """
 
     def slope(runs: list[Run], name: str) -> float:
@@ -187,9 +177,7 @@ def archive_plainly(
 def real_frame_seconds(folder: Path, count: int = 5) -> float:
     """Seconds that a further frame of a synthetic drive takes one worker with a flow's settings.
 
-    Args:
-        folder: For the drive and its archive.
-        count: Frames; the first one starts cold and does not count, nor does the worker's start.
+    The first of ``count`` frames starts cold and does not count, nor does the worker's start.
     """
     # Open3D takes seconds to import.
     from pipeline.datasets.synthetic import write_drive

@@ -38,14 +38,9 @@ def plan_paper(
     seeds: int = 3,
     share: float = 1.0,
 ) -> list[Job]:
-    """Every point, the quick ones first.
+    """Every point, the quick ones first; those of :data:`MAIN` with several seeds.
 
-    Args:
-        sources: Scans and pictures.
-        names: Only these baselines; all by default.
-        sizes: Only these sizes in bytes.
-        seeds: Trainings of each field.
-        share: Share of the usual training steps.
+    All baselines and sizes (bytes) by default; ``share`` is that of the usual training steps.
 
     Raises:
         DatasetError: a baseline is unknown.
@@ -82,13 +77,7 @@ class Claim:
 
 
 def judge(points: Sequence[Point], others: dict[str, Any]) -> list[Claim]:
-    """All claims that these results bear on.
-
-    Args:
-        points: The best variants on scans and pictures.
-        others: Results of ``quinr bench small-images`` and ``shots`` by their names, where they are
-            known.
-    """
+    """All claims that the best variants, and results of ``shots`` and ``small-images``, bear on."""
     scans = [one for one in points if one.source.endswith(".bin")]
     pictures = [one for one in points if one not in scans]
     return [

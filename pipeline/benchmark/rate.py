@@ -29,11 +29,8 @@ def plan_rate(
 ) -> list[Job]:
     """Every point, scan by scan.
 
-    Args:
-        scans: Velodyne scans.
-        names: Only these baselines; all but the optional ones by default.
-        max_errors: Largest errors allowed, metres.
-        models: Folder for what is trained.
+    By default of all but the optional baselines, and at :data:`MAX_ERRORS` (metres). What is
+    trained is kept in the folder ``models``.
 
     Raises:
         DatasetError: an unknown name, a picture, a largest error that is not positive, or a scan

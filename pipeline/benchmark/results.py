@@ -21,14 +21,14 @@ JOURNAL = "points.jsonl"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison makes of its points.
+    """What a comparison makes of its points, and of the folder of its results.
 
     Attributes:
         name: Name of the command, and of the page's template.
         document: Name of the JSON file.
         figure: Name of the plot.
-        values: What the page's template shows, from the points and the folder of the results.
-        facts: Further entries of the document, from the same.
+        values: What the page's template shows.
+        facts: Further entries of the document.
         draw: The plot as SVG.
     """
 
@@ -48,14 +48,10 @@ def page_of(out: Path) -> Path:
 def write_results(
     comparison: Comparison, out: Path, points: Sequence[Point], command: str | None
 ) -> dict[str, Any]:
-    """Write everything, and return the document.
+    """Write everything into a folder and its page beside it, and return the document.
 
-    Args:
-        comparison: What to write.
-        out: Folder of the results.
-        points: All points.
-        command: The command that measured them; ``None`` if nothing was measured, then command and
-            machine stay those of the document before.
+    If nothing was measured there is no command: command and machine stay those of the document
+    before.
     """
     path = out / comparison.document
     before = json.loads(path.read_bytes()) if command is None and path.exists() else {}
@@ -101,14 +97,9 @@ def grid_table(
     *,
     mean: bool = False,
 ) -> str:
-    """A table of a figure with a row for each baseline that has any; empty without rows.
+    """A table of a figure by baseline and column, with a row for each baseline that has any.
 
-    Args:
-        corner: Head of the first column.
-        columns: Heads of the other columns by key.
-        cells: Figures by baseline and key of the column.
-        form: Format of a figure.
-        mean: Whether to add the mean of each complete row.
+    Empty without rows; on demand each complete row ends with its mean.
     """
     body = []
     for name, baseline in BASELINES.items():

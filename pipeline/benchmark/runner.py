@@ -139,13 +139,9 @@ def run_jobs(
     workers: int = 1,
     progress: Callable[[Point], None] | None = None,
 ) -> list[Point]:
-    """Measure what the journal does not know yet; failures are tried again.
+    """Measure what the journal does not know yet, each point written as soon as it is known.
 
-    Args:
-        jobs: What to measure.
-        journal: JSON lines; a point is written as soon as it is known.
-        workers: Number of processes; with one, jobs run in this process.
-        progress: Called with every point.
+    Failures are tried again. With one worker, jobs run in this process.
 
     Returns:
         Points in the order of the jobs.

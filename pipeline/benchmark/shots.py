@@ -126,11 +126,8 @@ def bench_shots(
 ) -> dict[str, Any]:
     """Encode an image with several numbers of qubits, and decode it by measurements.
 
-    Args:
-        image: What is encoded.
-        profile: Settings of the encoder; qubits, features and blocks are the benchmark's.
-        settings: What is measured.
-        progress: Called with a line for each of ``settings.steps``.
+    Qubits, features and blocks of the profile are replaced. ``progress`` is called
+    ``settings.steps`` times.
 
     Returns:
         A dictionary ready for JSON: ``files`` of :func:`measure_shots`, ``growth`` and ``noise``.

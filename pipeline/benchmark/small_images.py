@@ -44,13 +44,7 @@ CLAIMS = {"fit": 34.8, "super_resolution": 24.0}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture at two resolutions.
-
-    Attributes:
-        name: Name of the picture.
-        small: What is fitted, float64 [S, S] in [0, 1].
-        large: What the fit should be at twice the side, float64 [2 S, 2 S] in [0, 1].
-    """
+    """What is fitted, float64 [S, S] in [0, 1], and what the fit should be at twice the side."""
 
     name: str
     small: NDArray[np.float64]
@@ -73,10 +67,6 @@ def load_pictures(names: Sequence[str] = NAMES, side: int = SIDE) -> list[Pictur
     """Pictures that scikit-image carries, grey, their central square, anti-aliased.
 
     Zhao et al.'s published code takes grey values, the central square and 32 x 32 pixels too.
-
-    Args:
-        names: Functions of :mod:`skimage.data`.
-        side: Pixels of a side of the small ones.
     """
     # Slow to import.
     from skimage import color, data, util
@@ -108,17 +98,9 @@ def bench_small_images(
     seeds: int,
     progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """All families on all pictures, and what their errors say of QIREN's claims.
+    """All families on all pictures, and what their errors say of QIREN's claims, ready for JSON.
 
-    Args:
-        pictures: Pictures of one size.
-        rivals: Who takes part.
-        steps: Steps of the final trainings.
-        seeds: Final trainings of a family.
-        progress: Called with a line after every training.
-
-    Returns:
-        A dictionary ready for JSON.
+    ``steps`` and ``seeds`` are those of the final trainings.
 
     Raises:
         GeometryError: the pictures are not squares of one size, or large ones not twice as large.
@@ -243,10 +225,7 @@ def _references(picture: Picture) -> dict[str, Any]:
 
 
 def reductions(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By how much errors lie below those of the best classical family.
-
-    Args:
-        entries: ``baselines`` of :func:`bench_small_images`.
+    """By how much errors of ``baselines`` lie below those of the best classical family.
 
     Returns:
         A row for each task and each family that is not classical: for every picture the reduction

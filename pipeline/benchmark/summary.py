@@ -177,10 +177,6 @@ def fair_points(points: Iterable[Point], seen: Collection[str]) -> list[Point]:
     """Points of which ours are those that count.
 
     For a scan that the built-in model has seen, that is the file made with another model.
-
-    Args:
-        points: Points of any baselines.
-        seen: Names of those scans.
     """
     return [
         replace(one, baseline=OURS) if one.baseline == UNSEEN else one

@@ -99,14 +99,9 @@ class TrainingSet:
         pack: Callable[[Model], bytes],
         unpack: Callable[[bytes], Model],
     ) -> Model:
-        """A model from the folder, trained if it is not there yet.
+        """A model from the folder, trained if it is not there yet, which takes minutes.
 
-        Args:
-            name: First part of the file's name.
-            details: What decides the model besides the training set, ready for JSON.
-            train: Trains it; takes minutes.
-            pack: Turns it into bytes.
-            unpack: Turns bytes into the model.
+        ``details``, ready for JSON, is what decides the model besides the training set.
 
         Raises:
             QuinrError: training fails, or the folder cannot be written.
@@ -119,12 +114,7 @@ class TrainingSet:
 
 
 def training_set_for(digest: str, scans: Mapping[str, Path], folder: Path) -> TrainingSet:
-    """What may be learnt from before a scan is coded.
-
-    Args:
-        digest: SHA-256 of the scan that is coded.
-        scans: All scans at hand, by SHA-256.
-        folder: Where models are kept.
+    """What may be learnt from before a scan is coded, of all scans at hand (both by SHA-256).
 
     Raises:
         DatasetError: a scan of the built-in entropy model is not at hand.

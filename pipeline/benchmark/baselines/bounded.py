@@ -76,7 +76,8 @@ def _encode(image: RangeImage, request: Request) -> Encoded:
     )
 
 
-def _decode(data: bytes, known: Known) -> Decoded:
+def decode_scan(data: bytes, known: Known) -> Decoded:
+    """Ranges and mask of a file of several layers."""
     image = codec.decode(data, entropy_models=(model_for(known.request.training_set),))
     return Decoded(image.ranges, image.valid)
 
@@ -86,7 +87,7 @@ QUINR = Baseline(
     "quINR, bounded",
     "max_error",
     {PROFILE: _encode},
-    _decode,
+    decode_scan,
     library_version,
     repeats=REPEATS,
 )

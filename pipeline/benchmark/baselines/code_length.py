@@ -44,13 +44,7 @@ SHOWN_MAX_ERRORS = (0.01, 0.02, 0.05, 0.1)
 
 @dataclass(frozen=True)
 class MlpField:
-    """What quINR's ranges field is compared with: two SiLU layers, the second a residual.
-
-    Attributes:
-        inputs: Features of a pixel.
-        outputs: Numbers that describe its distribution.
-        width: Units of each hidden layer.
-    """
+    """quINR's ranges field is compared with it: two SiLU layers, the second a residual."""
 
     inputs: int
     outputs: int
@@ -108,12 +102,8 @@ def trained(
 ) -> Parameters:
     """A ranges field trained as the entropy models' are, or its parameters as they were kept.
 
-    Args:
-        name: First part of the kept file's name.
-        field: What is trained.
-        training_set: What it learns from.
-        learning_rate: Learning rate at its peak.
-        max_errors: Each sample is seen at a largest error between them, metres.
+    ``name`` begins the kept file's name; each sample is seen at a largest error between
+    ``max_errors``, metres.
 
     Raises:
         QuinrError: a scan cannot be read, or training diverged.
@@ -143,14 +133,7 @@ def _unpack(data: bytes) -> Parameters:
 def ideal_bytes(
     field: RangeField, parameters: Parameters, image: RangeImage, max_error: float
 ) -> float:
-    """Bytes that the ranges of an image take by a field's probabilities.
-
-    Args:
-        field: A field of ranges.
-        parameters: Its parameters, ``linear`` among them.
-        image: A range image with valid pixels.
-        max_error: Largest error, metres.
-    """
+    """Bytes of an image's ranges by a field's probabilities, at a largest error in metres."""
     step = choose_steps(max_error, 0.0, float(image.ranges[image.valid].max())).step
     batch = _samples(image).everything(step / 2)
     with torch.no_grad():

@@ -65,11 +65,8 @@ class BitMixer:
     ) -> float:
         """Bits of one decision, after which all that was used learns from it.
 
-        Args:
-            bit: What was decided.
-            node: Which decision it is.
-            contexts: What is known, :data:`CONTEXTS` times.
-            weights: Which weights of the mixer to use.
+        ``node`` tells which decision it is, ``contexts`` what is known, :data:`CONTEXTS` times, and
+        ``weights`` which weights of the mixer to use.
         """
         cells = [table[one] for table, one in zip(self._tables[node], contexts, strict=True)]
         inputs = [BIAS]
@@ -169,12 +166,7 @@ def coarse(value: int) -> int:
 
 
 def mixed_bits(steps: NDArray[np.integer], mask: NDArray[np.bool_]) -> list[float]:
-    """Bits of each valid pixel, row by row.
-
-    Args:
-        steps: int [H, W].
-        mask: bool [H, W]; steps elsewhere are ignored.
-    """
+    """Bits of each valid pixel, row by row, of steps int [H, W] with a mask bool [H, W]."""
     neighbourhood, mixer = _Neighbourhood(steps, mask), BitMixer()
     costs = []
     for row, column in zip(*(axis.tolist() for axis in np.nonzero(mask)), strict=True):

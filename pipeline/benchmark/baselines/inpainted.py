@@ -42,12 +42,7 @@ def decode_mask(data: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
 def fill_holes(values: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """An image whose holes are filled harmonically: each pixel is the mean of its neighbours.
 
-    Args:
-        values: [H, W].
-        known: bool [H, W], at least one true; values elsewhere are ignored.
-
-    Returns:
-        float64 [H, W].
+    Values [H, W] and bool [H, W], of which at least one is true, make float64 [H, W].
     """
     filled = values.astype(np.float64)
     holes = int(np.count_nonzero(~known))

@@ -57,12 +57,9 @@ WEBP_METHODS = (4, 6)
 def encode_to_fit(
     codec: Codec, values: NDArray[np.floating], budget: int
 ) -> tuple[bytes, NDArray[np.float64]]:
-    """The file of the best PSNR that has at most this many bytes, and what it decodes to.
+    """The file of the best PSNR of at most ``budget`` bytes, and what it decodes to.
 
-    Args:
-        codec: All options of a codec, and its decoder.
-        values: Values in [0, 1], [H, W, C].
-        budget: Bytes allowed.
+    Values [H, W, C] are in [0, 1].
 
     Raises:
         GeometryError: the codec cannot make so small a file.

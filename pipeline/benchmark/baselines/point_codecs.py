@@ -13,11 +13,10 @@ from functools import partial
 import DracoPy
 import laspy
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
 from pipeline.benchmark.baseline import Baseline, Decoded, Encode, Encoded, Known, Request, packages
-from pipeline.benchmark.baselines.lossless_codecs import ZSTD_LEVEL
+from pipeline.benchmark.baselines.lossless_codecs import compress_planes, decompress_planes
 from quinr_lidar import RangeImage
 from quinr_lidar.errors import GeometryError
 
@@ -91,15 +90,11 @@ def _decode_laszip(data: bytes, _known: Known) -> Decoded:
 
 
 def _encode_raw(image: RangeImage, _request: Request) -> Encoded:
-    """Every byte of float32 coordinates is a plane: a quarter smaller than as they come."""
-    points = image.projection.back_project(image).astype("<f4")
-    planes = points.view(np.uint8).reshape(len(points), -1).T
-    return Encoded.of(zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(planes.tobytes()))
+    return Encoded.of(compress_planes(image.projection.back_project(image).astype("<f4")))
 
 
 def _decode_raw(data: bytes, _known: Known) -> Decoded:
-    planes = np.frombuffer(zstandard.ZstdDecompressor().decompress(data), np.uint8)
-    return Decoded(points=np.ascontiguousarray(planes.reshape(12, -1).T).view("<f4"))
+    return Decoded(points=decompress_planes(data, "3<f4"))
 
 
 _DRACO: dict[str, Encode] = {f"level {one}": partial(_encode_draco, one) for one in DRACO_LEVELS}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.benchmark.baseline import Baseline, Decoded, Encoded, Known, Request
-from pipeline.benchmark.baselines.bounded import library_version
+from pipeline.benchmark.baselines.bounded import decode_scan, library_version
 from pipeline.benchmark.training_sets import ENTROPY_MODEL
 from quinr_lidar import RangeImage, codec
 from quinr_lidar.codec.profiles import PROFILES, Profile, get_profile
@@ -64,11 +64,6 @@ def _encode_preview(image: RangeImage, request: Request) -> Encoded:
     return Encoded.of(data, parts=dict(codec.inspect(data).sections))
 
 
-def _decode_points(data: bytes, _known: Known) -> Decoded:
-    image = codec.decode(data)
-    return Decoded(image.ranges, image.valid)
-
-
 def _decode_whole(data: bytes, _known: Known) -> Decoded:
     # Every pixel holds the field's value.
     image = codec.decode(data)
@@ -92,7 +87,7 @@ WHOLE_IMAGE = (
         name="quinr-preview",
         title="quINR, preview and mask",
         ways={"": _encode_preview},
-        decode=_decode_points,
+        decode=decode_scan,
     ),
 )
 """Profiles of one and of two layers."""

@@ -54,9 +54,7 @@ def paper(
     ] = None,
     out: OutFolder = Path("data/results"),
     baseline: BaselineNames = [],  # noqa: B006 (typer copies it)
-    size: Annotated[
-        list[int], typer.Option(min=1, help="Only this size in bytes; repeatable.")
-    ] = [],  # noqa: B006
+    size: Sizes = [],  # noqa: B006
     seeds: Seeds = 3,
     quick: Quick = False,
     report: Report = False,
