@@ -105,7 +105,7 @@ def plan_sequence(
         frames=len(rows),
         projection=_projection(infos[0]) if infos else {},
         entropy_models=tuple(used),
-        profiles=_profiles(folder, settings, {row.profile for row in rows}),
+        profiles=_profiles(folder, settings, {row.settings for row in rows}),
     )
     return Plan(description, tuple(at_hand[name] for name in used), rows, folder)
 

@@ -46,7 +46,7 @@ class FileRecord(Record, Protocol):
         ...
 
     @property
-    def profile(self) -> str | None:
+    def settings(self) -> str | None:
         """Digest of all settings."""
         ...
 
@@ -157,7 +157,7 @@ def read_finished(record: FileRecord, file: Path, settings: str) -> bytes | None
     """
     if record.status != "ok":
         return None
-    if (record.profile, record.software) != (settings, quinr_lidar.__version__):
+    if (record.settings, record.software) != (settings, quinr_lidar.__version__):
         return None
     try:
         data = file.read_bytes()

@@ -49,7 +49,7 @@ class PictureRecord:
         source_sha256: SHA-256 of the source's bytes.
         file_sha256: SHA-256 of the compressed file.
         decoded_sha256: SHA-256 of the decoded PNG.
-        profile: Digest of all settings.
+        settings: Digest of all settings.
         software: quinr-lidar's version.
         seconds: Encoding time.
         steps: Number of training steps.
@@ -64,7 +64,7 @@ class PictureRecord:
     source_sha256: str | None = None
     file_sha256: str | None = None
     decoded_sha256: str | None = None
-    profile: str | None = None
+    settings: str | None = None
     software: str | None = None
     seconds: float | None = None
     steps: int | None = None
@@ -216,7 +216,7 @@ def _encode(job: PictureJob, data: bytes, digest: str) -> PictureRecord:
         source_sha256=digest,
         file_sha256=sha256_of(written),
         decoded_sha256=decoded_sha256,
-        profile=job.profile.digest(),
+        settings=job.profile.digest(),
         software=quinr_lidar.__version__,
         seconds=round(seconds, 3),
         steps=encoded.fit.steps,

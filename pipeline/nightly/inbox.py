@@ -67,7 +67,7 @@ def _noted_rows(archive: Location) -> list[FrameRow]:
 def _check_digest(archive: Location, rows: Sequence[FrameRow], settings: EncoderSettings) -> None:
     wanted = settings.digest()
     for row in rows:
-        if row.ok and row.profile != wanted:
+        if row.ok and row.settings != wanted:
             raise ArchiveError(
                 f"{archive.name}: settings: expected an archive of the settings asked for, but "
                 f"frame {row.frame_id} was made with others; overwrite it, or archive into "

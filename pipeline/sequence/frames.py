@@ -187,7 +187,7 @@ def _archive(
         source=str(job.source),
         source_sha256=frame.sha256,
         file_sha256=sha256_of(written),
-        profile=job.settings.digest(),
+        settings=job.settings.digest(),
         software=quinr_lidar.__version__,
         start=encoding.start,
         kept=encoding.kept,

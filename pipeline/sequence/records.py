@@ -5,7 +5,7 @@ Layout of an archived sequence::
     <sequence>/frames/<frame id>.quinr    the compressed scan
     <sequence>/records/<frame id>.json    what it was made from, and its figures
     <sequence>/<name>.qmodel              an entropy model of its files that is not built in
-    <sequence>/entropy_model.json                 how that was chosen, if it was
+    <sequence>/entropy_model.json         how that was chosen, if it was
 
 A record is written last, so a frame whose record fits its file is finished.
 """
@@ -40,7 +40,7 @@ class FrameFacts:
         source: The scan's path when it was archived.
         source_sha256: SHA-256 of the scan's bytes, 64 hexadecimal digits.
         file_sha256: SHA-256 of the compressed file.
-        profile: Digest of all settings.
+        settings: Digest of all settings that its bytes depend on: profile and projection.
         software: Version of quinr-lidar that encoded the frame.
         start: "cold" from random parameters; "warm" from the predecessor's; "restart" when a warm
             start came out too badly and a cold one was tried as well.
@@ -57,7 +57,7 @@ class FrameFacts:
     source: str | None = None
     source_sha256: Annotated[str | None, Fact(in_notes=True)] = None
     file_sha256: str | None = None
-    profile: Annotated[str | None, Fact(in_notes=True)] = None
+    settings: Annotated[str | None, Fact(in_notes=True)] = None
     software: Annotated[str | None, Fact(in_notes=True)] = None
     start: Annotated[StartKind | None, Fact(tables=("sequence",))] = None
     kept: Literal["cold", "warm"] | None = None

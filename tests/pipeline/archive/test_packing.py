@@ -48,7 +48,7 @@ def test_the_manifest_holds_what_the_records_hold(folder, packed):
             key: value for key, value in values.items() if value is not None
         }
         assert (row.file_sha256, row.source_sha256) == (record.file_sha256, record.source_sha256)
-        assert (row.encode_seconds, row.profile) == (record.encode_seconds, record.profile)
+        assert (row.encode_seconds, row.settings) == (record.encode_seconds, record.settings)
 
 
 def test_the_mcap_librarys_own_reader_finds_a_valid_indexed_file(folder, packed):

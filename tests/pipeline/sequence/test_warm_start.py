@@ -152,7 +152,7 @@ def test_after_a_restart_the_better_start_is_kept(tmp_path):
     archive_frame(replace(jobs[0], profile=PROFILE))
     path = record_path(jobs[0].folder, "000000")
     record = json.loads(path.read_text())
-    record["profile"] = jobs[1].settings.digest()
+    record["settings"] = jobs[1].settings.digest()
     record["fidelity"]["preview_psnr_db"] = None  # no error at all: whatever follows is worse
     path.write_text(json.dumps(record))
     follower = archive_frame(jobs[1])
