@@ -23,8 +23,7 @@ from pipeline.datasets.discovery import Drive
 from pipeline.evaluation.tasks import TaskSettings
 from quinr_lidar import codec
 from quinr_lidar.errors import ArchiveError
-
-from .conftest import CONFIG, HERE, digests, verified
+from tests.support.flows import CONFIG, HERE, digests, verified
 
 GRID = ProjectionConfig(height=32, width=512, fov_up=10.0, fov_down=-30.0)
 OTHER_GRID = CONFIG.model_copy(update={"projection": GRID})

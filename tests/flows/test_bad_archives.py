@@ -22,8 +22,16 @@ from pipeline.sequence.records import read_record, write_record
 from pipeline.storage.locations import Location
 from quinr_lidar import container
 from quinr_lidar.errors import ArchiveError
-
-from .conftest import archive, contents, digests, packed, refused, run_nightly, verified, write_scan
+from tests.support.flows import (
+    archive,
+    contents,
+    digests,
+    packed,
+    refused,
+    run_nightly,
+    verified,
+    write_scan,
+)
 
 pytestmark = pytest.mark.usefixtures("plain")
 

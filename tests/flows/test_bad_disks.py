@@ -20,8 +20,7 @@ from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.reader import PackedSequence
 from pipeline.config.archive_config import ArchiveConfig, RunConfig
 from quinr_lidar.errors import StorageError
-
-from .conftest import (
+from tests.support.flows import (
     SETTINGS,
     archive,
     contents,

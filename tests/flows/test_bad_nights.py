@@ -15,8 +15,7 @@ import flows.nightly
 from pipeline.archive.reader import PackedSequence
 from pipeline.nightly.report import REPORT
 from pipeline.sequence.records import frame_path
-
-from .conftest import HERE, archive, digests, refused, run_nightly, verified, write_scan
+from tests.support.flows import HERE, archive, digests, refused, run_nightly, verified, write_scan
 
 pytestmark = pytest.mark.usefixtures("plain")
 

@@ -23,9 +23,8 @@ from pipeline.nightly.report import REPORT
 from pipeline.nightly.retention import LIST
 from pipeline.storage.locations import locate
 from quinr_lidar.errors import StorageError
-
-from . import conftest
-from .conftest import CONFIG, digests, write_scan
+from tests.support import flows as support
+from tests.support.flows import CONFIG, digests, write_scan
 
 pytest.importorskip("s3fs")
 pytest.importorskip("moto.server")
@@ -163,7 +162,7 @@ def config_for(packed: str = PLACE) -> ArchiveConfig:
 
 
 def archive(drives: Path, out: Path, packed: str = PLACE):
-    return conftest.archive(drives, out, packed=packed)
+    return support.archive(drives, out, packed=packed)
 
 
 def run_nightly(drives: Path, out: Path, packed: str = PLACE):

@@ -11,9 +11,8 @@ import flows.nightly
 from flows.cli import main as cli
 from pipeline.sequence.model_files import keep_model
 from quinr_lidar import codec
+from tests.support.flows import SETTINGS
 from tests.support.models import coarser
-
-from .conftest import SETTINGS
 
 
 @pytest.fixture
