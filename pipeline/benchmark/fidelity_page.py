@@ -16,24 +16,25 @@ DEVIATIONS = 2.0
 
 Summary = Mapping[str, Any]
 
-_HEAD = (
-    "decoded from",
-    "bytes a frame",
-    "PSNR [dB]",
-    "Chamfer [cm]",
-    "D1 / D2 PSNR to the image [dB]",
-    "D1 / D2 PSNR to the scan [dB]",
-    "F-score 5 cm",
-    "drift [%]",
-    "rotation [deg/m]",
-    "ATE [cm]",
-    "off the originals' path [%]",
-    "registration [mm]",
-    "[mdeg]",
-    "registration error [mm]",
-    "ground IoU",
-    "occupancy IoU",
-    "obstacles IoU",
+# Head, figures, format and factor. {pair} is what is compared (codec, or projection of a scan),
+# {scan} the pair whose other half is the scan, and {cloud} the one that is evaluated.
+_COLUMNS: tuple[tuple[str, str, str, float], ...] = (
+    ("bytes a frame", "encoded_bytes", "{:,.0f}", 1),
+    ("PSNR [dB]", "psnr_db", "{:.1f}", 1),
+    ("Chamfer [cm]", "{pair}_chamfer_m", "{:.2f}", 100),
+    ("D1 / D2 PSNR to the image [dB]", "codec_d1_psnr_db codec_d2_psnr_db", "{:.1f}", 1),
+    ("D1 / D2 PSNR to the scan [dB]", "{scan}_d1_psnr_db {scan}_d2_psnr_db", "{:.1f}", 1),
+    ("F-score 5 cm", "{pair}_f_score_5cm", "{:.3f}", 1),
+    ("drift [%]", "errors_translation_per_m", "{:.3f}", 100),
+    ("rotation [deg/m]", "errors_rotation_deg_per_m", "{:.4f}", 1),
+    ("ATE [cm]", "errors_absolute_m", "{:.1f}", 100),
+    ("off the originals' path [%]", "path_translation_per_m", "{:.3f}", 100),
+    ("registration [mm]", "{pair}_registration_m", "{:.1f}", 1000),
+    ("[mdeg]", "{pair}_registration_deg", "{:.1f}", 1000),
+    ("registration error [mm]", "{cloud}_registration_error_m", "{:.1f}", 1000),
+    ("ground IoU", "{pair}_ground_iou", "{:.3f}", 1),
+    ("occupancy IoU", "{pair}_occupancy_iou", "{:.3f}", 1),
+    ("obstacles IoU", "{pair}_obstacle_iou", "{:.3f}", 1),
 )
 
 
@@ -101,7 +102,7 @@ def page(document: Summary, source: str, command: str) -> str:
         **document,
         source_label=source,
         made_by=command,
-        head=_HEAD,
+        head=["decoded from", *(head for head, *_ in _COLUMNS)],
         rows=list(_rows(document)),
         conclusion=conclusion(document["verdict"]),
         neighbours=PLANE_NEIGHBOURS,
@@ -129,32 +130,18 @@ def _rows(document: Summary) -> Iterator[list[str]]:
 def _row(
     label: str, figures: Summary, odometry: Summary, cloud: str, reference: str, pair: str = "codec"
 ) -> list[str]:
-    def mean(name: str, form: str, factor: float = 1) -> str:
-        return _cell((figures.get(name) or {}).get("mean"), form, factor)
+    values = {name: (one or {}).get("mean") for name, one in figures.items()}
+    for prefix, other in (("errors", reference), ("path", "image")):
+        found = odometry.get(f"{cloud} to {other}") or {}
+        values |= {f"{prefix}_{name}": value for name, value in found.items()}
+    scan = "scan" if pair == "codec" else pair
 
-    def both(prefix: str) -> str:
-        cells = [mean(f"{prefix}_{kind}_psnr_db", "{:.1f}") for kind in ("d1", "d2")]
+    def cell(names: str, form: str, factor: float) -> str:
+        keys = names.format(pair=pair, scan=scan, cloud=cloud).split()
+        cells = [_cell(values.get(key), form, factor) for key in keys]
         return " / ".join(cells) if any(cells) else ""
 
-    errors = odometry.get(f"{cloud} to {reference}") or {}
-    path = odometry.get(f"{cloud} to image") or {}
-    return [
-        label,
-        mean("encoded_bytes", "{:,.0f}"),
-        mean("psnr_db", "{:.1f}"),
-        mean(f"{pair}_chamfer_m", "{:.2f}", 100),
-        both("codec"),
-        both("scan" if pair == "codec" else pair),
-        mean(f"{pair}_f_score_5cm", "{:.3f}"),
-        _cell(errors.get("translation_per_m"), "{:.3f}", 100),
-        _cell(errors.get("rotation_deg_per_m"), "{:.4f}"),
-        _cell(errors.get("absolute_m"), "{:.1f}", 100),
-        _cell(path.get("translation_per_m"), "{:.3f}", 100),
-        mean(f"{pair}_registration_m", "{:.1f}", 1000),
-        mean(f"{pair}_registration_deg", "{:.1f}", 1000),
-        mean(f"{cloud}_registration_error_m", "{:.1f}", 1000),
-        *(mean(f"{pair}_{name}_iou", "{:.3f}") for name in ("ground", "occupancy", "obstacle")),
-    ]
+    return [label, *(cell(names, form, factor) for _, names, form, factor in _COLUMNS)]
 
 
 def _mean_odometry(runs: Sequence[Summary]) -> dict[str, dict[str, float]]:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import torch
 
+from pipeline.benchmark.baseline import values_of
 from pipeline.benchmark.machine import describe_machine, torch_threads
 from quinr_lidar import Profile, RangeImage, metrics
 from quinr_lidar.fields import Parameters, QuinrField, pixel_coordinates
@@ -71,8 +72,7 @@ class _Bench:
         self._field: QuinrField = self.profile.field()
         self._coordinates = pixel_coordinates(*self.images[0].shape)
         self._targets = [
-            torch.from_numpy((image.filled() / np.float32(image.no_return)).reshape(1, -1, 1))
-            for image in self.images
+            torch.from_numpy(values_of(image).reshape(1, -1, 1)) for image in self.images
         ]
         self._starts: dict[int, Parameters] = {}
 

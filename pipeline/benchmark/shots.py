@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.stats import linregress
 from torch import Tensor
 
+from pipeline.benchmark.baseline import values_of
 from pipeline.benchmark.machine import describe_machine
 from quinr_lidar import Profile, RangeImage, metrics
 from quinr_lidar.arrays import to_tensors
@@ -181,7 +182,7 @@ def open_pixels(
         field=size,
         parameters=to_tensors(read_parameters(data), torch.float64),
         coordinates=pixel_coordinates(*image.shape, torch.float64)[chosen],
-        targets=(image.filled().ravel()[chosen] / np.float32(image.no_return)).astype(float),
+        targets=values_of(image).ravel()[chosen].astype(float),
         total_bytes=len(data),
     )
 
