@@ -29,7 +29,7 @@ Probabilities = Callable[[CircuitSpec, Any, Any, Any], Any]
 MIXED = "default.mixed"
 """The device that simulates density matrices, and so noise."""
 
-_CHUNK_VALUES = 1 << 22
+MAX_VALUES = 1 << 22
 """Complex numbers of the states simulated at once: 64 MB."""
 
 _ROUNDING = 1e-6
@@ -77,7 +77,7 @@ class DeviceRun:
             )
 
 
-def device_probabilities(run: DeviceRun) -> Probabilities:
+def device_probabilities(run: DeviceRun, max_values: int = MAX_VALUES) -> Probabilities:
     """A function that runs circuits as :func:`quinr_lidar.circuit.backend.probabilities` would.
 
     Example:
@@ -89,6 +89,7 @@ def device_probabilities(run: DeviceRun) -> Probabilities:
 
     Args:
         run: Device, shots and noise.
+        max_values: Complex numbers of the states that are simulated at once.
 
     Returns:
         ``probabilities(spec, embedding [F, P, M], rotations [F, L, E, 4, n], controlled [F, L, E,
@@ -111,7 +112,7 @@ def device_probabilities(run: DeviceRun) -> Probabilities:
         # PennyLane splits batches itself for devices that have no broadcasting.
         circuit = build_qnode(_all_states(spec), device, shots=run.shots, noise=noise)
         rows = spec.states**2 if run.device == MIXED else spec.states
-        chunk = max(1, _CHUNK_VALUES // rows)
+        chunk = max(1, max_values // rows)
         for frame, (angles, *parameters) in enumerate(zip(*frames, strict=True)):
             for start in range(0, len(angles), chunk):
                 part = slice(start, start + chunk)

@@ -100,7 +100,9 @@ def fit(
     while len(losses) < end:
         done = len(losses)
         stop = min(end, done - done % STRIDE + STRIDE)
-        losses += loop.run([_rate(step, settings, cooling) for step in range(done, stop)])
+        losses += loop.run(
+            [learning_rate_at(step, settings, cooling) for step in range(done, stop)]
+        )
         if progress:
             progress(FitProgress(len(losses), settings.steps, losses[-1]))
         if cooling is None and _on_plateau(losses, settings):
@@ -197,11 +199,17 @@ def _check_inputs(
             raise TrainingError(f"start: expected {name} {list(expected)}, got {found}")
 
 
-def _rate(step: int, settings: FitSettings, cooling: tuple[int, int] | None) -> float:
-    """Linear warm-up, cosine to zero; after a plateau a straight line to zero."""
+def learning_rate_at(step: int, settings: FitSettings, cooling: tuple[int, int] | None) -> float:
+    """The learning rate of one step: linear warm-up, cosine to zero.
+
+    Args:
+        step: Number of the step, from 0.
+        settings: The training's.
+        cooling: First and last step of a straight line to zero, which follows a plateau.
+    """
     if cooling:
         first, last = cooling
-        return _rate(first - 1, settings, None) * (last - step) / (last - first + 1)
+        return learning_rate_at(first - 1, settings, None) * (last - step) / (last - first + 1)
     warmup = settings.warmup * settings.steps
     if step < warmup:
         return settings.learning_rate * (step + 1) / (warmup + 1)

@@ -17,14 +17,18 @@ from pipeline.archive import PackedSequence
 from pipeline.archive.layout import MANIFEST, MCAP
 from pipeline.archive.target import encoder_settings
 from pipeline.archive.writer import pack_sequence
-from pipeline.config.archive_config import ArchiveConfig, ProjectionConfig, RunConfig
+from pipeline.config.archive_config import (
+    ArchiveConfig,
+    ExecutorConfig,
+    ProjectionConfig,
+    RunConfig,
+)
 from pipeline.datasets import open_dataset
 from pipeline.datasets.velodyne import encode_velodyne
 from pipeline.evaluation.archive import ArchiveEvaluation
 from pipeline.evaluation.archive.jobs import OdometryJob
 from pipeline.evaluation.archive.requests import evaluation_requests, frame_outcomes
 from pipeline.evaluation.tasks import EvaluationRecord, TaskSettings
-from pipeline.jobs.workers import Workers
 from pipeline.sequence.frames import archive_frame
 from pipeline.sequence.sequence import archive_jobs, write_results
 from pipeline.storage.lock import lock
@@ -32,7 +36,9 @@ from tests.support.tiny import tiny
 
 TINY = tiny()
 FRAMES = 3
-ONE = RunConfig(workers=1, timeout=0)
+THREADS = ExecutorConfig(kind="threads")
+"""Starting worker processes again and again takes most of a test's time."""
+ONE = RunConfig(workers=1, executor=THREADS, timeout=0)
 
 
 @pytest.fixture(scope="session")
@@ -63,12 +69,6 @@ def place(archived, tmp_path) -> Path:
     for folder in ("scans", "packed"):
         shutil.copytree(archived / folder, tmp_path / folder)
     return tmp_path
-
-
-@pytest.fixture
-def inline(monkeypatch) -> None:
-    """Jobs run here: starting worker processes again and again takes most of a test's time."""
-    monkeypatch.setattr(Workers, "_attempt", lambda self, function, job: function(job))
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_reports_go_beside_archives_or_where_they_are_wanted(place, tmp_path, mo
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_an_archive_is_evaluated_and_reported(place):
     def run(**changes):
         run = ONE.model_copy(update={"max_failed_share": changes.pop("max_failed_share", 0.5)})
@@ -177,7 +177,7 @@ def test_an_archive_is_evaluated_and_reported(place):
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_odometry_that_is_lost_is_said(place, monkeypatch):
     run = OdometryJob.run
 
@@ -200,7 +200,7 @@ def test_odometry_that_is_lost_is_said(place, monkeypatch):
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_one_bad_archive_of_several_stops_no_other(place):
     (place / "packed" / "b" / MANIFEST).write_bytes(b"PAR1")
     how = (TaskSettings(odometry=False, sample=1), ONE)
@@ -218,7 +218,7 @@ def test_one_bad_archive_of_several_stops_no_other(place):
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_the_command(place, command):
     archive, scans = place / "packed" / "a", place / "scans" / "a"
     options = ("--no-odometry", "--no-registration", "--sample", 2, "--workers", 1)

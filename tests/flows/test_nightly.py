@@ -16,17 +16,18 @@ from flows.nightly import judge, nightly, nightly_state
 from flows.verify_archive import verify_archive
 from pipeline.archive.layout import MCAP
 from pipeline.archive.reader import PackedSequence
-from pipeline.config.archive_config import ArchiveConfig, RunConfig
+from pipeline.config.archive_config import ArchiveConfig, ExecutorConfig, RunConfig
 from pipeline.datasets.discovery import Drive
 from pipeline.datasets.velodyne import encode_velodyne
-from pipeline.jobs.workers import Workers
 from pipeline.nightly.report import REPORT, DriveOutcome
 from pipeline.nightly.verification import ArchiveRecord
 from pipeline.storage.lock import lock
 from tests.support.tiny import tiny
 
 TINY = tiny()
-CONFIG = ArchiveConfig(overrides=TINY | {"restarts": 1}, run=RunConfig(workers=1))
+THREADS = ExecutorConfig(kind="threads")
+"""Starting worker processes again and again takes most of a test's time."""
+CONFIG = ArchiveConfig(overrides=TINY | {"restarts": 1}, run=RunConfig(workers=1, executor=THREADS))
 
 
 def write_scan(path: Path, seed: int) -> None:
@@ -42,12 +43,6 @@ def inbox(tmp_path) -> Path:
         for index in range(scans):
             write_scan(tmp_path / "inbox" / drive / "velodyne" / f"{index:06d}.bin", index)
     return tmp_path / "inbox"
-
-
-@pytest.fixture
-def inline(monkeypatch) -> None:
-    """Jobs run here: starting worker processes again and again takes most of a test's time."""
-    monkeypatch.setattr(Workers, "_attempt", lambda self, function, job: function(job))
 
 
 def outcome(name: str, kind: str, **more) -> DriveOutcome:
@@ -128,7 +123,7 @@ def test_prefect_makes_a_form_of_the_parameters():
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_only_what_is_new_is_archived(inbox, tmp_path):
     out = tmp_path / "archive"
 
@@ -162,7 +157,7 @@ def test_only_what_is_new_is_archived(inbox, tmp_path):
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_a_nightly_run_removes_what_it_has_proven_only(inbox, tmp_path):
     out = tmp_path / "archive"
 
@@ -206,7 +201,7 @@ def test_a_nightly_run_removes_what_it_has_proven_only(inbox, tmp_path):
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, monkeypatch):
     out = tmp_path / "archive"
     (out / "a").mkdir(parents=True)
@@ -229,7 +224,7 @@ def test_a_drive_whose_report_fails_is_archived_all_the_same(inbox, tmp_path, mo
 
 
 @pytest.mark.prefect
-@pytest.mark.usefixtures("prefect_harness", "inline")
+@pytest.mark.usefixtures("prefect_harness")
 def test_a_damaged_archive_fails_its_verification(inbox, tmp_path):
     out = tmp_path / "archive"
     archive_dataset(str(inbox), str(out), CONFIG, return_state=True)

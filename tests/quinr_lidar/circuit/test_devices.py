@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from quinr_lidar.circuit import CircuitSpec, devices, statevector
+from quinr_lidar.circuit import CircuitSpec, statevector
 from quinr_lidar.circuit.devices import DeviceRun, device_probabilities, sample_probabilities
 from quinr_lidar.errors import BackendError, CircuitError
 
@@ -38,10 +38,9 @@ def test_exact_runs_are_the_simulators(device, spec):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
-def test_large_batches_run_in_parts(monkeypatch):
+def test_large_batches_run_in_parts():
     inputs = tensors(SPEC, pixels=7)
-    monkeypatch.setattr(devices, "_CHUNK_VALUES", 3 * SPEC.states)
-    found = device_probabilities(DeviceRun())(SPEC, *inputs)
+    found = device_probabilities(DeviceRun(), max_values=3 * SPEC.states)(SPEC, *inputs)
     expected = statevector.probabilities(SPEC, *inputs)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 

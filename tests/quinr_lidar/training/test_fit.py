@@ -9,7 +9,7 @@ import torch
 from quinr_lidar.errors import TrainingError
 from quinr_lidar.fields import QuinrField, pixel_coordinates
 from quinr_lidar.training import FitSettings, fit
-from quinr_lidar.training.fitting import STRIDE, _rate, choose_optimizer
+from quinr_lidar.training.fitting import STRIDE, choose_optimizer, learning_rate_at
 
 FIELD = QuinrField(qubits=3, features=6, blocks=2, frequencies=(3.0, 2.0))
 COORDINATES = pixel_coordinates(8, 32)
@@ -98,11 +98,11 @@ def test_progress_comes_at_every_stride_and_may_stop_the_training():
 
 def test_schedule_warms_up_peaks_and_ends_at_zero():
     settings = FitSettings(steps=100, learning_rate=1.0, warmup=0.1)
-    rates = [_rate(step, settings, None) for step in range(100)]
+    rates = [learning_rate_at(step, settings, None) for step in range(100)]
     assert rates[0] < 0.1
     assert np.argmax(rates) == 10
     assert rates[-1] < 0.001
-    cooled = [_rate(step, settings, (50, 59)) for step in range(50, 60)]
+    cooled = [learning_rate_at(step, settings, (50, 59)) for step in range(50, 60)]
     assert cooled[0] <= rates[49]
     assert all(a > b for a, b in itertools.pairwise(cooled))
 
