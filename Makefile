@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 demo: $(READY)  ## a synthetic drive: archive, restore, evaluate; results in data/demo
 	$(BIN)/quinr-flows demo --out data/demo
 
+# Three at a time on two cores: a good part of their time is waiting for servers and processes.
 test: $(READY)  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
