@@ -9,7 +9,7 @@ import numpy as np
 
 from quinr_lidar.container import Container, Header, unpack
 from quinr_lidar.entropy.models import EntropyModel
-from quinr_lidar.errors import BitstreamError
+from quinr_lidar.errors import BitstreamError, EntropyModelError
 from quinr_lidar.fields.grid_values import Window
 from quinr_lidar.fields.quinr import Simulator
 from quinr_lidar.geometry import RangeImage, SphericalProjection
@@ -169,7 +169,11 @@ def _decode(
     present = [name for name in layers if name in container.layers]
     for name in to_decode(present, any_grid=other_grid):
         section = container.require(name)
-        LAYERS[name].unpack(section.payload, section.start, draft)
+        try:
+            LAYERS[name].unpack(section.payload, section.start, draft)
+        except EntropyModelError as error:
+            # For whoever decodes, the section is at fault: it names a model that does not code it.
+            raise BitstreamError(name, section.start, str(error)) from error
     ranges, valid = draft.ranges, draft.valid
     if ranges is None or valid is None:
         raise BitstreamError("file", 0, f"{', '.join(present) or 'no layer'}: gives no ranges")

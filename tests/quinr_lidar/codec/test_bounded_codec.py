@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -282,6 +284,18 @@ def test_what_is_intact_is_salvaged(bounded, harmed, left):
         np.testing.assert_array_equal(salvaged.image.valid, image.valid)
     else:
         assert salvaged.image.interpolated
+
+
+def test_a_model_that_codes_other_layers_leaves_those_that_it_codes(small_model):
+    image = street()
+    how = TINY | {"entropy_model": small_model.name}
+    data = codec.encode_frame(image, "bounded", entropy_models=[small_model], **how).data
+    masks_only = replace(small_model, layers={"mask": small_model["mask"]})
+    with pytest.raises(BitstreamError, match=r"ranges at byte .* codes mask, not ranges"):
+        quinr_lidar.decode(data, entropy_models=[masks_only])
+    salvaged = codec.salvage(data, [masks_only])
+    assert salvaged.layers == ("preview", "mask")
+    np.testing.assert_array_equal(salvaged.image.valid, image.valid)
 
 
 @pytest.mark.parametrize("profile", ["paper", "preview"])
