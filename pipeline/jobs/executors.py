@@ -168,8 +168,8 @@ def _result(future: Future[ResultT], timeout: float | None) -> ResultT:
 
 
 def _fulfil(result: Future[RecordT], function: Callable[[JobT], RecordT], job: JobT) -> None:
-    use_one_thread()
     try:
+        use_one_thread()
         result.set_result(function(job))
     except BaseException as error:
         result.set_exception(error)

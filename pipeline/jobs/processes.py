@@ -30,9 +30,16 @@ def kill_workers(pool: ProcessPoolExecutor) -> None:
 
 def use_one_thread() -> None:
     """Use one thread for arithmetic: the cores are shared out already, a worker for each."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        load_torch()
+
+
+def load_torch() -> None:
+    """Load torch, for a job that trains, with one thread for its arithmetic."""
+    # An import statement waits for another thread that is still loading it.
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _initialise() -> None:

@@ -12,6 +12,7 @@ from pipeline.datasets import Frame, FrameSource
 from pipeline.datasets.cloud_files import image_writer
 from pipeline.fidelity import check_promise, measure_frame, promise_of_profile
 from pipeline.jobs.job import Job
+from pipeline.jobs.processes import load_torch
 from pipeline.sequence.identity import is_archived_scan
 from pipeline.sequence.model_files import models_for, models_in
 from pipeline.sequence.records import FrameRecord, frame_path, read_archived, write_record
@@ -163,6 +164,7 @@ def _archive(
         raise ScanError(f"{job.source}: no point with a range above 0 m, nothing to archive")
     masked = "mask" in job.profile.layers
     entropy_models = models_in(job.folder, job.profile.entropy_model) if masked else ()
+    load_torch()
     encoding = encode_from(start, image, job.profile, entropy_models, progress)
     write_atomically(job.file, encoding.frame.data)
     try:

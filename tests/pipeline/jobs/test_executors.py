@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -176,6 +178,32 @@ def test_jobs_run_side_by_side_with_one_thread_each(tmp_path):
         torch.set_num_threads(before)
     assert {record.name.split()[0] for record in records} == {"1"}
     assert len({record.name for record in records}) == 3
+
+
+LOADING = """
+import sys, time
+from pathlib import Path
+from pipeline.jobs.executors import ThreadExecutor
+from pipeline.jobs.workers import Workers
+from tests.support.jobs import Done, tasks
+
+def job(task):
+    if task.name == "loads torch":
+        import torch
+    while "torch" not in sys.modules:
+        time.sleep(0.001)
+    return Done(task.name)
+
+with Workers(executors=[ThreadExecutor(), ThreadExecutor()]) as workers:
+    names = ["loads torch", "sees it half loaded", "starts meanwhile", "and this one"]
+    print([record.status for record in workers.run(job, tasks(Path(), *names))])
+"""
+
+
+def test_jobs_start_while_another_thread_loads_torch():
+    line = [sys.executable, "-c", LOADING]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.stdout == "['ok', 'ok', 'ok', 'ok']\n", ended.stderr
 
 
 def test_what_a_clusters_worker_answers(tmp_path):
